@@ -23,21 +23,21 @@ extern "C" {
 typedef uint32_t bs_time;
 /** Signed difference of two bs_time, at most 24 days either way. */
 typedef int32_t bs_time_diff;
-#define BS_TIME_PER_MS 1u
+# define BS_TIME_PER_MS 1u
 /** Bytes of an address: IPv4 only. */
-#define BS_IP_LEN 4
+# define BS_IP_LEN 4
 #else
 /** Monotonic time, 64-bit nanoseconds. */
 typedef uint64_t bs_time;
 /** Signed difference of two bs_time. */
 typedef int64_t bs_time_diff;
-#define BS_TIME_PER_MS UINT64_C(1000000)
+# define BS_TIME_PER_MS UINT64_C(1000000)
 /** Bytes of an address: IPv6, with IPv4 as ::ffff:a.b.c.d. */
-#define BS_IP_LEN 16
+# define BS_IP_LEN      16
 #endif
 
 /** Milliseconds as a bs_time span. */
-#define BS_TIME_MS(ms) ((bs_time)(ms) * BS_TIME_PER_MS)
+#define BS_TIME_MS(ms) ((bs_time)(ms)*BS_TIME_PER_MS)
 /** a - b, signed, correct across a wrap. */
 #define BS_TIME_DIFF(a, b) ((bs_time_diff)((bs_time)(a) - (bs_time)(b)))
 /** Whole milliseconds of a signed difference. */
@@ -81,13 +81,13 @@ struct bs_key_block {
 };
 
 #ifdef __GNUC__
-#define BS_API __attribute__((visibility("default")))
-#define BS_MUSTCHECK __attribute__((warn_unused_result))
-#define BS_PRINTF(f, a) __attribute__((format(printf, f, a)))
+# define BS_API          __attribute__((visibility("default")))
+# define BS_MUSTCHECK    __attribute__((warn_unused_result))
+# define BS_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #else
-#define BS_API
-#define BS_MUSTCHECK
-#define BS_PRINTF(f, a)
+# define BS_API
+# define BS_MUSTCHECK
+# define BS_PRINTF(f, a)
 #endif
 
 #ifdef __cplusplus
