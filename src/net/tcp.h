@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tcp.h - listening and accepted TCP sockets, non-blocking, in both address families.
+ *
+ * Every worker opens its own listener on the same endpoint (SO_REUSEPORT), so the kernel spreads
+ * connections.  errno is read here and turned into a code; nothing above sees it.
+ * Owner: the thread that holds the descriptor.  It may call util and log.
+ */
+#ifndef BS_NET_TCP_H
+#define BS_NET_TCP_H
+
+#include "basestation/error.h"
+#include "basestation/types.h"
+
+/**
+ * Listen on ep (unspecified address and port 0 are fine); IPv6 sockets take IPv6 only.
+ * Returns the descriptor; BS_EBUSY (port in use), BS_EPERM (port not permitted), BS_EUNREACH (no
+ * such address here), BS_EFULL (no descriptors left), BS_EIO.
+ */
+BS_MUSTCHECK int bs_tcp_listen(const struct bs_endpoint *ep, int backlog);
+/**
+ * Take one connection; the descriptor is non-blocking, close-on-exec and without Nagle's delay.
+ * Returns it and fills peer and local (may be NULL); BS_EAGAIN when none waits, BS_EFULL when
+ * descriptors or memory ran out, BS_EIO.
+ */
+BS_MUSTCHECK int bs_tcp_accept(int listener, struct bs_endpoint *peer, struct bs_endpoint *local);
+/** The endpoint that a socket is bound to.  BS_OK or BS_EIO. */
+BS_MUSTCHECK int bs_tcp_local(int fd, struct bs_endpoint *ep);
+/** Up to cap bytes: their number, 0 at the end of the stream, BS_EAGAIN, BS_EIO. */
+BS_MUSTCHECK bs_ssize bs_tcp_read(int fd, uint8_t *buf, size_t cap);
+/** Up to len bytes: their number, BS_EAGAIN, BS_EIO. */
+BS_MUSTCHECK bs_ssize bs_tcp_write(int fd, const uint8_t *buf, size_t len);
+/** Close; negative descriptors are ignored. */
+void bs_tcp_close(int fd);
+
+#endif
