@@ -7,9 +7,17 @@
 
 #include "crypto/crypto.h"
 
+/** Most public and most secret parts of a block. */
+#define BS_KEYS_PARTS_MAX 4
+/** Most bytes of all public parts together: two nonces, the longest that any key needs. */
+#define BS_KEYS_PUB_MAX 64
+/** Bytes of a nonce and of a seed in secure mode. */
+#define BS_NONCE_LEN 32
+
 /**
  * Key block from up to 4 public and 4 secret parts: extract = PRF(N, S), then T1 | T2 | T3.
- * Returns BS_OK, BS_ECRYPTO, or BS_EINVAL for too many parts; wipes its intermediates.
+ * Returns BS_OK, BS_EINVAL for too many or too long parts (nothing written), or BS_ECRYPTO (*out
+ * is zero then).  Wipes its intermediates.
  */
 BS_MUSTCHECK int bs_keys_derive(const struct bs_crypto *c, const struct bs_slice *pub, size_t n_pub,
 				const struct bs_slice *sec, size_t n_sec, struct bs_key_block *out);

@@ -12,15 +12,20 @@
 
 struct bs_writer;
 
+/** Most plaintext that one packet of 65535 bytes could hold; shorter buffers refuse earlier. */
+#define BS_SUITE_PLAIN_MAX 65400u
+
 /** A data suite. */
 struct bs_suite {
-	uint16_t code; /**< enum bs_suite_code */
+	uint16_t code;    /**< enum bs_suite_code */
+	uint8_t text_off; /**< from the CRYPTO payload's header to its first text byte */
 	/** Bytes of the whole CRYPTO payload, header included, for plain_len bytes. */
 	size_t (*payload_len)(size_t plain_len);
 	/**
 	 * Append the CRYPTO payload to the packet in w and finish the packet (length field, MAC).
 	 * Returns the packet's length; BS_ETOOBIG, BS_ERANDOM or BS_ECRYPTO: nothing may be sent.
-	 * plain may already lie where it will be encrypted (in-place building).
+	 * plain is outside the packet, or already lies where it will be encrypted, text_off
+	 * bytes after the present end of the packet (in-place building).
 	 */
 	bs_ssize (*seal)(const struct bs_crypto *c, const struct bs_key_block *k, enum bs_role self,
 			 struct bs_writer *w, uint8_t payload_flags, struct bs_slice plain);
@@ -40,5 +45,15 @@ struct bs_suite {
 extern const struct bs_suite bs_suite_aes_cbc;
 /** No secrecy and a 16-bit sum; for legacy devices and plain local connections only. */
 extern const struct bs_suite bs_suite_null;
+
+/* Shared by the suites only. */
+
+/* Payload header and suite code. */
+#define BS__SUITE_HEAD_LEN 6u
+/* Append the head of a CRYPTO payload and room for its body, and set the packet's length field to
+ * what it will be then.  Returns where the body starts; NULL (and the writer's error) when full. */
+uint8_t *bs__suite_start(struct bs_writer *w, uint16_t code, uint8_t payload_flags, size_t body_len);
+/* BS_OK when off is the last payload, of this code, with room for tail_len bytes at its end. */
+int bs__suite_check(const uint8_t *pkt, size_t len, size_t off, uint16_t code, size_t tail_len);
 
 #endif
