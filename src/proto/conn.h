@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * conn.h - one end of a connection between client and device: keys, lifetime, framing, replay
+ * (basestation-wire(7), DATA).
+ *
+ * Both ends use the same struct; role tells them apart (the client is the initiator).  It seals and
+ * opens DATA packets, answers framing packets, keeps the idle limit and counts.  Finding the path
+ * is rendezvous.h's matter, requests are rpc_*.h's, streams come on top with their own tags.
+ *
+ * Freshness: DATA has none on the wire.  An exact repeat (same MAC) is dropped.  The peer's address
+ * follows a packet only when that packet proves to be new: the first one, a newer RPC or keep-alive
+ * number (device), an echo of the outstanding keep-alive or of an outstanding call (client).
+ * Other authentic packets are served, and answered to where they came from.
+ *
+ * Owner: the thread of its device or peer.  May call: util, wire, crypto.  Allocates: no.
+ */
+#ifndef BS_PROTO_CONN_H
+#define BS_PROTO_CONN_H
+
+#include "crypto/suite.h"
+#include "proto/limits.h"
+#include "wire/packet.h"
+
+/** Time limits of a connection, in ms. */
+#define BS_CONN_FIRST_MS           20000u
+#define BS_CONN_IDLE_MS            17500u
+#define BS_CONN_LINGER_MS          300u
+#define BS_CONN_KEEPALIVE_MS       5000u
+#define BS_CONN_KEEPALIVE_RETRY_MS 1000u
+
+/** State of a connection. */
+enum bs_conn_state {
+	BS_CONN_FREE = 0,       /**< slot unused */
+	BS_CONN_CONNECTING = 1, /**< accepted, no authentic packet yet */
+	BS_CONN_OPEN = 2,
+	BS_CONN_CLOSING = 3, /**< close was exchanged; answers repeats until the linger ends */
+	BS_CONN_CLOSED = 4,  /**< over; the owner frees the slot after its last report */
+};
+
+/** Why a client's connection ended. */
+enum bs_conn_end {
+	BS_CONN_END_NONE = 0,
+	BS_CONN_END_LOCAL = 1,   /**< we closed it */
+	BS_CONN_END_REMOTE = 2,  /**< the peer closed it */
+	BS_CONN_END_SILENCE = 3, /**< nothing heard for the idle limit */
+	BS_CONN_END_SERVER = 4,  /**< the basestation ended it */
+};
+
+/** How the packets travel; values as in CONNECTION_INFO. */
+enum bs_conn_path {
+	BS_PATH_CONNECTING = 0,
+	BS_PATH_LOCAL = 1,
+	BS_PATH_DIRECT = 2,
+	BS_PATH_UDP_RELAY = 3,
+	BS_PATH_TCP_RELAY = 4,
+};
+
+/** Counters of one connection, authentic packets only. */
+struct bs_conn_stats {
+	uint32_t tx_bytes;
+	uint32_t tx_pkts;
+	uint32_t rx_bytes;
+	uint32_t rx_pkts;
+};
+
+/** One end of a connection.  Fields are for reading only. */
+struct bs_conn {
+	struct bs_key_block key; /**< D block */
+	const struct bs_suite *suite;
+	struct bs_endpoint remote;    /**< where our packets go; none until known */
+	struct bs_endpoint priv;      /**< peer's private endpoint, as the basestation said */
+	struct bs_endpoint global;    /**< peer's global endpoint, as the basestation said */
+	struct bs_endpoint answer_to; /**< where the waiting framing answer goes */
+	bs_time born;                 /**< when it was accepted */
+	bs_time expire;               /**< end of the idle limit, or of the linger */
+	bs_time keepalive;            /**< client: next keep-alive or close repeat */
+	struct bs_conn_stats stats;
+	uint32_t nsi_sp;        /**< connection number; 0 only in a free slot */
+	uint32_t nsi_cp;        /**< client's number, as last seen */
+	uint32_t number;        /**< keep-alive number: highest seen (device), last sent */
+	uint32_t answer_number; /**< number to echo */
+	uint16_t idle_ms;       /**< idle limit */
+	uint16_t rpc_seq;       /**< newest RPC number seen (device) */
+	uint16_t answer_seq;    /**< seq of the framing packet to answer */
+	uint16_t rtt_ms;        /**< client: last measured round trip, 0 = unknown */
+	uint8_t nsi_co[8];      /**< controller number, when has_co */
+	uint8_t fp[BS_FP_LEN];  /**< client's fingerprint, when has_fp */
+#if BS_CLIENT_ID_KEEP > 0
+	uint8_t client_id[BS_CLIENT_ID_KEEP]; /**< start of the client's identity */
+#endif
+	uint8_t seen[BS_REPLAY_SLOTS][BS_REPLAY_TAG]; /**< MACs of the latest packets */
+	uint8_t seen_next;                            /**< ring index */
+	uint8_t seen_n;                               /**< entries in use */
+	uint8_t client_id_len;                        /**< bytes of client_id in use */
+	uint8_t role;                                 /**< enum bs_role: initiator = client */
+	uint8_t state;                                /**< enum bs_conn_state */
+	uint8_t end;                                  /**< enum bs_conn_end */
+	uint8_t path;                                 /**< enum bs_conn_path */
+	uint8_t answer;  /**< framing answer that waits: command, private */
+	uint8_t retries; /**< client: keep-alives or closes without an echo */
+	uint8_t pending; /**< reports that wait (device), private bits */
+	bool has_co;
+	bool has_fp;
+	bool has_seq;    /**< rpc_seq is set */
+	bool has_number; /**< number is set */
+	bool async;      /**< client understands notices and exceptions */
+	bool large;      /**< peer takes packets above 272 bytes */
+};
+
+/** A DATA packet that was opened. */
+struct bs_conn_data {
+	struct bs_header h;
+	struct bs_slice plain; /**< inside the packet's bytes */
+	bool fresh;            /**< not older than what was seen: address rules were applied */
+	bool first;            /**< this packet opened the connection */
+};
+
+/** How to seal a DATA packet. */
+struct bs_conn_send {
+	uint16_t tag;
+	uint16_t seq;
+	uint8_t flags;   /**< BS_FLAG_RESPONSE, BS_FLAG_EXCEPTION */
+	uint8_t retrans; /**< transmission counter */
+};
+
+/**
+ * bs_conn_init - make a free slot a connection in state CONNECTING
+ *
+ * @key   D block, copied; NULL for a suite without keys
+ * @suite borrowed, static
+ */
+void bs_conn_init(struct bs_conn *c, enum bs_role role, uint32_t nsi_sp,
+		  const struct bs_key_block *key, const struct bs_suite *suite, bs_time now);
+/** Wipe the slot: state FREE. */
+void bs_conn_fini(struct bs_conn *c);
+
+/**
+ * bs_conn_open - authenticate and decrypt a DATA packet of this connection
+ *
+ * @p   decoded packet, type DATA, NSI.sp of this connection
+ * @pkt its bytes, decrypted in place
+ * @out filled on BS_OK; framing packets are consumed here and give BS_EAGAIN
+ *
+ * Returns BS_OK: out->plain is for the consumer of out->h.tag.  BS_EAGAIN: it was framing, all is
+ * done, an answer may wait.  Else a drop reason; nothing has changed.
+ */
+BS_MUSTCHECK int bs_conn_open(struct bs_conn *c, const struct bs_crypto *crypto,
+			      const struct bs_packet *p, uint8_t *pkt,
+			      const struct bs_endpoint *from, bs_time now,
+			      struct bs_conn_data *out);
+/**
+ * bs_conn_seal - build one DATA packet
+ *
+ * Returns its length; BS_ETOOBIG when it does not fit cap, BS_ESTATE when the connection is over,
+ * BS_ERANDOM or BS_ECRYPTO: nothing may be sent, try again later.
+ */
+BS_MUSTCHECK bs_ssize bs_conn_seal(struct bs_conn *c, const struct bs_crypto *crypto,
+				   const struct bs_conn_send *s, struct bs_slice plain,
+				   uint8_t *buf, size_t cap);
+/** An RPC or stream packet was taken: restart the idle limit. */
+void bs_conn_touch(struct bs_conn *c, bs_time now);
+/** Rendezvous concluded with this interval (ms, 0 = 5000): set the idle limit. */
+void bs_conn_set_interval(struct bs_conn *c, uint32_t interval_ms, bs_time now);
+/** Client: choose or change the path; the next keep-alive goes out at once to prove it. */
+void bs_conn_set_path(struct bs_conn *c, const struct bs_endpoint *remote, enum bs_conn_path path,
+		      bs_time now);
+/** Client: close; the close packet is repeated once, then the connection is CLOSED. */
+void bs_conn_close(struct bs_conn *c, bs_time now);
+/** End at once without a packet. */
+void bs_conn_abort(struct bs_conn *c, enum bs_conn_end why);
+
+/** Lifetime, linger, keep-alives. */
+void bs_conn_timeout(struct bs_conn *c, bs_time now);
+/** Framing packets that wait; 0 when none. */
+size_t bs_conn_output(struct bs_conn *c, const struct bs_crypto *crypto, uint8_t *buf, size_t cap,
+		      struct bs_endpoint *to, bs_time now);
+/** Whether a deadline is set; *at is it. */
+bool bs_conn_next_timeout(const struct bs_conn *c, bs_time *at);
+
+/** Whether the slot holds a connection that packets can belong to. */
+static inline bool bs_conn_is_live(const struct bs_conn *c)
+{
+	return c->state != BS_CONN_FREE && c->state != BS_CONN_CLOSED;
+}
+/** The client's identity as far as it was kept. */
+struct bs_slice bs_conn_client_id(const struct bs_conn *c);
+
+#endif

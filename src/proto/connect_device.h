@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * connect_device.h - the device answers a connect request of the basestation, and its U_CLOSE
+ * (basestation-wire(7), CONNECTING A CLIENT; extension CLOSE).
+ *
+ * Owner: the device composite.  May call: util, wire, crypto, conn.  Allocates: no.
+ */
+#ifndef BS_PROTO_CONNECT_DEVICE_H
+#define BS_PROTO_CONNECT_DEVICE_H
+
+#include "proto/conn.h"
+#include "proto/device_conf.h"
+#include "proto/rendezvous.h"
+
+/** One connection slot of a device. */
+struct bs_device_conn {
+	struct bs_conn c;
+	struct bs_rendezvous_device rv;
+};
+
+/** The answer that waits to be composed. */
+struct bs_connect_device {
+	struct bs_endpoint to;
+	uint32_t cp; /**< NSI.cp and NSI.sp to echo */
+	uint32_t sp;
+	uint32_t nsi; /**< connection number in the NOTIFY or CLOSE payload */
+	uint16_t seq;
+	uint16_t code; /**< enum bs_status */
+	uint8_t type;  /**< packet type of the answer, 0 = none waits */
+};
+
+/** What a request needs to know about its surroundings. */
+struct bs_connect_env {
+	const struct bs_device_conf *conf;
+	const struct bs_crypto *crypto;
+	const struct bs_key_block *c_key; /**< NULL when attached without a secret */
+	struct bs_device_conn *conns;     /**< [n_conns] slots */
+	size_t n_conns;
+	uint32_t granted; /**< enum bs_ext bits in force */
+};
+
+/**
+ * bs_connect_input - take a U_CONNECT request with IPX
+ *
+ * @made receives the new connection, or NULL when none was made
+ *
+ * Returns BS_OK: an answer waits (any code).  Else a drop reason: silence.
+ */
+BS_MUSTCHECK int bs_connect_input(struct bs_connect_device *d, const struct bs_connect_env *env,
+				  const struct bs_packet *p, uint8_t *pkt,
+				  const struct bs_endpoint *from, bs_time now,
+				  struct bs_device_conn **made);
+/**
+ * bs_connect_input_close - take a U_CLOSE for one connection or for all
+ *
+ * @all set when the attachment itself is closed: the caller then closes everything
+ *
+ * Returns BS_OK: an answer waits.  Else a drop reason.
+ */
+BS_MUSTCHECK int bs_connect_input_close(struct bs_connect_device *d,
+					const struct bs_connect_env *env, const struct bs_packet *p,
+					uint8_t *pkt, const struct bs_endpoint *from, bool *all);
+/** Compose the waiting answer; 0 when none waits. */
+size_t bs_connect_output(struct bs_connect_device *d, const struct bs_connect_env *env,
+			 uint8_t *buf, size_t cap, struct bs_endpoint *to);
+
+#endif

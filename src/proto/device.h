@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * device.h - a whole device: registration, connections and RPC behind one set of calls.
+ *
+ * The loop of an owner (a super loop or an event loop):
+ *
+ *   datagram arrived:    bs_device_input(...)      buffer is changed, and free again afterwards
+ *   deadline passed:     bs_device_timeout(now)
+ *   after each of them:  while ((len = bs_device_output(...)) > 0) send it
+ *                        events = bs_device_take_events()
+ *                        bs_device_next_timeout(&at)
+ *
+ * The receive buffer may be used for sending.  At most one answer of each kind waits, so fetch the
+ * output before the next datagram is given.  If sending fails, forget the packet: every schedule
+ * here repeats what matters.
+ *
+ * Owner: one thread; the callbacks run inside these calls and must not call back into the device
+ * (bs_device_rpc_answer excepted, outside ops->rpc).  May call: util, wire, crypto.
+ */
+#ifndef BS_PROTO_DEVICE_H
+#define BS_PROTO_DEVICE_H
+
+#include "proto/attach_device.h"
+#include "proto/connect_device.h"
+#include "proto/rendezvous.h"
+#include "proto/rpc_device.h"
+
+/** Handler of a packet type that the core does not know (U_PUSH): BS_OK or a drop reason. */
+typedef int (*bs_device_extra_fn)(void *ctx, const struct bs_packet *p,
+				  const struct bs_endpoint *from, bs_time now);
+
+/** Drop counters of a device. */
+struct bs_device_drops {
+	uint16_t malformed; /**< header or payload list */
+	uint16_t source;    /**< right form, wrong sender */
+	uint16_t unknown;   /**< type or connection not known */
+	uint16_t state;     /**< not expected now */
+	uint16_t forged;    /**< MAC, padding, nonce or suite */
+	uint16_t replayed;  /**< exact repeat */
+};
+
+/** A device.  Fields are for reading only. */
+struct bs_device {
+	const struct bs_device_conf *conf;
+	const struct bs_crypto *crypto;
+	struct bs_attach_device attach;
+	struct bs_connect_device connect;
+	struct bs_rpc_device rpc;
+	struct bs_device_conn *conns; /**< [n_conns], the caller's */
+	bs_device_extra_fn extra;     /**< NULL = none */
+	void *extra_ctx;
+	struct bs_device_drops drops;
+	uint8_t n_conns;
+};
+
+/** BS_OK, or BS_EINVAL when id, secret, texts or ops of a configuration cannot work. */
+BS_MUSTCHECK int bs_device_conf_check(const struct bs_device_conf *conf);
+/**
+ * bs_device_init - set up, switched off
+ *
+ * @conf, @crypto borrowed for the device's life
+ * @conns [n_conns] connection slots, the caller's storage, 1..255
+ * @slots [n_slots] reply slots, the caller's storage, 1..n_conns: fewer are shared
+ *
+ * Returns BS_OK or BS_EINVAL.
+ */
+BS_MUSTCHECK int bs_device_init(struct bs_device *d, const struct bs_device_conf *conf,
+				const struct bs_crypto *crypto, struct bs_device_conn *conns,
+				size_t n_conns, struct bs_rpc_slot *slots, size_t n_slots);
+/** Wipe everything; the storage may be freed. */
+void bs_device_fini(struct bs_device *d);
+
+/** Master switch on; then events ask for the addresses. */
+void bs_device_start(struct bs_device *d, bs_time now);
+/** Master switch off: connections and registration end, nothing more is sent or answered. */
+void bs_device_stop(struct bs_device *d);
+/** As bs_attach_resolved, bs_attach_resolve_failed, bs_attach_restart. */
+void bs_device_resolved(struct bs_device *d, const struct bs_endpoint *addr, size_t n, bs_time now);
+void bs_device_resolve_failed(struct bs_device *d, bs_time now);
+void bs_device_network_changed(struct bs_device *d, bs_time now);
+/** Our own address, for the private endpoint that clients are told; may be none. */
+void bs_device_set_local(struct bs_device *d, const struct bs_endpoint *local);
+
+/** Take one datagram.  BS_OK, or a drop reason that is counted already. */
+int bs_device_input(struct bs_device *d, uint8_t *pkt, size_t len, const struct bs_endpoint *from,
+		    bs_time now);
+void bs_device_timeout(struct bs_device *d, bs_time now);
+/** Compose the next packet; its length with *to filled, 0 when nothing waits.  cap 272 or more. */
+size_t bs_device_output(struct bs_device *d, uint8_t *buf, size_t cap, struct bs_endpoint *to,
+			bs_time now);
+/** Whether a deadline is set; *at is the earliest. */
+bool bs_device_next_timeout(const struct bs_device *d, bs_time *at);
+/** enum bs_attach_event bits since the last call.  RENEW_SOCKET only without open connections. */
+uint8_t bs_device_take_events(struct bs_device *d);
+
+/** Answer a deferred request: see bs_rpc_device_answer. */
+BS_MUSTCHECK int bs_device_rpc_answer(struct bs_device *d, uint32_t token, uint8_t code,
+				      struct bs_slice reply);
+/** Connections that are live. */
+size_t bs_device_n_live(const struct bs_device *d);
+
+#endif

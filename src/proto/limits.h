@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * limits.h - the build constants of the protocol machines.
+ *
+ * Each may be set on the compiler's command line, for the library and for everything that includes
+ * its headers alike.  The defaults follow the profile: the MCU profile trades memory of old packets
+ * for RAM.  Nothing here travels on the wire.
+ */
+#ifndef BS_PROTO_LIMITS_H
+#define BS_PROTO_LIMITS_H
+
+#ifdef BS_PROFILE_MCU
+# define BS__DEFAULT_REPLAY_SLOTS   8
+# define BS__DEFAULT_REPLAY_TAG     4
+# define BS__DEFAULT_CLIENT_ID_KEEP 32
+#else
+# define BS__DEFAULT_REPLAY_SLOTS   64
+# define BS__DEFAULT_REPLAY_TAG     16
+# define BS__DEFAULT_CLIENT_ID_KEEP 64
+#endif
+
+/** MACs that a connection remembers to drop exact repeats, 1..255. */
+#ifndef BS_REPLAY_SLOTS
+# define BS_REPLAY_SLOTS BS__DEFAULT_REPLAY_SLOTS
+#endif
+/** Bytes kept of each MAC, 1..16: fewer bytes drop an honest packet by chance now and then. */
+#ifndef BS_REPLAY_TAG
+# define BS_REPLAY_TAG BS__DEFAULT_REPLAY_TAG
+#endif
+/** Bytes kept of a client's identity, 0..64; the access hook always sees the whole. */
+#ifndef BS_CLIENT_ID_KEEP
+# define BS_CLIENT_ID_KEEP BS__DEFAULT_CLIENT_ID_KEEP
+#endif
+/** Longest RPC request, query id included. */
+#ifndef BS_RPC_REQUEST_MAX
+# define BS_RPC_REQUEST_MAX 200
+#endif
+/** Longest RPC reply. */
+#ifndef BS_RPC_REPLY_MAX
+# define BS_RPC_REPLY_MAX 200
+#endif
+/** Controller addresses that are kept; the wire schedule counts modulo this. */
+#define BS_CONTROLLER_ADDRS 6
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rpc_device.h - remote procedure calls, the answering side (basestation-wire(7), RPC).
+ *
+ * A request is given to the application once: a copy of it (same connection, number and content)
+ * is answered from the reply slot, a copy of a deferred one with a notice.  So a call is at most
+ * once as long as the slot holds; slots are one per connection, or fewer (one shared by all in the
+ * smallest build).
+ *
+ * Owner: the device composite.  May call: util, wire, crypto, conn.  Allocates: no.
+ */
+#ifndef BS_PROTO_RPC_DEVICE_H
+#define BS_PROTO_RPC_DEVICE_H
+
+#include "proto/conn.h"
+#include "proto/device_conf.h"
+#include "util/cursor.h"
+
+/** What the handler returns besides enum bs_rpc_code (0 = reply, above 0 = exception). */
+#define BS_RPC_DEFERRED (-1)
+
+/** A reply that is being made, sent, or kept for copies of its request. */
+struct bs_rpc_slot {
+	uint32_t nsi;    /**< connection, 0 = empty */
+	uint32_t digest; /**< of the request's content */
+	uint16_t seq;    /**< of the request */
+	uint16_t len;    /**< bytes of reply */
+	uint8_t flags;   /**< flags of the reply's header */
+	uint8_t reply[BS_RPC_REPLY_MAX];
+};
+
+/** A request as the handler sees it. */
+struct bs_rpc_request {
+	uint32_t query;        /**< query id */
+	struct bs_cursor args; /**< parameters; read with bs_cursor_read_* and bs_rpc_read_raw */
+	struct bs_writer
+		reply; /**< reply parameters; write with bs_writer_put_*, bs_rpc_write_raw */
+	const struct bs_conn *conn; /**< who asks; borrowed for the call */
+	uint32_t token;             /**< name of this request when it is deferred */
+};
+
+/** RPC state of a device. */
+struct bs_rpc_device {
+	struct bs_rpc_slot *slots; /**< [n_slots], the caller's */
+	struct bs_endpoint to;     /**< where the waiting packets go */
+	struct bs_conn *conn;      /**< whose they are; NULL = none */
+	uint32_t token;            /**< name of the deferred request, 0 = none */
+	uint32_t last_token;
+	uint32_t deferred_nsi; /**< its connection, number, content and header */
+	uint32_t deferred_digest;
+	uint32_t cp;  /**< NSI.cp of the waiting answer */
+	uint16_t seq; /**< its number */
+	uint16_t deferred_seq;
+	uint8_t retrans;
+	uint8_t deferred_retrans;
+	uint8_t n_slots;
+	uint8_t pending; /**< private bits: notice, reply, exception */
+	uint8_t code;    /**< exception that waits */
+	bool mirror_co;  /**< the request carried NSI.co */
+};
+
+void bs_rpc_device_init(struct bs_rpc_device *r, struct bs_rpc_slot *slots, size_t n_slots);
+/**
+ * bs_rpc_device_input - an opened packet with tag 0
+ *
+ * Returns BS_OK, or a drop reason.  Calls ops->rpc from inside.
+ */
+BS_MUSTCHECK int bs_rpc_device_input(struct bs_rpc_device *r, const struct bs_device_conf *conf,
+				     struct bs_conn *c, size_t index, const struct bs_conn_data *d,
+				     const struct bs_endpoint *from);
+/** Compose the next waiting packet; 0 when none. */
+size_t bs_rpc_device_output(struct bs_rpc_device *r, const struct bs_crypto *crypto, uint8_t *buf,
+			    size_t cap, struct bs_endpoint *to);
+/** A connection ended: forget what belongs to it. */
+void bs_rpc_device_drop(struct bs_rpc_device *r, const struct bs_conn *c);
+
+/**
+ * bs_rpc_device_answer - answer a deferred request
+ *
+ * @c     connection with NSI deferred_nsi, NULL when there is none any more
+ * @token from bs_rpc_request.token
+ * @code  0, or an exception
+ * @reply reply parameters, copied; at most BS_RPC_REPLY_MAX bytes, else exception 8 is sent
+ *
+ * Returns BS_OK: fetch it with output.  BS_ENOENT: the request is no longer there (answered, or its
+ * connection ended); forget it.
+ */
+BS_MUSTCHECK int bs_rpc_device_answer(struct bs_rpc_device *r, struct bs_conn *c, uint32_t token,
+				      uint8_t code, struct bs_slice reply);
+
+/** Read a raw parameter: u16 count and bytes, borrowed.  Empty with the cursor's error set. */
+struct bs_slice bs_rpc_read_raw(struct bs_cursor *c);
+/** Write a raw parameter. */
+void bs_rpc_write_raw(struct bs_writer *w, struct bs_slice raw);
+/** Begin a list in a reply; returns a mark for bs_rpc_list_end. */
+size_t bs_rpc_list_begin(struct bs_writer *w);
+/** Fill in the element count of the list begun at mark. */
+void bs_rpc_list_end(struct bs_writer *w, size_t mark, uint16_t n);
+
+#endif
