@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * counters.h - every number that a worker counts, one list per area.
+ *
+ * The lists are the only place where a counter is declared: the index, the aggregation, the control
+ * output, the metrics text and the manual's table come from them.  X(name, kind, unit, help); kind
+ * is counter (only rises) or gauge.
+ *
+ * Each worker owns one struct bs_counters on cache lines of its own and is its only writer; any
+ * thread may read (relaxed, so a sum over several counters is not one instant).
+ */
+#ifndef BS_SERVER_COUNTERS_H
+#define BS_SERVER_COUNTERS_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BS_COUNTERS_UDP(X)                                                                         \
+ X(udp_rx, counter, "packets", "datagrams received")                                               \
+ X(udp_rx_bytes, counter, "bytes", "bytes of UDP payload received")                                \
+ X(udp_rx_batches, counter, "calls", "receive calls that returned datagrams")                      \
+ X(udp_tx, counter, "packets", "datagrams sent")                                                   \
+ X(udp_tx_bytes, counter, "bytes", "bytes of UDP payload sent")                                    \
+ X(udp_tx_batches, counter, "calls", "send calls")                                                 \
+ X(udp_tx_blocked, counter, "packets", "datagrams dropped because the socket was full")            \
+ X(udp_tx_failed, counter, "packets", "datagrams that the system refused to send")                 \
+ X(udp_rx_failed, counter, "calls", "receive calls that failed")                                   \
+ X(udp_rx_cut, counter, "packets", "datagrams longer than any packet may be")                      \
+ X(udp_steered_away, counter, "packets", "datagrams forwarded to the worker they name")            \
+ X(udp_forward_in, counter, "packets", "datagrams taken over from another worker")                 \
+ X(udp_forward_full, counter, "packets", "datagrams lost because that worker was behind")          \
+ X(udp_locals_full, counter, "packets", "attaches refused: too many local addresses")
+
+#define BS_COUNTERS_DROP(X)                                                                        \
+ X(drop_short, counter, "packets", "shorter than a header or a field")                             \
+ X(drop_length, counter, "packets", "length field is not the datagram's length")                   \
+ X(drop_version, counter, "packets", "protocol version is not 2")                                  \
+ X(drop_payload, counter, "packets", "payload list not well formed")                               \
+ X(drop_missing, counter, "packets", "a required payload is missing")                              \
+ X(drop_field, counter, "packets", "a field is out of range")                                      \
+ X(drop_type, counter, "packets", "packet type not expected on this port")                         \
+ X(drop_suite, counter, "packets", "suite is not the one in force")                                \
+ X(drop_mac, counter, "packets", "message authentication failed")                                  \
+ X(drop_padding, counter, "packets", "ciphertext or padding wrong")                                \
+ X(drop_nonce, counter, "packets", "nonce that came back is not ours")                             \
+ X(drop_source, counter, "packets", "came from an endpoint that may not send it")                  \
+ X(drop_unknown_nsi, counter, "packets", "session number is not known")                            \
+ X(drop_replay, counter, "packets", "exact repeats")                                               \
+ X(drop_state, counter, "packets", "not in this state")                                            \
+ X(drop_other, counter, "packets", "dropped for another reason")
+
+#define BS_COUNTERS_ATTACH(X)                                                                      \
+ X(invite_controller, counter, "packets", "invites that asked for the attach server")              \
+ X(invite_attach, counter, "packets", "invites to the attach server")                              \
+ X(invite_answered_controller, counter, "packets", "answers that named the attach server")         \
+ X(invite_answered_attach, counter, "packets", "attach requests sent")                             \
+ X(invite_repeated, counter, "packets", "repeated invites, answered from their entry")             \
+ X(invite_unknown_id, counter, "packets", "invites of unknown ids, not answered")                  \
+ X(invite_disabled, counter, "packets", "invites of disabled devices, not answered")               \
+ X(invite_mode, counter, "packets", "invites in a mode the device is not set up for")              \
+ X(invite_amplify, counter, "packets", "invites too short to be answered")                         \
+ X(invite_ip6_stock, counter, "packets", "invites over IPv6 without the extension")                \
+ X(invite_rate_source, counter, "packets", "invites over the rate of their address")               \
+ X(invite_rate_prefix, counter, "packets", "invites over the rate of their prefix")                \
+ X(invite_rate_known, counter, "packets", "invites over the rate of known prefixes")               \
+ X(invite_rate_id, counter, "packets", "invites over the rate of their id")                        \
+ X(pending_entries, gauge, "entries", "answered invites that wait for a response")                 \
+ X(pending_evicted, counter, "entries", "entries given up early for a newer one")                  \
+ X(pending_expired, counter, "entries", "entries whose response never came")                       \
+ X(nsi_exhausted, counter, "packets", "no free session number after 16 tries")                     \
+ X(attach_ok, counter, "attaches", "attachments proven")                                           \
+ X(attach_known_prefix, counter, "attaches", "prefixes entered into the sketch")                   \
+ X(attach_legacy, counter, "attaches", "of these, without a key")                                  \
+ X(attach_ip6, counter, "attaches", "of these, over IPv6")                                         \
+ X(attach_replaced, counter, "attaches", "that replaced a live attachment of the same id")         \
+ X(attach_flapping, counter, "events", "ids claimed again and again within a minute")              \
+ X(attach_slab_full, counter, "attaches", "refused because max-devices is reached")                \
+ X(attach_table_full, counter, "attaches", "refused because a table is full")                      \
+ X(attach_failed_stats, counter, "packets", "attach failures that devices reported")               \
+ X(attach_failed_key, counter, "packets", "of these, for different keys")                          \
+ X(ext_stripped, counter, "packets", "extension offers removed on the way")                        \
+ X(ext_required, counter, "packets", "attaches refused: extensions are required")                  \
+ X(ext_granted, counter, "attaches", "attachments with extensions")                                \
+ X(devices_attached, gauge, "devices", "attached now")                                             \
+ X(devices_unreachable, gauge, "devices", "attached, but silent")
+
+#define BS_COUNTERS_ALIVE(X)                                                                       \
+ X(alive_sent, counter, "packets", "keepalive requests sent")                                      \
+ X(alive_repeated, counter, "packets", "of these, repetitions")                                    \
+ X(alive_answered, counter, "packets", "keepalive answers accepted")                               \
+ X(alive_poll, counter, "packets", "polls of devices that had heard nothing")                      \
+ X(alive_poll_limited, counter, "packets", "polls over one a second, not answered")                \
+ X(alive_late, counter, "packets", "answers to a request no longer asked")                         \
+ X(alive_unreachable, counter, "devices", "devices that fell silent")                              \
+ X(alive_timeout, counter, "devices", "attachments ended by silence")                              \
+ X(alive_move_probe, counter, "events", "address changes that were checked")                       \
+ X(alive_moved, counter, "events", "address changes accepted")                                     \
+ X(alive_move_refused, counter, "events", "address changes refused: the old one answered")         \
+ X(alive_move_full, counter, "events", "address changes not checked: table full")                  \
+ X(event_records, counter, "records", "event records of devices")                                  \
+ X(event_dropped, counter, "records", "event records the ring had no room for")                    \
+ X(wheel_late_ms, gauge, "ms", "how late the last batch of timers ran")
+
+#define BS_COUNTERS_CONNECT(X)                                                                     \
+ X(connect_requests, counter, "requests", "connects asked for by clients")                         \
+ X(connect_ok, counter, "requests", "accepted by the device")                                      \
+ X(connect_refused_device, counter, "requests", "refused by the device")                           \
+ X(connect_busy, counter, "requests", "refused: the device has no free slot")                      \
+ X(connect_encryption, counter, "requests", "refused: encryption mismatch")                        \
+ X(connect_not_attached, counter, "requests", "device not attached")                               \
+ X(connect_silent, counter, "requests", "device did not answer")                                   \
+ X(connect_limit, counter, "requests", "refused: connections of this device")                      \
+ X(connect_full, counter, "requests", "refused: tables or queues of the server full")              \
+ X(connect_failed, counter, "requests", "failed inside the server")                                \
+ X(connect_repeated, counter, "requests", "second request of the same attempt")                    \
+ X(connect_sent, counter, "packets", "U_CONNECT packets sent")                                     \
+ X(connect_resent, counter, "packets", "of these, repetitions")                                    \
+ X(connect_answer_late, counter, "packets", "answers to nothing that is open")                     \
+ X(connect_answer_forged, counter, "packets", "answers with a wrong number or source")             \
+ X(connections_live, gauge, "connections", "connection records")                                   \
+ X(connections_opened, counter, "connections", "that devices reported open")                       \
+ X(connections_closed, counter, "connections", "that ended, for any reason")                       \
+ X(connections_expired, counter, "connections", "that ended without a word")                       \
+ X(close_sent, counter, "packets", "U_CLOSE packets sent")                                         \
+ X(close_answered, counter, "packets", "U_CLOSE answers")                                          \
+ X(close_silent, counter, "events", "U_CLOSE never answered")                                      \
+ X(stats_received, counter, "packets", "STATS packets")                                            \
+ X(stats_unmatched, counter, "packets", "STATS with a number or source not ours")                  \
+ X(push_received, counter, "packets", "U_PUSH packets with a right MAC")                           \
+ X(push_duplicate, counter, "packets", "of these, repetitions")                                    \
+ X(push_answered, counter, "packets", "U_PUSH answers")
+
+#define BS_COUNTERS_WORKER(X)                                                                      \
+ X(loop_turns, counter, "turns", "turns of the event loop")                                        \
+ X(message_in, counter, "messages", "messages from other threads")                                 \
+ X(message_out, counter, "messages", "messages to other threads")                                  \
+ X(message_full, counter, "messages", "messages lost because a ring was full")                     \
+ X(message_unknown, counter, "messages", "messages of no known kind")                              \
+ X(claims, counter, "messages", "claims of ids decided here")                                      \
+ X(claims_retried, counter, "messages", "claims sent again")                                       \
+ X(ids_held, gauge, "ids", "ids whose holder is recorded here")                                    \
+ X(watch_entries, gauge, "entries", "ids watched through this worker")                             \
+ X(watch_full, counter, "messages", "watches refused: table full")                                 \
+ X(crypto_failed, counter, "events", "failures of the crypto library or of randomness")            \
+ X(registry_failed, counter, "events", "registry reads that failed")                               \
+ X(memory_failed, counter, "events", "allocations that failed")
+
+#define BS_COUNTERS_GATE(X)                                                                        \
+ X(gate_accepted, counter, "sessions", "TCP connections accepted")                                 \
+ X(gate_sessions, gauge, "sessions", "client sessions now")                                        \
+ X(gate_full, counter, "sessions", "refused because max-clients is reached")
+
+#define BS_COUNTERS(X)                                                                             \
+ BS_COUNTERS_UDP(X)                                                                                \
+ BS_COUNTERS_DROP(X)                                                                               \
+ BS_COUNTERS_ATTACH(X)                                                                             \
+ BS_COUNTERS_ALIVE(X)                                                                              \
+ BS_COUNTERS_CONNECT(X)                                                                            \
+ BS_COUNTERS_WORKER(X)                                                                             \
+ BS_COUNTERS_GATE(X)
+
+/** Index of each counter: BS_C_<name>. */
+enum bs_counter {
+#define X(name, kind, unit, help) BS_C_##name,
+	BS_COUNTERS(X)
+#undef X
+	BS_COUNTER_N
+};
+
+/** The counters of one worker. */
+struct bs_counters {
+	_Alignas(64) _Atomic uint64_t v[BS_COUNTER_N];
+};
+
+enum bs_counter_kind {
+	BS_COUNTER_counter,
+	BS_COUNTER_gauge,
+};
+
+/** What a counter is, for people and for metrics. */
+struct bs_counter_info {
+	const char *name;
+	const char *unit;
+	const char *help;
+	enum bs_counter_kind kind;
+};
+
+/** BS_COUNTER_N entries in the order of enum bs_counter. */
+extern const struct bs_counter_info bs_counter_table[BS_COUNTER_N];
+
+/** Only the owner writes, so a plain load and store are enough. */
+static inline void bs_count_add(struct bs_counters *c, enum bs_counter i, uint64_t n)
+{
+	uint64_t v = atomic_load_explicit(&c->v[i], memory_order_relaxed);
+
+	atomic_store_explicit(&c->v[i], v + n, memory_order_relaxed);
+}
+
+static inline void bs_count(struct bs_counters *c, enum bs_counter i)
+{
+	bs_count_add(c, i, 1);
+}
+
+static inline void bs_count_set(struct bs_counters *c, enum bs_counter i, uint64_t v)
+{
+	atomic_store_explicit(&c->v[i], v, memory_order_relaxed);
+}
+
+static inline uint64_t bs_count_get(const struct bs_counters *c, enum bs_counter i)
+{
+	return atomic_load_explicit(&c->v[i], memory_order_relaxed);
+}
+
+/** Which counter a drop reason (-2xx) goes to. */
+enum bs_counter bs_counter_of_drop(int err);
+
+/**
+ * Prometheus text of the sums over n workers, appended to buf like snprintf does.
+ *
+ * Returns the length the whole text has; at least cap means it was cut.
+ */
+size_t bs_counters_text(const struct bs_counters *const *c, size_t n, char *buf, size_t cap);
+
+#endif

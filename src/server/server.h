@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * server.h - the server as the main thread sees it: bind, run, ask, reload, stop.
+ *
+ *	bs_server_bind()   opens every socket (may need root) and makes what the workers share
+ *	...                the caller drops privileges, starts the log and the store thread
+ *	bs_server_run()    starts the workers
+ *	bs_server_stop()   ends and joins them; bs_server_free() closes what bind opened
+ *
+ * Owner thread: main, all calls.  Answers to questions arrive through bs_server_fd(): when it polls
+ * readable, call bs_server_process(), which runs the callbacks.  Every question is answered, at the
+ * latest by its timeout (bs_server_tick).
+ */
+#ifndef BS_SERVER_SERVER_H
+#define BS_SERVER_SERVER_H
+
+#include "conf/conf.h"
+#include "server/counters.h"
+#include "server/gate_ops.h"
+#include "server/message.h"
+#include "store/writer.h"
+
+struct bs_server;
+struct bs_registry;
+
+/** How a server is made; all borrowed until bs_server_free(), conf is referenced. */
+struct bs_server_options {
+	const struct bs_conf *conf;
+	struct bs_registry *registry;
+	const struct bs_gate_ops *gate; /**< NULL: no client gate */
+	bool no_steering; /**< do not attach the BPF program: workers forward (tests) */
+	bool no_pinning;  /**< do not pin threads to cores */
+};
+
+/**
+ * Open all sockets and make the tables.  BS_OK; or BS_EBUSY, BS_EPERM, BS_EUNREACH, BS_EFULL,
+ * BS_ENOMEM, BS_EIO, BS_ERANDOM after one log line, with err[cap] holding the same text.
+ */
+BS_MUSTCHECK int bs_server_bind(const struct bs_server_options *o, struct bs_server **out,
+				char *err, size_t cap);
+/** Start the workers; last-seen batches go to store (NULL: nowhere).  BS_OK, BS_ENOMEM, BS_EIO. */
+BS_MUSTCHECK int bs_server_run(struct bs_server *s, struct bs_store_inbox *store);
+/** End and join the workers; idempotent. */
+void bs_server_stop(struct bs_server *s);
+/** Close and free; stops first when needed.  NULL is fine. */
+void bs_server_free(struct bs_server *s);
+
+/** Publish a new snapshot: workers take it at their next turn; the old one is unreferenced when the
+ *  last of them has.  Values that need a restart are ignored.  BS_OK or the gate's error. */
+BS_MUSTCHECK int bs_server_reload(struct bs_server *s, const struct bs_conf *conf);
+
+/** Descriptor that polls readable when answers wait. */
+int bs_server_fd(const struct bs_server *s);
+/** Run the callbacks of all answers that arrived. */
+void bs_server_process(struct bs_server *s);
+/** Call about ten times a second: times questions out.  now is the monotonic clock. */
+void bs_server_tick(struct bs_server *s, bs_time now);
+
+/** What is bound, for status; ports are the real ones also when conf said 0. */
+struct bs_server_info {
+	unsigned n_workers;
+	bool steering;    /**< the kernel steers; else workers forward */
+	bool single_port; /**< controller and attach role share a port */
+	uint16_t controller_port;
+	uint16_t attach_port;
+	uint16_t client_port; /**< 0 without a gate */
+	uint64_t started_ms;  /**< Unix time */
+	size_t slab_bytes;    /**< device records of all workers, at the limit */
+	size_t device_bytes;  /**< bytes per device, tables included */
+	uint32_t max_devices;
+};
+void bs_server_info(const struct bs_server *s, struct bs_server_info *info);
+
+/** Sum of each counter over all workers, BS_COUNTER_N values.  Any time. */
+void bs_server_counters(const struct bs_server *s, uint64_t out[BS_COUNTER_N]);
+/** Counters of one worker; NULL past the last. */
+const struct bs_counters *bs_server_worker_counters(const struct bs_server *s, unsigned worker);
+
+/**
+ * Answer to bs_server_list and bs_server_device.
+ *
+ * @err    BS_OK; BS_ETIMEDOUT: a worker did not answer; BS_ENOENT: that device is not attached
+ * @rows   [n], borrowed for the call
+ * @cursor where to go on; 0 = end
+ */
+typedef void (*bs_server_rows_fn)(void *arg, int err, const struct bs_device_row *rows, size_t n,
+				  uint64_t cursor);
+/** The next attached devices, at most max (1..500), from cursor on (0 = start); any order.  BS_OK,
+ *  or BS_EFULL: too many questions open.  fn is called exactly once, later. */
+BS_MUSTCHECK int bs_server_list(struct bs_server *s, uint64_t cursor, uint32_t max,
+				bs_server_rows_fn fn, void *arg);
+/** One device by its registry number. */
+BS_MUSTCHECK int bs_server_device(struct bs_server *s, uint32_t number, bs_server_rows_fn fn,
+				  void *arg);
+
+/** One record of the event ring. */
+struct bs_event_row {
+	uint64_t unix_ms;
+	uint32_t number; /**< of the device */
+	uint16_t len;
+	char text[114]; /**< as the device sent it, cut; print escaped */
+};
+typedef void (*bs_server_events_fn)(void *arg, int err, const struct bs_event_row *rows, size_t n);
+/** The newest event records of all workers, at most max (1..256). */
+BS_MUSTCHECK int bs_server_events(struct bs_server *s, uint32_t max, bs_server_events_fn fn,
+				  void *arg);
+
+/** One step of a connection attempt. */
+struct bs_attempt_row {
+	uint64_t unix_ms;
+	uint64_t attempt;
+	uint32_t number;
+	uint16_t status; /**< enum bs_status once known, else 0 */
+	uint8_t step;    /**< enum bs_attempt_step */
+	uint8_t worker;
+};
+enum bs_attempt_step {
+	BS_STEP_ASKED = 1, /**< reached the id's owner */
+	BS_STEP_SENT,      /**< U_CONNECT sent */
+	BS_STEP_RESENT,
+	BS_STEP_ANSWERED, /**< the device answered */
+	BS_STEP_GAVE_UP,  /**< it did not */
+	BS_STEP_REFUSED,  /**< the server said no */
+	BS_STEP_OPEN,     /**< the device reported the connection open */
+	BS_STEP_CLOSED,
+};
+typedef void (*bs_server_attempt_fn)(void *arg, int err, const struct bs_attempt_row *rows,
+				     size_t n);
+/** The timeline of one attempt, as far as the rings still have it. */
+BS_MUSTCHECK int bs_server_attempt(struct bs_server *s, uint64_t attempt, bs_server_attempt_fn fn,
+				   void *arg);
+
+/** End a device's attachment: keepalives stop (and U_CLOSE where it understands it).  fn (may be
+ *  NULL) gets BS_OK or BS_ENOENT. */
+typedef void (*bs_server_done_fn)(void *arg, int err);
+BS_MUSTCHECK int bs_server_kick(struct bs_server *s, uint32_t number, bs_server_done_fn fn,
+				void *arg);
+
+/** Tell all workers what the registry's change feed said; call for every change. */
+void bs_server_change(struct bs_server *s, const struct bs_store_change *change);
+
+#endif
