@@ -73,7 +73,7 @@ struct bs_tls_peer {
 	uint8_t key_fp[BS_TLS_HASH_LEN];      /**< of the SubjectPublicKeyInfo */
 	uint8_t leaf_fp[BS_TLS_HASH_LEN];     /**< of the client certificate alone */
 	uint8_t cert_hash[BS_TLS_HASH_LEN];   /**< over every certificate presented */
-	uint8_t ca_fp[BS_TLS_HASH_LEN];       /**< of the CA certificate that ends the chain */
+	uint8_t ca_fp[BS_TLS_HASH_LEN];       /**< of the certificate that issued the client's */
 	uint8_t issuer_hash[BS_TLS_HASH_LEN]; /**< of the DER of the issuer's name */
 	uint8_t serial[BS_TLS_SERIAL_MAX];    /**< big-endian, without leading zeros */
 	uint8_t serial_len;
