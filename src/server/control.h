@@ -21,6 +21,7 @@ struct bs_conf;
 struct bs_registry;
 struct bs_server;
 struct bs_store;
+struct bs_store_inbox;
 
 /** Clients at a time; the next one gets one line that says so. */
 #define BS_CONTROL_CLIENTS_MAX 32u
@@ -32,9 +33,12 @@ typedef void (*bs_control_reload_fn)(void *arg, const char *key, const char *how
 struct bs_control_env {
 	struct ev_loop *loop;         /**< main loop */
 	struct bs_registry *registry; /**< open registry; a reader of its own is made from it */
-	struct bs_store *store;       /**< store thread; its completions must run on loop */
-	struct bs_server *server;     /**< NULL offline: commands that need it are refused */
-	void *ctx;                    /**< for the calls below */
+	struct bs_store *store;       /**< store thread, for its counters */
+	/** The inbox that the host runs on this loop, best that of the change feed: then an answer
+	 *  comes after the workers were told what it changed. */
+	struct bs_store_inbox *inbox;
+	struct bs_server *server; /**< NULL offline: commands that need it are refused */
+	void *ctx;                /**< for the calls below */
 	/** The snapshot in force; never NULL. */
 	const struct bs_conf *(*conf)(void *ctx);
 	/** Read the conf again as SIGHUP does and call fn per key that differs.  BS_OK or a code
