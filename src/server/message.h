@@ -133,7 +133,8 @@ struct bs_msg_conn {
 	bool tell_device; /**< send U_CLOSE where the device understands it */
 };
 
-struct bs_presence {
+/** State of one device.  (struct bs_presence is what travels to the client.) */
+struct bs_msg_presence_row {
 	uint64_t event;    /**< rises across all workers; for "since" */
 	uint64_t since_ms; /**< Unix time of the change */
 	uint32_t number;
@@ -155,7 +156,7 @@ struct bs_msg_watch {
 struct bs_msg_presence {
 	uint8_t n;
 	bool change; /**< pushed, not asked */
-	struct bs_presence p[BS_MSG_PRESENCE_MAX];
+	struct bs_msg_presence_row p[BS_MSG_PRESENCE_MAX];
 };
 
 struct bs_msg_revoke {
