@@ -22,6 +22,14 @@ extern "C" {
 #define BS_PACKET_SAFE 256
 /** Largest packet that any device or relay takes. */
 #define BS_PACKET_MAX 1368
+/** Bytes of a nonce and of a seed in secure mode. */
+#define BS_NONCE_LEN 32
+/** Bytes of a nonce in legacy mode. */
+#define BS_NONCE_LEGACY_LEN 8
+/** Bytes of the data of a VERIFY payload (legacy mode). */
+#define BS_VERIFY_LEN 12
+/** Bytes of the number that names a connection attempt. */
+#define BS_ATTEMPT_LEN 8
 /** Largest packet on the client's TLS stream. */
 #define BS_GATE_PACKET_MAX 4096
 
@@ -219,6 +227,38 @@ enum bs_ipx_flag {
 	BS_IPX_ASYNC = 0x20,
 	BS_IPX_PRIVATE_FIRST = 0x40,
 	BS_IPX_NO_RENDEZVOUS = 0x80,
+};
+
+/** Kind of VERSION. */
+enum bs_version_kind {
+	BS_VERSION_CLIENT = 1,
+	BS_VERSION_SERVER_PEER = 2,
+	BS_VERSION_CONTROLLER = 3,
+	BS_VERSION_GATEWAY = 4,
+	BS_VERSION_DEVICE = 5,
+};
+
+/** Kind of SP_ID and CP_ID. */
+enum bs_id_kind {
+	BS_ID_MAIL = 1,
+	BS_ID_HOST = 2,
+};
+
+/** Event of STATS. */
+enum bs_stats_event {
+	BS_STATS_OPEN = 1,
+	BS_STATS_FAIL = 2,
+	BS_STATS_CLOSE = 3,
+	BS_STATS_ATTACH_FAIL = 7,
+	BS_STATS_STREAM_CLOSE = 8,
+};
+
+/** Service and answer flags of PUSH. */
+enum bs_push_flag {
+	BS_PUSH_DONE = 0x10,
+	BS_PUSH_FAILED = 0x20,
+	BS_PUSH_QUOTA = 0x40,
+	BS_PUSH_QUOTA_ATTACH = 0x80,
 };
 
 /** EP6 kinds. */

@@ -5,14 +5,13 @@
 #ifndef BS_CRYPTO_KEYS_H
 #define BS_CRYPTO_KEYS_H
 
+#include "basestation/wire.h"
 #include "crypto/crypto.h"
 
 /** Most public and most secret parts of a block. */
 #define BS_KEYS_PARTS_MAX 4
 /** Most bytes of all public parts together: two nonces, the longest that any key needs. */
 #define BS_KEYS_PUB_MAX 64
-/** Bytes of a nonce and of a seed in secure mode. */
-#define BS_NONCE_LEN 32
 
 /**
  * Key block from up to 4 public and 4 secret parts: extract = PRF(N, S), then T1 | T2 | T3.

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * connect.h - U_CONNECT: request of the server, answer of the device, and the rendezvous packets
+ * between client and device (basestation-wire(7), CONNECTING A CLIENT, RENDEZVOUS).
+ *
+ * As in attach.h the CRYPTO payload of a request is the caller's: decode says where it starts.
+ */
+#ifndef BS_WIRE_CONNECT_H
+#define BS_WIRE_CONNECT_H
+
+#include "wire/payload.h"
+
+/** Bytes of a CRYPTO payload that holds a D block. */
+#define BS_CONNECT_CRYPTO_LEN 150
+/** Longest interval that a client may announce, in ms: the device keeps 3.5 times that in 16 bits. */
+#define BS_RENDEZVOUS_INTERVAL_MAX 18000
+/** Most client endpoints in EP6 payloads that are read from one request. */
+#define BS_CONNECT_EPS_MAX 8
+
+/** U_CONNECT request: IPX, [CP_ID], [FP], [ATTEMPT], [EP6 list], [CRYPTO]. */
+struct bs_connect_request {
+	uint32_t cp; /**< random cookie, echoed */
+	uint32_t sp; /**< attachment NSI */
+	uint16_t seq;
+	struct bs_ipx ipx;         /**< client's endpoints, flags, connection NSI */
+	struct bs_slice client_id; /**< CP_ID kind 1; empty = not there */
+	const uint8_t *fp;         /**< [16] FP kind 1; NULL = not there */
+	const uint8_t *attempt;    /**< [8] ATTEMPT (extension); NULL = not there */
+	const struct bs_ep6 *eps;  /**< encode: n_eps endpoints; decode: NULL, see bs_ep6_collect */
+	uint8_t n_eps;
+	bool has_crypto; /**< decode: CRYPTO is the last payload and starts at crypto_off */
+	size_t crypto_off;
+};
+
+/** U_CONNECT answer, device to the sender of the request. */
+struct bs_connect_answer {
+	uint32_t cp; /**< echoed */
+	uint32_t sp; /**< echoed */
+	uint16_t seq;
+	uint32_t code; /**< enum bs_status */
+	uint32_t nsi;  /**< connection NSI */
+};
+
+/** Rendezvous packet, both ways between client and device. */
+struct bs_rendezvous_packet {
+	uint32_t nsi;           /**< connection NSI */
+	uint16_t step;          /**< 0, 1 or 2; the header's seq */
+	struct bs_endpoint ep1; /**< where the sender sends this packet to */
+	struct bs_endpoint ep2; /**< steps 1 and 2: under which address the sender was reached */
+	uint32_t interval_ms;   /**< client: NONCE, keep-alive interval; 0 = not there */
+};
+
+/** Whether a U_CONNECT is a request (first payload IPX) or a rendezvous packet (EP). */
+bool bs_connect_is_request(const struct bs_packet *p);
+bool bs_connect_is_rendezvous(const struct bs_packet *p);
+
+/**
+ * What the device reads.  BS_EMISSING: no IPX; BS_ESHORT: IPX below 17 bytes; BS_EFIELD: NSI 0.
+ * A CP_ID or FP of another kind or length counts as absent.
+ */
+BS_MUSTCHECK int bs_connect_request_decode(const struct bs_packet *p, struct bs_connect_request *m);
+/**
+ * bs_connect_request_begin - start the packet in w: everything before CRYPTO
+ *
+ * @limit   bytes of the whole packet with CRYPTO, 272 or 256: EP6 payloads that do not fit are
+ *          left out, then the client id is cut
+ * @d_block what the caller will seal; only its length is looked at
+ *
+ * Returns BS_OK, or BS_EINVAL when the D block is not 96 bytes or the connection NSI is 0 or
+ * missing, BS_ETOOBIG when not even the fixed parts fit.  Nothing may be sent then.
+ */
+BS_MUSTCHECK int bs_connect_request_begin(struct bs_writer *w, uint8_t *buf, size_t cap,
+					  const struct bs_connect_request *m, size_t limit,
+					  struct bs_slice d_block);
+
+BS_MUSTCHECK int bs_connect_answer_decode(const struct bs_packet *p, struct bs_connect_answer *m);
+BS_MUSTCHECK bs_ssize bs_connect_answer_encode(uint8_t *buf, size_t cap,
+					       const struct bs_connect_answer *m);
+
+/** BS_EFIELD for a step above 2. */
+BS_MUSTCHECK int bs_rendezvous_packet_decode(const struct bs_packet *p,
+					     struct bs_rendezvous_packet *m);
+/** IPv6 endpoints go as EP6 kind 2 behind their zero EP.  BS_EINVAL for a step above 2 or an
+ *  interval above BS_RENDEZVOUS_INTERVAL_MAX. */
+BS_MUSTCHECK bs_ssize bs_rendezvous_packet_encode(uint8_t *buf, size_t cap,
+						  const struct bs_rendezvous_packet *m);
+
+#endif
