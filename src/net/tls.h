@@ -8,8 +8,9 @@
  * and go through two functions of the caller, so a session runs over a socket or over memory.
  *
  * What is checked about a client: chain to a client CA, validity, key usage, extended key usage
- * clientAuth, RSA of at least rsa_min_bits or ECDSA of at least 256 bits, the CRLs, and whatever
- * the caller's check function adds.  A CA without a CRL revokes nothing.  A CRL past its
+ * clientAuth (where the certificate has the extension), RSA of at least rsa_min_bits or ECDSA of at
+ * least 256 bits, the CRLs, and whatever the caller's check function adds.  A bad identity does not
+ * fail the handshake: the caller can then tell the client why (bs_tls_peer.id_fault).  A CA without a CRL revokes nothing.  A CRL past its
  * nextUpdate stays in force, since what it lists stays revoked; bs_tls_pem_crl_expiry tells the
  * operator, because locking out every client over a late CRL would help nobody.
  *
@@ -78,7 +79,7 @@ struct bs_tls_peer {
 	uint8_t serial[BS_TLS_SERIAL_MAX];    /**< big-endian, without leading zeros */
 	uint8_t serial_len;
 	uint64_t not_after_s;  /**< Unix time: the earliest end of validity in the chain */
-	uint64_t crl_epoch;    /**< at the full handshake */
+	uint64_t proved_s;     /**< Unix time of the full handshake that proved the key */
 	uint64_t access_epoch; /**< at the last check by the caller */
 	bool resumed;          /**< this handshake was a resumption */
 };
@@ -95,7 +96,7 @@ struct bs_tls_material {
 	size_t n_crls;
 	uint64_t crl_epoch; /**< rises whenever CAs or CRLs changed */
 	uint32_t rsa_min_bits;
-	uint32_t ticket_life_s; /**< lifetime of a session ticket; 0 = no resumption */
+	uint32_t ticket_life_s; /**< resumption so long after a full handshake; 0 = never */
 	uint16_t tls_min;       /**< 0x0303 or 0x0304 */
 };
 
@@ -146,8 +147,13 @@ void bs_tls_pem_unref(struct bs_tls_pem *p);
 uint64_t bs_tls_pem_crl_expiry(const struct bs_tls_pem *p);
 /** Unix time when the server certificate (the earlier of the two) expires. */
 uint64_t bs_tls_pem_cert_expiry(const struct bs_tls_pem *p);
-/** SHA-256 over the client CA certificates: what the set of CAs is known by. */
-const uint8_t *bs_tls_pem_ca_set(const struct bs_tls_pem *p);
+/**
+ * SHA-256 over client CAs, CRLs and limits: the CRL epoch.  Tickets and verified chains hold only
+ * under the value they were made under.
+ */
+const uint8_t *bs_tls_pem_epoch(const struct bs_tls_pem *p);
+/** How many client CA certificates it has; with none nobody can connect. */
+size_t bs_tls_pem_n_cas(const struct bs_tls_pem *p);
 
 /**
  * Ticket keys for all workers; raw holds n (1..BS_TLS_TICKET_KEYS) keys of BS_TLS_TICKET_KEY_LEN

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tls_internal.h - what the files of net/tls share; OpenSSL types stay behind it.
+ */
+#ifndef BS_NET_TLS_INTERNAL_H
+#define BS_NET_TLS_INTERNAL_H
+
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <stdatomic.h>
+
+#include "net/tls.h"
+
+/** A PEM text of our own, NUL behind its len bytes. */
+struct bs__pem_text {
+	char *p;
+	size_t len;
+};
+
+/** Certificates and limits, immutable. */
+struct bs_tls_pem {
+	atomic_uint refs;
+	struct bs__pem_text cert, key, cert2, key2;
+	struct bs__pem_text cas, crls; /**< all bundles, one after the other */
+	size_t n_cas;
+	uint32_t rsa_min_bits;
+	uint32_t ticket_life_s;
+	uint16_t tls_min;
+	uint64_t crl_expiry_s;
+	uint64_t cert_expiry_s;
+	uint8_t epoch[BS_TLS_HASH_LEN];
+};
+
+/** One ticket key. */
+struct bs__ticket_key {
+	uint8_t name[16];
+	uint8_t aes[32];
+	uint8_t mac[32];
+};
+
+/** Ticket keys, immutable; the first one seals. */
+struct bs_tls_keys {
+	atomic_uint refs;
+	size_t n;
+	struct bs__ticket_key key[BS_TLS_TICKET_KEYS];
+};
+
+/** A chain that was verified. */
+struct bs__tls_chain {
+	uint8_t cert_hash[BS_TLS_HASH_LEN];
+	uint8_t ca_fp[BS_TLS_HASH_LEN];
+	uint64_t not_before_s;
+	uint64_t not_after_s; /**< 0 = empty slot */
+};
+
+struct bs_tls_server {
+	unsigned refs; /**< the worker's own, and one per session */
+	SSL_CTX *ctx;
+	BIO_METHOD *bio;
+	struct bs_tls_pem *pem;
+	struct bs_tls_keys *keys;
+	struct bs_tls_hooks hooks;
+	struct bs__tls_chain *cache; /**< [cache_n], one slot per hash */
+	size_t cache_n;
+	struct bs_tls_stats stats;
+};
+
+struct bs_tls {
+	struct bs_tls_server *srv;
+	SSL *ssl;
+	struct bs_tls_io io;
+	enum bs_tls_refusal refusal;
+	bool done;        /**< handshake finished */
+	bool counted;     /**< its outcome is in the statistics */
+	bool eof;         /**< the transport ended */
+	bool broken;      /**< no further call on ssl but free */
+	bool wants_write; /**< why the last BS_EAGAIN */
+	struct bs_tls_peer peer;
+};
+
+/** Wall clock of a server context. */
+uint64_t bs__tls_clock(const struct bs_tls_server *s);
+/** Unix time of an ASN.1 time; 0 before 1970 or when not readable. */
+uint64_t bs__tls_time(const ASN1_TIME *t);
+/** The next certificate of a PEM text; NULL at the end or on error (*bad). */
+X509 *bs__tls_next_cert(BIO *b, bool *bad);
+/** Fill everything of peer that stands in the leaf certificate. */
+BS_MUSTCHECK int bs__tls_peer_fill(struct bs_tls_peer *peer, X509 *leaf);
+/** SHA-256 over the DER of every certificate in order. */
+BS_MUSTCHECK int bs__tls_chain_hash(STACK_OF(X509) * chain, uint8_t out[BS_TLS_HASH_LEN]);
+/** SHA-256 of one certificate's DER. */
+BS_MUSTCHECK int bs__tls_cert_fp(X509 *x, uint8_t out[BS_TLS_HASH_LEN]);
+/** The verification callback; arg is the bs_tls_server. */
+int bs__tls_verify(X509_STORE_CTX *x, void *arg);
+/** Set the ticket callbacks of a context. */
+BS_MUSTCHECK int bs__tls_tickets_init(struct bs_tls_server *s);
+/** Private keys of PEM texts need no pass phrase: refuse instead of asking the terminal. */
+int bs__tls_no_password(char *buf, int size, int rwflag, void *u);
+
+#endif

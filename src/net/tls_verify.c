@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tls_verify.c - is this client's certificate chain good, and the memory of chains that were.
+ */
+#include "net/tls_internal.h"
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <string.h>
+#include <time.h>
+
+/** Shortest EC key: that of P-256. */
+#define EC_MIN_BITS 256
+
+uint64_t bs__tls_clock(const struct bs_tls_server *s)
+{
+	time_t t;
+
+	if (s->hooks.clock)
+		return s->hooks.clock(s->hooks.ctx);
+	t = time(NULL);
+	return t > 0 ? (uint64_t)t : 0;
+}
+
+/** X.509 verification errors as refusals; what is not listed is "untrusted". */
+static enum bs_tls_refusal refusal_of(int x509_error)
+{
+	switch (x509_error) {
+	case X509_V_ERR_CERT_HAS_EXPIRED: return BS_TLS_REFUSED_EXPIRED;
+	case X509_V_ERR_CERT_NOT_YET_VALID: return BS_TLS_REFUSED_NOT_YET;
+	case X509_V_ERR_CERT_REVOKED: return BS_TLS_REFUSED_REVOKED;
+	case X509_V_ERR_EE_KEY_TOO_SMALL:
+	case X509_V_ERR_CA_KEY_TOO_SMALL: return BS_TLS_REFUSED_WEAK_KEY;
+	case X509_V_ERR_INVALID_PURPOSE:
+	case X509_V_ERR_KEYUSAGE_NO_CERTSIGN: return BS_TLS_REFUSED_KEY_USAGE;
+	case X509_V_ERR_CERT_CHAIN_TOO_LONG:
+	case X509_V_ERR_PATH_LENGTH_EXCEEDED: return BS_TLS_REFUSED_CHAIN;
+	default: return BS_TLS_REFUSED_UNTRUSTED;
+	}
+}
+
+/**
+ * The CRL policy of tls.h: no CRL for a CA revokes nothing, and one past its time stays in force.
+ * All other errors stand.
+ */
+static int tolerate_crl_age(int ok, X509_STORE_CTX *x)
+{
+	if (ok)
+		return 1;
+	switch (X509_STORE_CTX_get_error(x)) {
+	case X509_V_ERR_UNABLE_TO_GET_CRL:
+	case X509_V_ERR_CRL_HAS_EXPIRED:
+	case X509_V_ERR_CRL_NOT_YET_VALID: X509_STORE_CTX_set_error(x, X509_V_OK); return 1;
+	default: return 0;
+	}
+}
+
+/** The client's own key: type and size. */
+static enum bs_tls_refusal check_key(const struct bs_tls_server *s, X509 *leaf)
+{
+	EVP_PKEY *k = X509_get0_pubkey(leaf);
+
+	if (!k)
+		return BS_TLS_REFUSED_KEY_TYPE;
+	switch (EVP_PKEY_get_base_id(k)) {
+	case EVP_PKEY_RSA:
+	case EVP_PKEY_RSA_PSS:
+		return EVP_PKEY_get_bits(k) >= (int)s->pem->rsa_min_bits ? BS_TLS_REFUSED_NONE
+									 : BS_TLS_REFUSED_WEAK_KEY;
+	case EVP_PKEY_EC:
+		return EVP_PKEY_get_bits(k) >= EC_MIN_BITS ? BS_TLS_REFUSED_NONE
+							   : BS_TLS_REFUSED_WEAK_KEY;
+	default: return BS_TLS_REFUSED_KEY_TYPE;
+	}
+}
+
+static struct bs__tls_chain *cache_slot(struct bs_tls_server *s, const uint8_t *hash)
+{
+	size_t h;
+
+	if (s->cache_n == 0)
+		return NULL;
+	memcpy(&h, hash, sizeof(h));
+	return &s->cache[h % s->cache_n];
+}
+
+/** A chain that was verified before and is still within its validity. */
+static const struct bs__tls_chain *cache_find(struct bs_tls_server *s, const uint8_t *hash,
+					      uint64_t now_s)
+{
+	const struct bs__tls_chain *c = cache_slot(s, hash);
+
+	if (!c || c->not_after_s == 0 || memcmp(c->cert_hash, hash, BS_TLS_HASH_LEN) != 0)
+		return NULL;
+	return now_s >= c->not_before_s && now_s <= c->not_after_s ? c : NULL;
+}
+
+/** Validity common to the chain, and the certificate that issued the leaf. */
+static int summarise(X509_STORE_CTX *x, struct bs__tls_chain *out)
+{
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(x);
+	int n = sk_X509_num(chain);
+
+	if (n < 1)
+		return BS_EINTERNAL;
+	out->not_before_s = 0;
+	out->not_after_s = UINT64_MAX;
+	for (int i = 0; i < n; i++) {
+		const X509 *c = sk_X509_value(chain, i);
+		uint64_t from = bs__tls_time(X509_get0_notBefore(c));
+		uint64_t to = bs__tls_time(X509_get0_notAfter(c));
+
+		if (from > out->not_before_s)
+			out->not_before_s = from;
+		if (to < out->not_after_s)
+			out->not_after_s = to;
+	}
+	return bs__tls_cert_fp(sk_X509_value(chain, n > 1 ? 1 : 0), out->ca_fp);
+}
+
+/** The long way: signatures, validity, purpose, CRLs, key. */
+static enum bs_tls_refusal verify_chain(struct bs_tls_server *s, X509_STORE_CTX *x, X509 *leaf,
+					uint64_t now_s, struct bs__tls_chain *out)
+{
+	X509_STORE_CTX_set_time(x, 0, (time_t)now_s);
+	X509_STORE_CTX_set_verify_cb(x, tolerate_crl_age);
+	if (X509_verify_cert(x) != 1)
+		return refusal_of(X509_STORE_CTX_get_error(x));
+	enum bs_tls_refusal why = check_key(s, leaf);
+
+	if (why == BS_TLS_REFUSED_NONE && summarise(x, out) != BS_OK)
+		why = BS_TLS_REFUSED_CHAIN;
+	return why;
+}
+
+/** The alert that the client shall see, by way of an X.509 error. */
+static int x509_error_of(enum bs_tls_refusal why)
+{
+	switch (why) {
+	case BS_TLS_REFUSED_REVOKED: return X509_V_ERR_CERT_REVOKED;
+	case BS_TLS_REFUSED_WEAK_KEY: return X509_V_ERR_EE_KEY_TOO_SMALL;
+	default: return X509_V_ERR_CERT_REJECTED;
+	}
+}
+
+static enum bs_tls_refusal verify_peer(struct bs_tls *t, X509_STORE_CTX *x)
+{
+	struct bs_tls_server *s = t->srv;
+	X509 *leaf = X509_STORE_CTX_get0_cert(x);
+	uint64_t now_s = bs__tls_clock(s);
+	struct bs__tls_chain fresh;
+
+	/* The untrusted list is what the client presented, its own certificate first. */
+	if (!leaf || bs__tls_chain_hash(X509_STORE_CTX_get0_untrusted(x), fresh.cert_hash) != BS_OK)
+		return BS_TLS_REFUSED_CHAIN;
+	const struct bs__tls_chain *c = cache_find(s, fresh.cert_hash, now_s);
+
+	if (c) {
+		s->stats.cache_hits++;
+	} else {
+		enum bs_tls_refusal why = verify_chain(s, x, leaf, now_s, &fresh);
+		struct bs__tls_chain *slot = cache_slot(s, fresh.cert_hash);
+
+		if (why != BS_TLS_REFUSED_NONE)
+			return why;
+		if (slot)
+			*slot = fresh;
+		c = &fresh;
+	}
+	memset(&t->peer, 0, sizeof(t->peer));
+	if (bs__tls_peer_fill(&t->peer, leaf) != BS_OK)
+		return BS_TLS_REFUSED_CHAIN;
+	memcpy(t->peer.cert_hash, c->cert_hash, BS_TLS_HASH_LEN);
+	memcpy(t->peer.ca_fp, c->ca_fp, BS_TLS_HASH_LEN);
+	t->peer.not_after_s = c->not_after_s;
+	t->peer.proved_s = now_s;
+	if (s->hooks.check && s->hooks.check(s->hooks.ctx, &t->peer) != BS_OK)
+		return BS_TLS_REFUSED_REVOKED;
+	return BS_TLS_REFUSED_NONE;
+}
+
+int bs__tls_verify(X509_STORE_CTX *x, void *arg)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(x, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct bs_tls *t = SSL_get_app_data(ssl);
+
+	t->refusal = verify_peer(t, x);
+	if (t->refusal == BS_TLS_REFUSED_NONE) {
+		X509_STORE_CTX_set_error(x, X509_V_OK);
+		return 1;
+	}
+	/* Our own refusals come with a clean X.509 result: without an error no fitting alert. */
+	if (X509_STORE_CTX_get_error(x) == X509_V_OK)
+		X509_STORE_CTX_set_error(x, x509_error_of(t->refusal));
+	return 0;
+}
