@@ -144,7 +144,8 @@ uint8_t *bs_packet_add_reserve(struct bs_writer *w, uint8_t type, uint8_t flags,
 {
 	uint8_t *p;
 
-	if (len > (size_t)(UINT16_MAX - PL_HEADER)) {
+	/* A short IPX makes devices in the field read beyond it: never written (12.6). */
+	if (len > (size_t)(UINT16_MAX - PL_HEADER) || (type == BS_PL_IPX && len < IPX_MIN)) {
 		w->bad = true;
 		return NULL;
 	}

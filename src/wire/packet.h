@@ -70,7 +70,7 @@ bool bs_payload_find(const struct bs_packet *p, uint8_t type, struct bs_payload 
 
 /** Start a packet in w with this header; the length field is filled by bs_packet_finish. */
 void bs_packet_begin(struct bs_writer *w, uint8_t *buf, size_t cap, const struct bs_header *h);
-/** Append one payload. */
+/** Append one payload.  An IPX below 17 bytes is refused: the writer's error (here and below). */
 void bs_packet_add(struct bs_writer *w, uint8_t type, uint8_t flags, const void *data, size_t len);
 /** Append a payload header for len bytes of data and return where to write them; NULL when full. */
 uint8_t *bs_packet_add_reserve(struct bs_writer *w, uint8_t type, uint8_t flags, size_t len);

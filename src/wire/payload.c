@@ -86,12 +86,16 @@ void bs_ep_put(struct bs_writer *w, const struct bs_endpoint *ep)
 		put_ep4(p, ep);
 }
 
-/* The wire always has 16 bytes of address; a profile with four keeps the last ones and knows by
- * the mapped prefix whether they are an IPv4 address. */
+/* ::ffff:0:0/96, in front of every IPv4 address on the wire. */
+static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF };
+
+/* The wire always has 16 bytes of address; a profile with four takes mapped IPv4 only. */
 int bs_ep6_get(const struct bs_payload *pl, struct bs_ep6 *ep)
 {
 	if (pl->len != EP6_LEN)
 		return pl->len < EP6_LEN ? BS_ESHORT : BS_EFIELD;
+	if (BS_IP_LEN == 4 && memcmp(pl->data, mapped, sizeof(mapped)) != 0)
+		return BS_EFIELD;
 	memcpy(ep->ep.ip, pl->data + 16 - BS_IP_LEN, BS_IP_LEN);
 	ep->ep.port = bs_get_u16(pl->data + 16);
 	ep->kind = pl->data[18];
@@ -105,12 +109,37 @@ void bs_ep6_put(struct bs_writer *w, const struct bs_ep6 *ep)
 
 	if (!p)
 		return;
-	memset(p, 0, 10);
-	memset(p + 10, 0xFF, 2);
+	memcpy(p, mapped, sizeof(mapped));
 	memcpy(p + 16 - BS_IP_LEN, ep->ep.ip, BS_IP_LEN);
 	bs_put_u16(p + 16, ep->ep.port);
 	p[18] = ep->kind;
 	p[19] = ep->priority;
+}
+
+void bs_ep6_put_if_needed(struct bs_writer *w, const struct bs_endpoint *ep, uint8_t kind)
+{
+	struct bs_ep6 ep6;
+
+	if (bs_endpoint_is_ip4(ep) || !bs_endpoint_is_set(ep))
+		return;
+	ep6.ep = *ep;
+	ep6.kind = kind;
+	ep6.priority = 0;
+	bs_ep6_put(w, &ep6);
+}
+
+size_t bs_ep6_collect(const struct bs_packet *p, uint8_t kind, struct bs_ep6 *out, size_t max)
+{
+	struct bs_payload pl;
+	struct bs_ep6 ep6;
+	size_t off = 0;
+	size_t n = 0;
+
+	while (n < max && bs_payload_next(p, &off, &pl))
+		if (pl.type == BS_PL_EP6 && bs_ep6_get(&pl, &ep6) == BS_OK &&
+		    (!kind || ep6.kind == kind))
+			out[n++] = ep6;
+	return n;
 }
 
 int bs_version_get(const struct bs_payload *pl, struct bs_version *v)
@@ -209,6 +238,13 @@ void bs_notify_put(struct bs_writer *w, const struct bs_notify *n)
 		bs_put_u32(p + 4, n->nsi);
 }
 
+void bs_notify_ok_put(struct bs_writer *w)
+{
+	struct bs_notify ok = { BS_ST_OK, false, 0 };
+
+	bs_notify_put(w, &ok);
+}
+
 int bs_kind_text_get(const struct bs_payload *pl, uint8_t *kind, struct bs_slice *text)
 {
 	if (pl->len < 1)
@@ -253,6 +289,38 @@ void bs_ext_put(struct bs_writer *w, const struct bs_ext_offer *e)
 	bs_put_u32(p + 2, e->bits);
 	if (e->has_offered)
 		bs_put_u32(p + 6, e->offered);
+}
+
+void bs_interval_put(struct bs_writer *w, uint16_t seconds)
+{
+	uint8_t *p = seconds ? bs_packet_add_reserve(w, BS_PL_INTERVAL, BS_PLF_OPTIONAL, 2) : NULL;
+
+	if (p)
+		bs_put_u16(p, seconds);
+}
+
+uint16_t bs_interval_find(const struct bs_packet *p)
+{
+	struct bs_payload pl;
+
+	if (!bs_payload_find(p, BS_PL_INTERVAL, &pl) || pl.len != 2)
+		return 0;
+	return bs_get_u16(pl.data);
+}
+
+int bs_payload_last(const struct bs_packet *p, uint8_t type, size_t *off)
+{
+	struct bs_payload pl;
+	size_t next = 0;
+
+	pl.type = 0;
+	pl.data = NULL;
+	while (bs_payload_next(p, &next, &pl))
+		;
+	if (!pl.data || pl.type != type)
+		return BS_EMISSING;
+	*off = (size_t)(pl.data - p->bytes) - 4;
+	return BS_OK;
 }
 
 static bool id_char(uint8_t ch)

@@ -69,6 +69,8 @@ BS_MUSTCHECK int bs_ep_get(const struct bs_payload *pl, struct bs_endpoint *ep);
 void bs_ep_put(struct bs_writer *w, const struct bs_endpoint *ep);
 BS_MUSTCHECK int bs_ep6_get(const struct bs_payload *pl, struct bs_ep6 *ep);
 void bs_ep6_put(struct bs_writer *w, const struct bs_ep6 *ep);
+/** Append EP6 of this kind when ep is a usable IPv6 endpoint, which EP and IPX cannot hold. */
+void bs_ep6_put_if_needed(struct bs_writer *w, const struct bs_endpoint *ep, uint8_t kind);
 /** Copy the well-formed EP6 payloads of a packet, of one kind or (0) of all; returns how many,
  *  at most max. */
 size_t bs_ep6_collect(const struct bs_packet *p, uint8_t kind, struct bs_ep6 *out, size_t max);
@@ -78,6 +80,8 @@ BS_MUSTCHECK int bs_caps_get(const struct bs_payload *pl, struct bs_caps *c);
 void bs_caps_put(struct bs_writer *w, const struct bs_caps *c);
 BS_MUSTCHECK int bs_notify_get(const struct bs_payload *pl, struct bs_notify *n);
 void bs_notify_put(struct bs_writer *w, const struct bs_notify *n);
+/** Append NOTIFY with code 1. */
+void bs_notify_ok_put(struct bs_writer *w);
 /** SP_ID, CP_ID and DESCR share a shape: u8 kind, then text.  BS_EFIELD when empty. */
 BS_MUSTCHECK int bs_kind_text_get(const struct bs_payload *pl, uint8_t *kind,
 				  struct bs_slice *text);

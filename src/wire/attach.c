@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/attach.h"
+
+#include <string.h>
+
+#include "util/endpoint.h"
+
+/* The next payload of a message whose order is fixed. */
+static bool next_is(const struct bs_packet *p, size_t *off, uint8_t type, struct bs_payload *pl)
+{
+	size_t at = *off;
+
+	if (!bs_payload_next(p, &at, pl) || pl->type != type)
+		return false;
+	*off = at;
+	return true;
+}
+
+/* [EXT, [INTERVAL], [EP6]] of a request, in this order. */
+static int get_ext_part(const struct bs_packet *p, size_t *off, struct bs_attach_request *m)
+{
+	struct bs_ext_offer ext;
+	struct bs_payload pl;
+	struct bs_ep6 ep;
+	int err;
+
+	if (!next_is(p, off, BS_PL_EXT, &pl))
+		return BS_OK;
+	err = bs_ext_get(&pl, &ext);
+	if (err)
+		return err;
+	m->has_ext = true;
+	m->ext = ext.bits;
+	if (next_is(p, off, BS_PL_INTERVAL, &pl)) {
+		if (pl.len != 2)
+			return BS_EFIELD;
+		m->interval_s = bs_get_u16(pl.data);
+	}
+	if (next_is(p, off, BS_PL_EP6, &pl)) {
+		err = bs_ep6_get(&pl, &ep);
+		if (!err && ep.kind == BS_EP6_OBSERVED)
+			m->observed = ep.ep;
+	}
+	return err;
+}
+
+int bs_attach_request_decode(const struct bs_packet *p, size_t nonce_len, uint8_t last,
+			     struct bs_attach_request *m)
+{
+	struct bs_attach_request tmp;
+	struct bs_payload pl;
+	size_t off = 0;
+	int err;
+
+	if (p->h.type != BS_TYPE_U_ATTACH || p->h.flags)
+		return BS_ETYPE;
+	memset(&tmp, 0, sizeof(tmp));
+	tmp.nsi = p->h.nsi_sp;
+	tmp.seq = p->h.seq;
+	if (!next_is(p, &off, BS_PL_EP, &pl))
+		return BS_EMISSING;
+	err = bs_ep_get(&pl, &tmp.observed);
+	if (err)
+		return err;
+	if (!next_is(p, &off, BS_PL_NONCE, &pl))
+		return BS_EMISSING;
+	if (pl.len != nonce_len)
+		return BS_EFIELD;
+	tmp.nonce.ptr = pl.data;
+	tmp.nonce.len = pl.len;
+	err = get_ext_part(p, &off, &tmp);
+	if (err)
+		return err;
+	tmp.last_off = p->list_off + off;
+	if (!next_is(p, &off, last, &pl) || p->list_off + off != p->len)
+		return BS_EMISSING;
+	*m = tmp;
+	return BS_OK;
+}
+
+void bs_attach_request_begin(struct bs_writer *w, uint8_t *buf, size_t cap,
+			     const struct bs_attach_request *m)
+{
+	struct bs_ext_offer ext;
+	struct bs_header h;
+
+	memset(&h, 0, sizeof(h));
+	h.nsi_sp = m->nsi;
+	h.type = BS_TYPE_U_ATTACH;
+	h.seq = m->seq;
+	bs_packet_begin(w, buf, cap, &h);
+	bs_ep_put(w, &m->observed);
+	bs_packet_add(w, BS_PL_NONCE, 0, m->nonce.ptr, m->nonce.len);
+	if (m->has_ext) {
+		memset(&ext, 0, sizeof(ext));
+		ext.bits = m->ext;
+		bs_ext_put(w, &ext);
+		bs_interval_put(w, m->interval_s);
+		bs_ep6_put_if_needed(w, &m->observed, BS_EP6_OBSERVED);
+	}
+	/* 0 would be a number that the device takes and nobody else may use. */
+	if (!m->nsi)
+		w->bad = true;
+}
+
+int bs_attach_response_decode(const struct bs_packet *p, uint8_t last, struct bs_attach_response *m)
+{
+	struct bs_attach_response tmp;
+	struct bs_notify notify;
+	struct bs_payload pl;
+	int err;
+
+	if (p->h.type != BS_TYPE_U_ATTACH || p->h.flags != BS_FLAG_RESPONSE)
+		return BS_ETYPE;
+	memset(&tmp, 0, sizeof(tmp));
+	tmp.nsi = p->h.nsi_sp;
+	tmp.seq = p->h.seq;
+	if (!bs_payload_find(p, BS_PL_CAPABILITY, &pl))
+		return BS_EMISSING;
+	err = bs_caps_get(&pl, &tmp.caps);
+	if (err)
+		return err;
+	if (!bs_payload_find(p, BS_PL_IPX, &pl))
+		return BS_EMISSING;
+	err = bs_ipx_get(&pl, &tmp.ipx);
+	if (err)
+		return err;
+	if (!bs_payload_find(p, BS_PL_NOTIFY, &pl))
+		return BS_EMISSING;
+	err = bs_notify_get(&pl, &notify);
+	if (err)
+		return err;
+	if (notify.code != BS_ST_OK)
+		return BS_EFIELD;
+	if (bs_payload_find(p, BS_PL_EXT, &pl)) {
+		err = bs_ext_get(&pl, &tmp.ext);
+		if (err)
+			return err;
+		tmp.has_ext = true;
+	}
+	err = bs_payload_last(p, last, &tmp.last_off);
+	if (!err)
+		*m = tmp;
+	return err;
+}
+
+void bs_attach_response_begin(struct bs_writer *w, uint8_t *buf, size_t cap,
+			      const struct bs_attach_response *m)
+{
+	struct bs_header h;
+	uint8_t i;
+
+	memset(&h, 0, sizeof(h));
+	h.nsi_sp = m->nsi;
+	h.type = BS_TYPE_U_ATTACH;
+	h.flags = BS_FLAG_RESPONSE;
+	h.seq = m->seq;
+	bs_packet_begin(w, buf, cap, &h);
+	bs_caps_put(w, &m->caps);
+	bs_ipx_put(w, &m->ipx);
+	bs_notify_ok_put(w);
+	if (!m->has_ext)
+		return;
+	bs_ext_put(w, &m->ext);
+	for (i = 0; i < m->n_eps; i++)
+		bs_ep6_put(w, &m->eps[i]);
+}
