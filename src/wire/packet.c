@@ -11,12 +11,13 @@ enum {
 	OFF_RETRANS = 10,
 	OFF_FLAGS = 11,
 	OFF_SEQ = 12,
-	OFF_LEN = 14
+	OFF_LEN = 14,
 };
 
-/* Bytes of a payload's header. */
+/* Bytes of a payload's header, and of the data of the shortest IPX. */
 enum {
-	PL_HEADER = 4
+	PL_HEADER = 4,
+	IPX_MIN = 13
 };
 
 size_t bs_header_len(uint8_t flags)
