@@ -2,3 +2,7 @@
 /* The suites of test-core, one line each: BS_SUITE(name) runs bs_suite_<name>() from
  * test_<name>.c.  No include guard: main.c includes it twice. */
 BS_SUITE(cursor)
+BS_SUITE(small)
+BS_SUITE(small_aes)
+BS_SUITE(small_sha256)
+BS_SUITE(openssl)

@@ -27,6 +27,20 @@ static inline struct bs_slice bs_test_text(const char *text)
 	return s;
 }
 
+/** Hex text to bytes; returns how many. */
+static inline size_t bs_test_unhex(const char *text, uint8_t *out)
+{
+	char pair[3] = { 0, 0, 0 };
+	size_t n = 0;
+
+	for (; text[0] && text[1]; text += 2) {
+		pair[0] = text[0];
+		pair[1] = text[1];
+		out[n++] = (uint8_t)strtoul(pair, NULL, 16);
+	}
+	return n;
+}
+
 /** A copy of exactly len bytes on the heap, so that a sanitizer sees a read past its end. */
 static inline uint8_t *bs_test_copy(const uint8_t *from, size_t len)
 {
