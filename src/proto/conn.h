@@ -27,6 +27,8 @@
 #define BS_CONN_LINGER_MS          300u
 #define BS_CONN_KEEPALIVE_MS       5000u
 #define BS_CONN_KEEPALIVE_RETRY_MS 1000u
+/** Largest keep-alive interval that a client may ask for, in ms. */
+#define BS_CONN_INTERVAL_MAX_MS 18000u
 
 /** State of a connection. */
 enum bs_conn_state {
@@ -57,9 +59,9 @@ enum bs_conn_path {
 
 /** Counters of one connection, authentic packets only. */
 struct bs_conn_stats {
-	uint32_t tx_bytes;
+	uint32_t tx_bytes; /**< whole packets */
 	uint32_t tx_pkts;
-	uint32_t rx_bytes;
+	uint32_t rx_bytes; /**< plaintext only, as stock devices count */
 	uint32_t rx_pkts;
 };
 
@@ -74,6 +76,7 @@ struct bs_conn {
 	bs_time born;                 /**< when it was accepted */
 	bs_time expire;               /**< end of the idle limit, or of the linger */
 	bs_time keepalive;            /**< client: next keep-alive or close repeat */
+	bs_time sent;                /**< when the last framing packet was sent */
 	struct bs_conn_stats stats;
 	uint32_t nsi_sp;        /**< connection number; 0 only in a free slot */
 	uint32_t nsi_cp;        /**< client's number, as last seen */
@@ -85,9 +88,7 @@ struct bs_conn {
 	uint16_t rtt_ms;        /**< client: last measured round trip, 0 = unknown */
 	uint8_t nsi_co[8];      /**< controller number, when has_co */
 	uint8_t fp[BS_FP_LEN];  /**< client's fingerprint, when has_fp */
-#if BS_CLIENT_ID_KEEP > 0
 	uint8_t client_id[BS_CLIENT_ID_KEEP]; /**< start of the client's identity */
-#endif
 	uint8_t seen[BS_REPLAY_SLOTS][BS_REPLAY_TAG]; /**< MACs of the latest packets */
 	uint8_t seen_next;                            /**< ring index */
 	uint8_t seen_n;                               /**< entries in use */
@@ -119,7 +120,7 @@ struct bs_conn_data {
 struct bs_conn_send {
 	uint16_t tag;
 	uint16_t seq;
-	uint8_t flags;   /**< BS_FLAG_RESPONSE, BS_FLAG_EXCEPTION */
+	uint8_t flags;   /**< enum bs_flag; TAG is added where tag is not 0 */
 	uint8_t retrans; /**< transmission counter */
 };
 
@@ -159,6 +160,10 @@ BS_MUSTCHECK bs_ssize bs_conn_seal(struct bs_conn *c, const struct bs_crypto *cr
 				   uint8_t *buf, size_t cap);
 /** An RPC or stream packet was taken: restart the idle limit. */
 void bs_conn_touch(struct bs_conn *c, bs_time now);
+/** A packet proved to be new: our packets go to its source from now on. */
+void bs_conn_move(struct bs_conn *c, const struct bs_endpoint *from);
+/** Count a packet of len bytes that was sent without bs_conn_seal (a notice). */
+void bs_conn_count_tx(struct bs_conn *c, size_t len);
 /** Rendezvous concluded with this interval (ms, 0 = 5000): set the idle limit. */
 void bs_conn_set_interval(struct bs_conn *c, uint32_t interval_ms, bs_time now);
 /** Client: choose or change the path; the next keep-alive goes out at once to prove it. */

@@ -27,7 +27,7 @@
 #ifndef BS_REPLAY_TAG
 # define BS_REPLAY_TAG BS__DEFAULT_REPLAY_TAG
 #endif
-/** Bytes kept of a client's identity, 0..64; the access hook always sees the whole. */
+/** Bytes kept of a client's identity, 1..64; the access hook always sees the whole. */
 #ifndef BS_CLIENT_ID_KEEP
 # define BS_CLIENT_ID_KEEP BS__DEFAULT_CLIENT_ID_KEEP
 #endif

@@ -17,8 +17,6 @@
 /** Rounds and pace of a device. */
 #define BS_RENDEZVOUS_ROUNDS   5
 #define BS_RENDEZVOUS_ROUND_MS 1000u
-/** Largest keep-alive interval that a client may ask for, in ms. */
-#define BS_RENDEZVOUS_INTERVAL_MAX 18000u
 /** Candidates that a client tries. */
 #define BS_RENDEZVOUS_CANDIDATES 10
 

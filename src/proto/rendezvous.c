@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proto/rendezvous.h"
+
+#include <string.h>
+
+#include "proto/rendezvous_packet.h"
+#include "util/endpoint.h"
+
+/* Packets of a round that wait (bs_rendezvous_device.send). */
+enum {
+	SEND_PRIVATE = 0x01,
+	SEND_GLOBAL = 0x02,
+};
+
+enum {
+	STEP_OPEN = 0,
+	STEP_REPLY = 1,
+	STEP_DONE = 2,
+	INTERVAL_LEN = 4,
+};
+
+size_t bs__rendezvous_put(uint8_t *buf, size_t cap, uint32_t nsi, uint8_t step,
+			  const struct bs_endpoint *ep1, const struct bs_endpoint *ep2,
+			  uint32_t interval_ms)
+{
+	struct bs_header h = { 0 };
+	struct bs_writer w;
+	uint8_t *p;
+	bs_ssize len;
+
+	h.nsi_sp = nsi;
+	h.type = BS_TYPE_U_CONNECT;
+	h.seq = step;
+	bs_packet_begin(&w, buf, cap, &h);
+	bs_ep_put(&w, ep1);
+	if (step != STEP_OPEN) {
+		bs_ep_put(&w, ep2);
+		if (interval_ms) {
+			p = bs_packet_add_reserve(&w, BS_PL_NONCE, 0, INTERVAL_LEN);
+			if (p)
+				bs_put_u32(p, interval_ms);
+		}
+	}
+	len = bs_packet_finish(&w);
+	return len > 0 ? (size_t)len : 0;
+}
+
+int bs__rendezvous_take(const struct bs_packet *p, const struct bs_endpoint *from,
+			struct bs_rendezvous_answer *a)
+{
+	struct bs_payload pl;
+	struct bs_endpoint ep1;
+	size_t off = 0;
+	int err;
+
+	if (p->h.seq > STEP_DONE)
+		return BS_EFIELD;
+	if (!bs_payload_next(p, &off, &pl) || pl.type != BS_PL_EP)
+		return BS_EMISSING;
+	err = bs_ep_get(&pl, &ep1);
+	if (err)
+		return err;
+	if (p->h.seq == STEP_DONE)
+		return BS_OK;
+	a->to = *from;
+	a->ep1 = ep1;
+	a->step = (uint8_t)(p->h.seq + 1);
+	return BS_OK;
+}
+
+void bs_rendezvous_start(struct bs_rendezvous_device *r, bool no_search, bs_time now)
+{
+	memset(r, 0, sizeof(*r));
+	r->rounds = no_search ? 0 : BS_RENDEZVOUS_ROUNDS - 1;
+	r->send = SEND_PRIVATE | SEND_GLOBAL;
+	r->due = now + BS_TIME_MS(BS_RENDEZVOUS_ROUND_MS);
+}
+
+void bs_rendezvous_stop(struct bs_rendezvous_device *r)
+{
+	r->rounds = 0;
+	r->send = 0;
+}
+
+int bs_rendezvous_input(struct bs_rendezvous_device *r, const struct bs_packet *p,
+			const struct bs_endpoint *from, struct bs_rendezvous_in *in)
+{
+	struct bs_payload pl;
+	int err = bs__rendezvous_take(p, from, &r->answer);
+
+	if (err)
+		return err;
+	memset(in, 0, sizeof(*in));
+	if (p->h.seq == STEP_OPEN)
+		return BS_OK;
+	in->concluded = true;
+	if (bs_payload_find(p, BS_PL_NONCE, &pl) && pl.len == INTERVAL_LEN) {
+		in->has_interval = true;
+		in->interval_ms = bs_get_u32(pl.data);
+	}
+	bs_rendezvous_stop(r);
+	return BS_OK;
+}
+
+void bs_rendezvous_timeout(struct bs_rendezvous_device *r, bs_time now)
+{
+	if (r->rounds == 0 || BS_TIME_DIFF(now, r->due) < 0)
+		return;
+	r->rounds--;
+	r->send = SEND_PRIVATE | SEND_GLOBAL;
+	r->due = now + BS_TIME_MS(BS_RENDEZVOUS_ROUND_MS);
+}
+
+size_t bs_rendezvous_output(struct bs_rendezvous_device *r, uint32_t nsi,
+			    const struct bs_endpoint *priv, const struct bs_endpoint *global,
+			    uint8_t *buf, size_t cap, struct bs_endpoint *to)
+{
+	const struct bs_endpoint *ep;
+
+	if (r->answer.step) {
+		*to = r->answer.to;
+		ep = &r->answer.ep1;
+		nsi = (uint32_t)bs__rendezvous_put(buf, cap, nsi, r->answer.step, to, ep, 0);
+		r->answer.step = 0;
+		return nsi;
+	}
+	while (r->send) {
+		ep = r->send & SEND_PRIVATE ? priv : global;
+		r->send &= r->send & SEND_PRIVATE ? (uint8_t)~SEND_PRIVATE : 0;
+		if (!bs_endpoint_is_set(ep))
+			continue;
+		*to = *ep;
+		return bs__rendezvous_put(buf, cap, nsi, STEP_OPEN, ep, ep, 0);
+	}
+	return 0;
+}
+
+bool bs_rendezvous_next_timeout(const struct bs_rendezvous_device *r, bs_time *at)
+{
+	*at = r->due;
+	return r->rounds > 0;
+}
