@@ -30,8 +30,8 @@ enum {
 	MAC_LEN = 16,
 };
 
-void bs_conn_init(struct bs_conn *c, enum bs_role role, uint32_t nsi_sp, const struct bs_key_block *key,
-		  const struct bs_suite *suite, bs_time now)
+void bs_conn_init(struct bs_conn *c, enum bs_role role, uint32_t nsi_sp,
+		  const struct bs_key_block *key, const struct bs_suite *suite, bs_time now)
 {
 	memset(c, 0, sizeof(*c));
 	c->role = (uint8_t)role;
@@ -246,7 +246,8 @@ static void account(struct bs_conn *c, const struct bs_packet *p, const struct b
 }
 
 int bs_conn_open(struct bs_conn *c, const struct bs_crypto *crypto, const struct bs_packet *p,
-		 uint8_t *pkt, const struct bs_endpoint *from, bs_time now, struct bs_conn_data *out)
+		 uint8_t *pkt, const struct bs_endpoint *from, bs_time now,
+		 struct bs_conn_data *out)
 {
 	struct bs_conn_data d;
 	size_t off;
@@ -272,12 +273,12 @@ int bs_conn_open(struct bs_conn *c, const struct bs_crypto *crypto, const struct
 		return BS_OK;
 	if (d.plain.len < CMD_LEN)
 		return BS_ESHORT;
-	return c->role == BS_RESPONDER ? framing_request(c, &d, from, now) :
-					 framing_answer(c, &d, from, now);
+	return c->role == BS_RESPONDER ? framing_request(c, &d, from, now)
+				       : framing_answer(c, &d, from, now);
 }
 
-bs_ssize bs_conn_seal(struct bs_conn *c, const struct bs_crypto *crypto, const struct bs_conn_send *s,
-		      struct bs_slice plain, uint8_t *buf, size_t cap)
+bs_ssize bs_conn_seal(struct bs_conn *c, const struct bs_crypto *crypto,
+		      const struct bs_conn_send *s, struct bs_slice plain, uint8_t *buf, size_t cap)
 {
 	struct bs_header h = { 0 };
 	struct bs_writer w;
@@ -412,8 +413,7 @@ size_t bs_conn_output(struct bs_conn *c, const struct bs_crypto *crypto, uint8_t
 		bs_put_u32(text, CMD_CLOSE);
 	} else {
 		bs_put_u32(text, CMD_KEEPALIVE);
-		bs_put_u32(text + CMD_LEN,
-			   c->role == BS_RESPONDER ? c->answer_number : c->number);
+		bs_put_u32(text + CMD_LEN, c->role == BS_RESPONDER ? c->answer_number : c->number);
 		plain.len = KEEPALIVE_LEN;
 	}
 	len = bs_conn_seal(c, crypto, &s, plain, buf, cap);

@@ -76,7 +76,7 @@ struct bs_conn {
 	bs_time born;                 /**< when it was accepted */
 	bs_time expire;               /**< end of the idle limit, or of the linger */
 	bs_time keepalive;            /**< client: next keep-alive or close repeat */
-	bs_time sent;                /**< when the last framing packet was sent */
+	bs_time sent;                 /**< when the last framing packet was sent */
 	struct bs_conn_stats stats;
 	uint32_t nsi_sp;        /**< connection number; 0 only in a free slot */
 	uint32_t nsi_cp;        /**< client's number, as last seen */
@@ -88,7 +88,7 @@ struct bs_conn {
 	uint16_t rtt_ms;        /**< client: last measured round trip, 0 = unknown */
 	uint8_t nsi_co[8];      /**< controller number, when has_co */
 	uint8_t fp[BS_FP_LEN];  /**< client's fingerprint, when has_fp */
-	uint8_t client_id[BS_CLIENT_ID_KEEP]; /**< start of the client's identity */
+	uint8_t client_id[BS_CLIENT_ID_KEEP];         /**< start of the client's identity */
 	uint8_t seen[BS_REPLAY_SLOTS][BS_REPLAY_TAG]; /**< MACs of the latest packets */
 	uint8_t seen_next;                            /**< ring index */
 	uint8_t seen_n;                               /**< entries in use */
@@ -97,9 +97,11 @@ struct bs_conn {
 	uint8_t state;                                /**< enum bs_conn_state */
 	uint8_t end;                                  /**< enum bs_conn_end */
 	uint8_t path;                                 /**< enum bs_conn_path */
-	uint8_t answer;  /**< framing answer that waits: command, private */
-	uint8_t retries; /**< client: keep-alives or closes without an echo */
-	uint8_t pending; /**< reports that wait (device), private bits */
+	uint8_t answer;         /**< framing answer that waits: command, private */
+	uint8_t answer_flags;   /**< header form of the request, mirrored */
+	uint8_t answer_retrans; /**< retrans byte, mirrored */
+	uint8_t retries;        /**< client: keep-alives or closes without an echo */
+	uint8_t pending;        /**< reports that wait (device), private bits */
 	bool has_co;
 	bool has_fp;
 	bool has_seq;    /**< rpc_seq is set */

@@ -94,7 +94,7 @@ bool bs_device_next_timeout(const struct bs_device *d, bs_time *at);
 uint8_t bs_device_take_events(struct bs_device *d);
 
 /** Answer a deferred request: see bs_rpc_device_answer. */
-BS_MUSTCHECK int bs_device_rpc_answer(struct bs_device *d, uint32_t token, uint8_t code,
+BS_MUSTCHECK int bs_device_rpc_answer(struct bs_device *d, uint32_t token, uint32_t code,
 				      struct bs_slice reply);
 /** Connections that are live. */
 size_t bs_device_n_live(const struct bs_device *d);

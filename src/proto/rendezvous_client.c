@@ -9,7 +9,7 @@
 /* Gaps between the first rounds: a path on the local network should not wait for a second. */
 static const uint16_t round_gap_ms[] = { 100, 150, 250, 500 };
 
-#define N_GAPS (sizeof(round_gap_ms) / sizeof(round_gap_ms[0]))
+#define N_GAPS       (sizeof(round_gap_ms) / sizeof(round_gap_ms[0]))
 #define LATER_GAP_MS 1000u
 
 void bs_rendezvous_client_init(struct bs_rendezvous_client *r, uint32_t interval_ms)
@@ -81,8 +81,8 @@ static void learn_self(struct bs_rendezvous_client *r, const struct bs_packet *p
 	struct bs_endpoint ep;
 	size_t off = 0;
 
-	if (bs_payload_next(p, &off, &pl) && bs_payload_next(p, &off, &pl) &&
-	    pl.type == BS_PL_EP && bs_ep_get(&pl, &ep) == BS_OK)
+	if (bs_payload_next(p, &off, &pl) && bs_payload_next(p, &off, &pl) && pl.type == BS_PL_EP &&
+	    bs_ep_get(&pl, &ep) == BS_OK)
 		r->self = ep;
 }
 

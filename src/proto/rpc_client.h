@@ -19,6 +19,8 @@
 #define BS_RPC_LAST_MS   4000u
 #define BS_RPC_TOTAL_MS  30000u
 #define BS_RPC_NOTICE_MS 2000u
+/** Longest request that fits the largest packet; until a device showed a large buffer, less. */
+#define BS_RPC_CLIENT_REQUEST_MAX 1290u
 
 /** Options of a call. */
 enum bs_rpc_option {
@@ -77,7 +79,8 @@ void bs_rpc_client_cancel(struct bs_rpc_client *r, struct bs_rpc_call *call);
 void bs_rpc_client_fail(struct bs_rpc_client *r, int err);
 /** An authentic answer (tag 0, RESPONSE).  BS_OK, or BS_EUNKNOWN when no call waits for it. */
 BS_MUSTCHECK int bs_rpc_client_input(struct bs_rpc_client *r, struct bs_conn *c,
-				     const struct bs_conn_data *d, bs_time now);
+				     const struct bs_conn_data *d, const struct bs_endpoint *from,
+				     bs_time now);
 /** A clear notice for number seq; a hint only. */
 void bs_rpc_client_notice(struct bs_rpc_client *r, uint16_t seq, bs_time now);
 void bs_rpc_client_timeout(struct bs_rpc_client *r, bs_time now);

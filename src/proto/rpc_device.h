@@ -16,16 +16,28 @@
 #include "proto/device_conf.h"
 #include "util/cursor.h"
 
-/** What the handler returns besides enum bs_rpc_code (0 = reply, above 0 = exception). */
+/**
+ * What the handler returns besides enum bs_rpc_code: 0 sends the reply, anything above 0 is an
+ * exception.  Reading past the parameters gives BS_RPC_REQUEST_SHORT and writing past the reply
+ * BS_RPC_REPLY_LONG without the handler's doing.
+ */
 #define BS_RPC_DEFERRED (-1)
+
+/** Number of a request, and the form of its header: a reply repeats both. */
+struct bs_rpc_id {
+	uint32_t nsi;    /**< connection, 0 = empty */
+	uint32_t digest; /**< of the content */
+	uint16_t seq;
+	uint8_t retrans;
+	uint8_t flags; /**< BS_FLAG_TAG and BS_FLAG_NSI_CO as in the request */
+};
 
 /** A reply that is being made, sent, or kept for copies of its request. */
 struct bs_rpc_slot {
-	uint32_t nsi;    /**< connection, 0 = empty */
-	uint32_t digest; /**< of the request's content */
-	uint16_t seq;    /**< of the request */
-	uint16_t len;    /**< bytes of reply */
-	uint8_t flags;   /**< flags of the reply's header */
+	struct bs_rpc_id id; /**< of the request */
+	uint16_t len;        /**< bytes of reply */
+	bool exception;      /**< reply is an exception code */
+	bool forced;         /**< an exception that also clients without notices get */
 	uint8_t reply[BS_RPC_REPLY_MAX];
 };
 
@@ -42,21 +54,16 @@ struct bs_rpc_request {
 /** RPC state of a device. */
 struct bs_rpc_device {
 	struct bs_rpc_slot *slots; /**< [n_slots], the caller's */
+	struct bs_rpc_slot *slot;  /**< the reply that waits */
+	struct bs_conn *conn;      /**< whose it is; NULL = nothing waits */
 	struct bs_endpoint to;     /**< where the waiting packets go */
-	struct bs_conn *conn;      /**< whose they are; NULL = none */
-	uint32_t token;            /**< name of the deferred request, 0 = none */
+	struct bs_rpc_id id;       /**< request of the waiting packets */
+	struct bs_rpc_id deferred; /**< the deferred request */
+	uint32_t token;            /**< its name, 0 = none */
 	uint32_t last_token;
-	uint32_t deferred_nsi; /**< its connection, number, content and header */
-	uint32_t deferred_digest;
-	uint32_t cp;  /**< NSI.cp of the waiting answer */
-	uint16_t seq; /**< its number */
-	uint16_t deferred_seq;
-	uint8_t retrans;
-	uint8_t deferred_retrans;
 	uint8_t n_slots;
-	uint8_t pending; /**< private bits: notice, reply, exception */
-	uint8_t code;    /**< exception that waits */
-	bool mirror_co;  /**< the request carried NSI.co */
+	uint8_t deferred_slot; /**< index of the slot for its reply */
+	uint8_t pending;       /**< private bits: notice, reply */
 };
 
 void bs_rpc_device_init(struct bs_rpc_device *r, struct bs_rpc_slot *slots, size_t n_slots);
@@ -83,10 +90,10 @@ void bs_rpc_device_drop(struct bs_rpc_device *r, const struct bs_conn *c);
  * @reply reply parameters, copied; at most BS_RPC_REPLY_MAX bytes, else exception 8 is sent
  *
  * Returns BS_OK: fetch it with output.  BS_ENOENT: the request is no longer there (answered, or its
- * connection ended); forget it.
+ * connection ended); forget it.  BS_EAGAIN: fetch the output first, then call again.
  */
 BS_MUSTCHECK int bs_rpc_device_answer(struct bs_rpc_device *r, struct bs_conn *c, uint32_t token,
-				      uint8_t code, struct bs_slice reply);
+				      uint32_t code, struct bs_slice reply);
 
 /** Read a raw parameter: u16 count and bytes, borrowed.  Empty with the cursor's error set. */
 struct bs_slice bs_rpc_read_raw(struct bs_cursor *c);

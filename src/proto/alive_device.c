@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proto/alive_device.h"
+
+#include <string.h>
+
+#include "wire/payload.h"
+
+enum {
+	DEFAULT_MS = 13000,
+	DEFAULT_POLLS = 5,
+	PIGGY_ZERO_LEN = 4,
+	TIME_LEN = 5,
+};
+
+static void arm(struct bs_alive_device *l, const struct bs_device_conf *conf, bs_time now)
+{
+	l->due = now + BS_TIME_MS(conf->alive_ms ? conf->alive_ms : DEFAULT_MS);
+}
+
+void bs_alive_start(struct bs_alive_device *l, const struct bs_device_conf *conf, bs_time now)
+{
+	memset(l, 0, sizeof(*l));
+	arm(l, conf, now);
+}
+
+void bs_alive_request(struct bs_alive_device *l, const struct bs_device_conf *conf,
+		      const struct bs_packet *p, bs_time now)
+{
+	struct bs_payload pl;
+	size_t off = 0;
+
+	/* A repeated seq says that the answer was lost: the same events go out once more. */
+	l->again = l->any && l->seq == p->h.seq;
+	l->seq = p->h.seq;
+	l->any = true;
+	l->answer = true;
+	l->poll = false;
+	l->runs = 0;
+	arm(l, conf, now);
+	if (conf->ops->server_time && bs_payload_next(p, &off, &pl) && pl.type == BS_PL_TIME &&
+	    pl.len >= TIME_LEN)
+		conf->ops->server_time(conf->app, bs_get_u32(pl.data + 1));
+}
+
+enum bs_alive_result bs_alive_timeout(struct bs_alive_device *l, const struct bs_device_conf *conf,
+				      bs_time now)
+{
+	if (BS_TIME_DIFF(now, l->due) < 0)
+		return BS_ALIVE_QUIET;
+	l->runs++;
+	if (l->runs >= (conf->alive_polls ? conf->alive_polls : DEFAULT_POLLS))
+		return BS_ALIVE_LOST;
+	l->poll = true;
+	arm(l, conf, now);
+	return BS_ALIVE_QUIET;
+}
+
+/* Event records behind the answer, written where they are sent from. */
+static void put_events(struct bs_writer *w, const struct bs_device_conf *conf, bool again)
+{
+	size_t room = w->cap - w->len;
+	size_t off = w->len;
+	size_t n;
+
+	if (!conf->ops->events || w->bad || room < 4 + PIGGY_ZERO_LEN)
+		return;
+	room -= 4 + PIGGY_ZERO_LEN;
+	n = conf->ops->events(conf->app, again, w->buf + off + 4 + PIGGY_ZERO_LEN, room);
+	if (n == 0 || n > room)
+		return;
+	off = bs_packet_open_payload(w, BS_PL_PIGGY, 0);
+	bs_writer_put_zero(w, PIGGY_ZERO_LEN);
+	(void)bs_writer_reserve(w, n);
+	bs_packet_close_payload(w, off);
+}
+
+size_t bs_alive_output(struct bs_alive_device *l, const struct bs_device_conf *conf, uint32_t nsi,
+		       uint8_t *buf, size_t cap)
+{
+	struct bs_notify ok = { 0 };
+	struct bs_header h = { 0 };
+	struct bs_writer w;
+	bs_ssize len;
+
+	if (!l->answer && !l->poll)
+		return 0;
+	h.nsi_sp = nsi;
+	h.type = BS_TYPE_U_ALIVE;
+	h.flags = BS_FLAG_RESPONSE;
+	h.seq = l->answer ? l->seq : 0;
+	ok.code = BS_ST_OK;
+	bs_packet_begin(&w, buf, cap, &h);
+	bs_notify_put(&w, &ok);
+	if (l->answer)
+		put_events(&w, conf, l->again);
+	l->answer = false;
+	l->poll = false;
+	len = bs_packet_finish(&w);
+	return len > 0 ? (size_t)len : 0;
+}
