@@ -21,7 +21,7 @@
 
 #include "proto/alive_device.h"
 #include "proto/device_conf.h"
-#include "wire/packet.h"
+#include "wire/payload.h"
 
 /** Bytes of a secure and of a legacy nonce, and of a seed. */
 #define BS_NONCE_LEN        32
@@ -67,20 +67,19 @@ struct bs_attach_device {
 	struct bs_endpoint global;                    /**< ourselves, as the controller said */
 	struct bs_endpoint local; /**< our own idea of our address, for IPX; may be none */
 	struct bs_alive_device alive;
-	bs_time due;         /**< next step, unless state is STOPPED or RESOLVING */
-	uint32_t nsi;        /**< attachment number */
-	uint32_t granted;    /**< enum bs_ext bits in force */
-	uint32_t sum;        /**< legacy: running byte sum of this attempt */
-	uint16_t seq;        /**< of the request that waits for an answer */
-	uint16_t close_seq;  /**< of the close that waits for an answer */
-	uint16_t close_code; /**< status in that close */
-	uint8_t state;       /**< enum bs_attach_state */
-	uint8_t events;      /**< enum bs_attach_event, not taken yet */
-	uint8_t pending;     /**< packets to compose, private bits */
-	uint8_t tries;       /**< invites sent in this state */
-	uint8_t lookups;     /**< exponent of the lookup's retry time */
-	uint8_t status;      /**< enum bs_attach_status of the last failure */
-	bool symmetric;      /**< controller and attach server see different addresses of ours */
+	bs_time due;      /**< next step, unless state is STOPPED or RESOLVING */
+	uint32_t nsi;     /**< attachment number */
+	uint32_t granted; /**< enum bs_ext bits in force */
+	uint32_t sum;     /**< legacy: running byte sum of this attempt */
+	uint16_t seq;     /**< of the request that waits for an answer */
+	uint8_t state;    /**< enum bs_attach_state */
+	uint8_t events;   /**< enum bs_attach_event, not taken yet */
+	uint8_t pending;  /**< packets to compose, private bits */
+	uint8_t tries;    /**< invites sent in this state */
+	uint8_t lookups;  /**< exponent of the lookup's retry time */
+	uint8_t status;   /**< enum bs_attach_status of the last failure */
+	bool with_ext;    /**< the request carried EXT: the response does too */
+	bool symmetric;   /**< controller and attach server see different addresses of ours */
 };
 
 /**
@@ -151,7 +150,11 @@ static inline bool bs_attach_is_attached(const struct bs_attach_device *a)
 {
 	return a->state == BS_ATTACH_ATTACHED;
 }
-/** The basestation closed the attachment (extension CLOSE): answer it, then start over. */
-void bs_attach_closed(struct bs_attach_device *a, uint16_t seq, uint16_t code, bs_time now);
+/** The basestation closed the attachment (extension CLOSE): wipe it, start over after 2 s. */
+void bs_attach_end(struct bs_attach_device *a, bs_time now);
+
+/* For the reports of the composite: the device's VERSION and its own endpoints. */
+void bs__device_version(const struct bs_device_conf *conf, struct bs_version *v);
+void bs__device_ipx(const struct bs_attach_device *a, struct bs_ipx *ipx);
 
 #endif

@@ -107,6 +107,7 @@ struct bs_conn {
 	bool has_seq;    /**< rpc_seq is set */
 	bool has_number; /**< number is set */
 	bool async;      /**< client understands notices and exceptions */
+	bool searched;   /**< the basestation wanted a search for a direct path */
 	bool large;      /**< peer takes packets above 272 bytes */
 };
 

@@ -59,7 +59,7 @@ BS_MUSTCHECK int bs_connect_input(struct bs_connect_device *d, const struct bs_c
  */
 BS_MUSTCHECK int bs_connect_input_close(struct bs_connect_device *d,
 					const struct bs_connect_env *env, const struct bs_packet *p,
-					uint8_t *pkt, const struct bs_endpoint *from, bool *all);
+					const struct bs_endpoint *from, bool *all);
 /** Compose the waiting answer; 0 when none waits. */
 size_t bs_connect_output(struct bs_connect_device *d, const struct bs_connect_env *env,
 			 uint8_t *buf, size_t cap, struct bs_endpoint *to);

@@ -50,6 +50,7 @@ struct bs_device {
 	bs_device_extra_fn extra;     /**< NULL = none */
 	void *extra_ctx;
 	struct bs_device_drops drops;
+	bool ending; /**< the basestation ended the attachment: its answer goes first */
 	uint8_t n_conns;
 };
 

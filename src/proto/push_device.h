@@ -13,15 +13,7 @@
 
 #include "proto/attach_device.h"
 
-/** Answer flags, and the hint that goes with a result. */
-enum bs_push_flag {
-	BS_PUSH_DELIVERED = 0x10,
-	BS_PUSH_FAILED = 0x20,
-	BS_PUSH_QUOTA = 0x40,        /**< everything waits 60 s */
-	BS_PUSH_QUOTA_ATTACH = 0x80, /**< nothing more until the next attach */
-};
-
-/** An item ended: ok, and the flags of the answer (0 when none came). */
+/** An item ended: ok, and enum bs_push_flag of the answer (0 when none came). */
 typedef void (*bs_push_done_fn)(void *app, bool ok, uint8_t flags);
 
 /** Push state of a device; zero is the start. */

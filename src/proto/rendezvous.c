@@ -12,59 +12,35 @@ enum {
 	SEND_GLOBAL = 0x02,
 };
 
-enum {
-	STEP_OPEN = 0,
-	STEP_REPLY = 1,
-	STEP_DONE = 2,
-	INTERVAL_LEN = 4,
-};
-
 size_t bs__rendezvous_put(uint8_t *buf, size_t cap, uint32_t nsi, uint8_t step,
 			  const struct bs_endpoint *ep1, const struct bs_endpoint *ep2,
 			  uint32_t interval_ms)
 {
-	struct bs_header h = { 0 };
-	struct bs_writer w;
-	uint8_t *p;
+	struct bs_rendezvous_packet m;
 	bs_ssize len;
 
-	h.nsi_sp = nsi;
-	h.type = BS_TYPE_U_CONNECT;
-	h.seq = step;
-	bs_packet_begin(&w, buf, cap, &h);
-	bs_ep_put(&w, ep1);
-	if (step != STEP_OPEN) {
-		bs_ep_put(&w, ep2);
-		if (interval_ms) {
-			p = bs_packet_add_reserve(&w, BS_PL_NONCE, 0, INTERVAL_LEN);
-			if (p)
-				bs_put_u32(p, interval_ms);
-		}
-	}
-	len = bs_packet_finish(&w);
+	m.nsi = nsi;
+	m.step = step;
+	m.ep1 = *ep1;
+	m.ep2 = *ep2;
+	m.interval_ms = interval_ms;
+	len = bs_rendezvous_packet_encode(buf, cap, &m);
 	return len > 0 ? (size_t)len : 0;
 }
 
 int bs__rendezvous_take(const struct bs_packet *p, const struct bs_endpoint *from,
-			struct bs_rendezvous_answer *a)
+			struct bs_rendezvous_packet *m, struct bs_rendezvous_answer *a)
 {
-	struct bs_payload pl;
-	struct bs_endpoint ep1;
-	size_t off = 0;
 	int err;
 
-	if (p->h.seq > STEP_DONE)
-		return BS_EFIELD;
-	if (!bs_payload_next(p, &off, &pl) || pl.type != BS_PL_EP)
-		return BS_EMISSING;
-	err = bs_ep_get(&pl, &ep1);
-	if (err)
+	if (p->h.flags != 0)
+		return BS_ETYPE;
+	err = bs_rendezvous_packet_decode(p, m);
+	if (err || m->step == BS__STEP_DONE)
 		return err;
-	if (p->h.seq == STEP_DONE)
-		return BS_OK;
 	a->to = *from;
-	a->ep1 = ep1;
-	a->step = (uint8_t)(p->h.seq + 1);
+	a->ep1 = m->ep1;
+	a->step = (uint8_t)(m->step + 1);
 	return BS_OK;
 }
 
@@ -80,25 +56,21 @@ void bs_rendezvous_stop(struct bs_rendezvous_device *r)
 {
 	r->rounds = 0;
 	r->send = 0;
+	r->stopped = true;
 }
 
 int bs_rendezvous_input(struct bs_rendezvous_device *r, const struct bs_packet *p,
 			const struct bs_endpoint *from, struct bs_rendezvous_in *in)
 {
-	struct bs_payload pl;
-	int err = bs__rendezvous_take(p, from, &r->answer);
+	struct bs_rendezvous_packet m;
+	int err = bs__rendezvous_take(p, from, &m, &r->answer);
 
 	if (err)
 		return err;
-	memset(in, 0, sizeof(*in));
-	if (p->h.seq == STEP_OPEN)
-		return BS_OK;
-	in->concluded = true;
-	if (bs_payload_find(p, BS_PL_NONCE, &pl) && pl.len == INTERVAL_LEN) {
-		in->has_interval = true;
-		in->interval_ms = bs_get_u32(pl.data);
-	}
-	bs_rendezvous_stop(r);
+	in->concluded = m.step != BS__STEP_OPEN && !r->stopped;
+	in->interval_ms = m.interval_ms;
+	if (in->concluded)
+		bs_rendezvous_stop(r);
 	return BS_OK;
 }
 
@@ -130,7 +102,7 @@ size_t bs_rendezvous_output(struct bs_rendezvous_device *r, uint32_t nsi,
 		if (!bs_endpoint_is_set(ep))
 			continue;
 		*to = *ep;
-		return bs__rendezvous_put(buf, cap, nsi, STEP_OPEN, ep, ep, 0);
+		return bs__rendezvous_put(buf, cap, nsi, BS__STEP_OPEN, ep, ep, 0);
 	}
 	return 0;
 }

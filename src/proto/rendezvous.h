@@ -33,13 +33,13 @@ struct bs_rendezvous_device {
 	bs_time due;    /**< next round */
 	uint8_t rounds; /**< rounds left; 0 = done */
 	uint8_t send;   /**< private 0x01, global 0x02: packets of this round that wait */
+	bool stopped;   /**< concluded, or DATA came */
 };
 
 /** What a received rendezvous packet means. */
 struct bs_rendezvous_in {
-	bool concluded; /**< step 1 or 2: the search is over */
-	bool has_interval;
-	uint32_t interval_ms; /**< from the NONCE */
+	bool concluded;       /**< the first step 1 or 2: the search is over */
+	uint32_t interval_ms; /**< from the NONCE, 0 = not there */
 };
 
 /** Start: rounds at once and every second; with no_search one round only (as stock devices do). */

@@ -74,34 +74,25 @@ void bs_rendezvous_client_stop(struct bs_rendezvous_client *r)
 		r->cand[i].waits = false;
 }
 
-/* EP2 of a step 1 or 2 is our endpoint as the device saw it. */
-static void learn_self(struct bs_rendezvous_client *r, const struct bs_packet *p)
-{
-	struct bs_payload pl;
-	struct bs_endpoint ep;
-	size_t off = 0;
-
-	if (bs_payload_next(p, &off, &pl) && bs_payload_next(p, &off, &pl) && pl.type == BS_PL_EP &&
-	    bs_ep_get(&pl, &ep) == BS_OK)
-		r->self = ep;
-}
-
 int bs_rendezvous_client_input(struct bs_rendezvous_client *r, const struct bs_packet *p,
 			       const struct bs_endpoint *from, bool *works)
 {
+	struct bs_rendezvous_packet m;
 	struct bs_candidate *c;
-	int err = bs__rendezvous_take(p, from, &r->answer);
+	int err;
 
-	if (err)
-		return err;
 	*works = false;
 	if (!bs_endpoint_is_set(from))
 		return BS_ESOURCE;
+	err = bs__rendezvous_take(p, from, &m, &r->answer);
+
+	if (err)
+		return err;
 	/* A full list costs a path that nobody told us of; the packet is answered all the same. */
 	(void)bs_rendezvous_client_add(r, from, BS_CANDIDATE_LEARNED);
-	if (p->h.seq == 0)
+	if (m.step == BS__STEP_OPEN)
 		return BS_OK;
-	learn_self(r, p);
+	r->self = m.ep2;
 	c = find(r, from);
 	if (c) {
 		c->works = true;

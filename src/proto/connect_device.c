@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proto/connect_device.h"
+
+#include <string.h>
+
+#include "proto/attach_legacy.h"
+#include "util/endpoint.h"
+#include "wire/close.h"
+#include "wire/connect.h"
+
+/* Where a device picks a connection number itself. */
+enum {
+	OWN_NSI_FIRST = 100,
+	OWN_NSI_COUNT = 901,
+};
+
+static struct bs_device_conn *find(const struct bs_connect_env *env, uint32_t nsi)
+{
+	size_t i;
+
+	for (i = 0; i < env->n_conns; i++) {
+		if (env->conns[i].c.state != BS_CONN_FREE && env->conns[i].c.nsi_sp == nsi)
+			return &env->conns[i];
+	}
+	return NULL;
+}
+
+static struct bs_device_conn *find_free(const struct bs_connect_env *env)
+{
+	size_t i;
+
+	for (i = 0; i < env->n_conns; i++) {
+		if (env->conns[i].c.state == BS_CONN_FREE)
+			return &env->conns[i];
+	}
+	return NULL;
+}
+
+/* A number of our own for a request that brought none. */
+static int pick_nsi(const struct bs_connect_env *env, uint32_t *nsi)
+{
+	uint8_t r[2];
+	uint16_t n;
+	int err = env->crypto->random(env->crypto->ctx, r, sizeof(r));
+
+	if (err)
+		return err;
+	n = (uint16_t)(bs_get_u16(r) % OWN_NSI_COUNT);
+	while (find(env, OWN_NSI_FIRST + (uint32_t)n))
+		n = (uint16_t)((n + 1u) % OWN_NSI_COUNT);
+	*nsi = OWN_NSI_FIRST + (uint32_t)n;
+	return BS_OK;
+}
+
+/* The D block, when the request is sealed under the C key; absent counts as not encrypted. */
+static int open_key(const struct bs_connect_env *env, const struct bs_packet *p, uint8_t *pkt,
+		    const struct bs_connect_request *m, struct bs_slice *plain)
+{
+	int err;
+
+	if (!m->has_crypto || !env->c_key)
+		return BS_EMISSING;
+	err = bs_suite_aes_cbc.open(env->crypto, env->c_key, BS_RESPONDER, pkt, p->len,
+				    m->crypto_off, plain);
+	if (!err && plain->len != BS_KEY_BLOCK_LEN)
+		err = BS_EFIELD;
+	return err;
+}
+
+/* Endpoints of the client; with IPv6 an EP6 takes the place of what IPX cannot say. */
+static void take_endpoints(struct bs_conn *c, const struct bs_connect_env *env,
+			   const struct bs_packet *p, const struct bs_ipx *ipx)
+{
+	struct bs_ep6 ep;
+
+	c->priv = ipx->priv;
+	c->global = ipx->global;
+	if (!(env->granted & BS_EXT_IP6))
+		return;
+	if (!bs_endpoint_is_set(&c->priv) && bs_ep6_collect(p, BS_EP6_HOST, &ep, 1) == 1)
+		c->priv = ep.ep;
+	if (!bs_endpoint_is_set(&c->global) && bs_ep6_collect(p, BS_EP6_OBSERVED, &ep, 1) == 1)
+		c->global = ep.ep;
+}
+
+static void take_client(struct bs_conn *c, const struct bs_connect_request *m)
+{
+	c->client_id_len = (uint8_t)(m->client_id.len < BS_CLIENT_ID_KEEP ? m->client_id.len
+									  : BS_CLIENT_ID_KEEP);
+	if (c->client_id_len)
+		memcpy(c->client_id, m->client_id.ptr, c->client_id_len);
+	if (m->fp) {
+		memcpy(c->fp, m->fp, BS_FP_LEN);
+		c->has_fp = true;
+	}
+	c->async = (m->ipx.flags & BS_IPX_ASYNC) != 0;
+	if (m->ipx.has_full) {
+		memcpy(c->nsi_co, m->ipx.nsi_co, sizeof(c->nsi_co));
+		c->has_co = true;
+	}
+}
+
+static uint16_t ask(const struct bs_connect_env *env, const struct bs_connect_request *m,
+		    bool encrypted)
+{
+	struct bs_access who;
+
+	if (!env->conf->ops->access)
+		return BS_ST_OK;
+	who.client_id = m->client_id;
+	who.fp = m->fp;
+	who.attempt = env->granted & BS_EXT_ATTEMPT ? m->attempt : NULL;
+	who.encrypted = encrypted;
+	return env->conf->ops->access(env->conf->app, &who);
+}
+
+/* Points 10 to 13 of the reading order: key, access, and the new connection. */
+static uint16_t admit(const struct bs_connect_env *env, const struct bs_packet *p, uint8_t *pkt,
+		      const struct bs_connect_request *m, uint32_t nsi, struct bs_device_conn *dc,
+		      bs_time now)
+{
+	const struct bs_suite *suite = &bs_suite_aes_cbc;
+	const struct bs_suite *plain_suite = env->conf->plain_suite;
+	struct bs_slice d = { NULL, 0 };
+	uint16_t code;
+	int err = open_key(env, p, pkt, m, &d);
+
+	if (env->conf->legacy)
+		plain_suite = env->conf->legacy->suite;
+	/* Trouble of our own must not make a plain connection out of a sealed request. */
+	if (bs_err_is_fatal(err))
+		return BS_ST_ERROR;
+	if (err)
+		suite = plain_suite;
+	if (!suite)
+		return BS_ST_ENCRYPTION;
+	code = ask(env, m, suite != plain_suite);
+	if (code != BS_ST_OK)
+		return code;
+	bs_conn_init(&dc->c, BS_RESPONDER, nsi, NULL, suite, now);
+	if (suite != plain_suite)
+		memcpy(dc->c.key.b, d.ptr, BS_KEY_BLOCK_LEN);
+	take_endpoints(&dc->c, env, p, &m->ipx);
+	take_client(&dc->c, m);
+	dc->c.searched = !(m->ipx.flags & BS_IPX_NO_RENDEZVOUS);
+	bs_rendezvous_start(&dc->rv, !dc->c.searched, now);
+	return BS_ST_OK;
+}
+
+int bs_connect_input(struct bs_connect_device *d, const struct bs_connect_env *env,
+		     const struct bs_packet *p, uint8_t *pkt, const struct bs_endpoint *from,
+		     bs_time now, struct bs_device_conn **made)
+{
+	struct bs_connect_request m;
+	struct bs_device_conn *dc;
+	uint16_t code;
+	uint32_t nsi;
+	int err;
+
+	*made = NULL;
+	if (p->h.flags != 0)
+		return BS_ETYPE;
+	/* The number would name that connection on other paths: stock devices are silent too. */
+	if (p->h.nsi_cp && find(env, p->h.nsi_cp))
+		return BS_EFIELD;
+	err = bs_connect_request_decode(p, &m);
+	if (err)
+		return err;
+	nsi = m.ipx.nsi_sp;
+	if (!m.ipx.has_nsi)
+		err = pick_nsi(env, &nsi);
+	if (err)
+		return err;
+	dc = find_free(env);
+	if (find(env, nsi)) {
+		code = BS_ST_OK;
+	} else if (!dc) {
+		code = BS_ST_BUSY;
+	} else {
+		code = admit(env, p, pkt, &m, nsi, dc, now);
+		*made = code == BS_ST_OK ? dc : NULL;
+	}
+	d->to = *from;
+	d->cp = p->h.nsi_cp;
+	d->sp = p->h.nsi_sp;
+	d->seq = p->h.seq;
+	d->nsi = nsi;
+	d->code = code;
+	d->type = BS_TYPE_U_CONNECT;
+	return BS_OK;
+}
+
+int bs_connect_input_close(struct bs_connect_device *d, const struct bs_connect_env *env,
+			   const struct bs_packet *p, const struct bs_endpoint *from, bool *all)
+{
+	struct bs_device_conn *dc;
+	struct bs_close m;
+	int err;
+
+	if (!(env->granted & BS_EXT_CLOSE) || !env->c_key)
+		return BS_ESTATE;
+	if (p->h.flags != 0)
+		return BS_ETYPE;
+	err = bs_close_decode(p, &m);
+	if (!err)
+		err = bs_suite_aes_cbc.verify(env->crypto, env->c_key, BS_RESPONDER, p->bytes,
+					      p->len, m.crypto_off);
+	if (err)
+		return err;
+	*all = m.connection == 0;
+	dc = *all ? NULL : find(env, m.connection);
+	if (dc)
+		bs_conn_abort(&dc->c, BS_CONN_END_SERVER);
+	d->to = *from;
+	d->sp = p->h.nsi_sp;
+	d->cp = p->h.nsi_cp;
+	d->seq = p->h.seq;
+	d->nsi = m.connection;
+	d->code = m.status;
+	d->type = BS_TYPE_U_CLOSE;
+	return BS_OK;
+}
+
+static bs_ssize put_connect(const struct bs_connect_device *d, uint8_t *buf, size_t cap)
+{
+	struct bs_connect_answer m;
+
+	m.cp = d->cp;
+	m.sp = d->sp;
+	m.seq = d->seq;
+	m.code = d->code;
+	m.nsi = d->nsi;
+	return bs_connect_answer_encode(buf, cap, &m);
+}
+
+static bs_ssize put_close(const struct bs_connect_device *d, const struct bs_connect_env *env,
+			  uint8_t *buf, size_t cap)
+{
+	struct bs_slice none = { NULL, 0 };
+	struct bs_writer w;
+	struct bs_close m;
+
+	memset(&m, 0, sizeof(m));
+	m.nsi = d->sp;
+	m.seq = d->seq;
+	m.answer = true;
+	m.connection = d->nsi;
+	m.status = d->code;
+	bs_close_begin(&w, buf, cap, &m);
+	return bs_suite_aes_cbc.seal(env->crypto, env->c_key, BS_RESPONDER, &w, 0, none);
+}
+
+size_t bs_connect_output(struct bs_connect_device *d, const struct bs_connect_env *env,
+			 uint8_t *buf, size_t cap, struct bs_endpoint *to)
+{
+	uint8_t type = d->type;
+	bs_ssize len = 0;
+
+	d->type = 0;
+	*to = d->to;
+	if (type == BS_TYPE_U_CONNECT)
+		len = put_connect(d, buf, cap);
+	else if (type == BS_TYPE_U_CLOSE && env->c_key)
+		len = put_close(d, env, buf, cap);
+	return len > 0 ? (size_t)len : 0;
+}

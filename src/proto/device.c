@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proto/device.h"
+
+#include <string.h>
+
+#include "util/endpoint.h"
+#include "wire/connect.h"
+#include "wire/stats.h"
+
+/* Reports of a connection that wait (bs_conn.pending). */
+enum {
+	REPORT_OPEN = 0x01,
+	REPORT_CLOSE = 0x02,
+};
+
+/* Texts of the configuration that every packet of the device must have room for. */
+enum {
+	TEXTS_MAX = 140,
+};
+
+/* Types of CONNECTION_INFO that a device sends: 1 to 7. */
+#define INFO_PRESENT 0xFEu
+
+int bs_device_conf_check(const struct bs_device_conf *conf)
+{
+	size_t texts = conf->id.len + conf->label.len + conf->app_version.len + conf->url.len;
+
+	if (!conf->ops || !bs_device_id_ok(conf->id.ptr, conf->id.len))
+		return BS_EINVAL;
+	if (!conf->psk && !conf->legacy)
+		return BS_EINVAL;
+	return texts > TEXTS_MAX ? BS_EINVAL : BS_OK;
+}
+
+int bs_device_init(struct bs_device *d, const struct bs_device_conf *conf,
+		   const struct bs_crypto *crypto, struct bs_device_conn *conns, size_t n_conns,
+		   struct bs_rpc_slot *slots, size_t n_slots)
+{
+	memset(d, 0, sizeof(*d));
+	if (n_conns < 1 || n_conns > UINT8_MAX || n_slots < 1 || n_slots > n_conns)
+		return BS_EINVAL;
+	if (bs_device_conf_check(conf))
+		return BS_EINVAL;
+	memset(conns, 0, n_conns * sizeof(*conns));
+	d->conf = conf;
+	d->crypto = crypto;
+	d->conns = conns;
+	d->n_conns = (uint8_t)n_conns;
+	bs_attach_init(&d->attach, conf, crypto);
+	bs_rpc_device_init(&d->rpc, slots, n_slots);
+	return BS_OK;
+}
+
+static void free_conn(struct bs_device *d, struct bs_device_conn *dc)
+{
+	const struct bs_device_ops *ops = d->conf->ops;
+
+	bs_rpc_device_drop(&d->rpc, &dc->c);
+	if (ops->connection)
+		ops->connection(d->conf->app, &dc->c, false);
+	bs_conn_fini(&dc->c);
+	memset(&dc->rv, 0, sizeof(dc->rv));
+}
+
+static void free_all(struct bs_device *d)
+{
+	uint8_t i;
+
+	for (i = 0; i < d->n_conns; i++) {
+		if (d->conns[i].c.state != BS_CONN_FREE)
+			free_conn(d, &d->conns[i]);
+	}
+}
+
+void bs_device_fini(struct bs_device *d)
+{
+	if (!d->conf)
+		return;
+	bs_device_stop(d);
+	bs_wipe(d->rpc.slots, d->rpc.n_slots * sizeof(*d->rpc.slots));
+	bs_attach_fini(&d->attach);
+	bs_wipe(d, sizeof(*d));
+}
+
+void bs_device_start(struct bs_device *d, bs_time now)
+{
+	bs_attach_start(&d->attach, now);
+}
+
+void bs_device_stop(struct bs_device *d)
+{
+	free_all(d);
+	memset(&d->connect, 0, sizeof(d->connect));
+	d->ending = false;
+	bs_attach_stop(&d->attach);
+}
+
+void bs_device_resolved(struct bs_device *d, const struct bs_endpoint *addr, size_t n, bs_time now)
+{
+	bs_attach_resolved(&d->attach, addr, n, now);
+}
+
+void bs_device_resolve_failed(struct bs_device *d, bs_time now)
+{
+	bs_attach_resolve_failed(&d->attach, now);
+}
+
+void bs_device_network_changed(struct bs_device *d, bs_time now)
+{
+	bs_attach_restart(&d->attach, now);
+}
+
+void bs_device_set_local(struct bs_device *d, const struct bs_endpoint *local)
+{
+	d->attach.local = *local;
+}
+
+size_t bs_device_n_live(const struct bs_device *d)
+{
+	size_t n = 0;
+	uint8_t i;
+
+	for (i = 0; i < d->n_conns; i++)
+		n += bs_conn_is_live(&d->conns[i].c);
+	return n;
+}
+
+static struct bs_device_conn *find(struct bs_device *d, uint32_t nsi)
+{
+	uint8_t i;
+
+	for (i = 0; i < d->n_conns; i++) {
+		if (bs_conn_is_live(&d->conns[i].c) && d->conns[i].c.nsi_sp == nsi)
+			return &d->conns[i];
+	}
+	return NULL;
+}
+
+static void make_env(const struct bs_device *d, struct bs_connect_env *env)
+{
+	env->conf = d->conf;
+	env->crypto = d->crypto;
+	env->c_key = d->conf->legacy ? NULL : &d->attach.key.c;
+	env->conns = d->conns;
+	env->n_conns = d->n_conns;
+	env->granted = d->attach.granted;
+}
+
+static bool is_from_server(const struct bs_device *d, const struct bs_endpoint *from)
+{
+	return bs_attach_is_attached(&d->attach) && bs_endpoint_equal(from, &d->attach.server);
+}
+
+static int input_data(struct bs_device *d, const struct bs_packet *p, uint8_t *pkt,
+		      const struct bs_endpoint *from, bs_time now)
+{
+	struct bs_device_conn *dc = find(d, p->h.nsi_sp);
+	struct bs_conn_data data;
+	int err;
+
+	if (!dc)
+		return BS_EUNKNOWN;
+	err = bs_conn_open(&dc->c, d->crypto, p, pkt, from, now, &data);
+	if (err && err != BS_EAGAIN)
+		return err;
+	/* The first authentic packet ends the search, whatever it carries. */
+	if (dc->c.path == BS_PATH_CONNECTING) {
+		bs_rendezvous_stop(&dc->rv);
+		dc->c.pending |= REPORT_OPEN;
+		if (d->conf->ops->connection)
+			d->conf->ops->connection(d->conf->app, &dc->c, true);
+	}
+	dc->c.path = bs_endpoint_equal(&dc->c.remote, &d->attach.server) ? BS_PATH_UDP_RELAY
+									 : BS_PATH_DIRECT;
+	if (err == BS_EAGAIN)
+		return BS_OK;
+	if (data.h.tag != BS_TAG_RPC)
+		return BS_ETYPE;
+	bs_conn_touch(&dc->c, now);
+	return bs_rpc_device_input(&d->rpc, d->conf, &dc->c, (size_t)(dc - d->conns), &data, from);
+}
+
+static int input_rendezvous(struct bs_device *d, const struct bs_packet *p,
+			    const struct bs_endpoint *from, bs_time now)
+{
+	struct bs_device_conn *dc = find(d, p->h.nsi_sp);
+	struct bs_rendezvous_in in;
+	int err;
+
+	if (!dc)
+		return BS_EUNKNOWN;
+	err = bs_rendezvous_input(&dc->rv, p, from, &in);
+	if (!err && in.concluded)
+		bs_conn_set_interval(&dc->c, in.interval_ms, now);
+	return err;
+}
+
+static int input_connect(struct bs_device *d, const struct bs_packet *p, uint8_t *pkt,
+			 const struct bs_endpoint *from, bs_time now)
+{
+	struct bs_device_conn *made;
+	struct bs_connect_env env;
+
+	if (!is_from_server(d, from)) {
+		if (bs_connect_is_rendezvous(p))
+			return input_rendezvous(d, p, from, now);
+		if (!bs_connect_is_request(p))
+			return BS_ESOURCE;
+	}
+	if (!bs_attach_is_attached(&d->attach))
+		return BS_ESTATE;
+	make_env(d, &env);
+	return bs_connect_input(&d->connect, &env, p, pkt, from, now, &made);
+}
+
+static int input_close(struct bs_device *d, const struct bs_packet *p,
+		       const struct bs_endpoint *from)
+{
+	struct bs_connect_env env;
+	bool all = false;
+	uint8_t i;
+	int err;
+
+	if (!is_from_server(d, from) || p->h.nsi_sp != d->attach.nsi)
+		return BS_ESOURCE;
+	make_env(d, &env);
+	err = bs_connect_input_close(&d->connect, &env, p, from, &all);
+	for (i = 0; !err && all && i < d->n_conns; i++)
+		bs_conn_abort(&d->conns[i].c, BS_CONN_END_SERVER);
+	d->ending = d->ending || (!err && all);
+	return err;
+}
+
+static int dispatch(struct bs_device *d, const struct bs_packet *p, uint8_t *pkt,
+		    const struct bs_endpoint *from, bs_time now)
+{
+	switch (p->h.type) {
+	case BS_TYPE_DATA: return input_data(d, p, pkt, from, now);
+	case BS_TYPE_U_CONNECT: return input_connect(d, p, pkt, from, now);
+	case BS_TYPE_U_CLOSE: return input_close(d, p, from);
+	case BS_TYPE_U_INVITE:
+	case BS_TYPE_U_ATTACH:
+	case BS_TYPE_U_ALIVE: return bs_attach_input(&d->attach, p, pkt, from, now);
+	default: return d->extra ? d->extra(d->extra_ctx, p, from, now) : BS_ETYPE;
+	}
+}
+
+static void count_drop(struct bs_device_drops *n, int err)
+{
+	switch (err) {
+	case BS_OK: break;
+	case BS_ESOURCE: n->source++; break;
+	case BS_ETYPE:
+	case BS_EUNKNOWN: n->unknown++; break;
+	case BS_EMAC:
+	case BS_EPADDING:
+	case BS_ENONCE:
+	case BS_ESUITE: n->forged++; break;
+	case BS_EREPLAY: n->replayed++; break;
+	case BS_ESTATE:
+	case BS_EFULL: n->state++; break;
+	default: n->malformed++; break;
+	}
+}
+
+/* Connections that ended: a report where the protocol wants one, else the slot is free at once. */
+static void sweep(struct bs_device *d)
+{
+	struct bs_conn *c;
+	uint8_t i;
+
+	for (i = 0; i < d->n_conns; i++) {
+		c = &d->conns[i].c;
+		if (c->state != BS_CONN_CLOSED || (c->pending & REPORT_CLOSE))
+			continue;
+		if (bs_attach_is_attached(&d->attach) &&
+		    (c->path != BS_PATH_CONNECTING || c->end == BS_CONN_END_SILENCE))
+			c->pending |= REPORT_CLOSE;
+		else
+			free_conn(d, &d->conns[i]);
+	}
+}
+
+int bs_device_input(struct bs_device *d, uint8_t *pkt, size_t len, const struct bs_endpoint *from,
+		    bs_time now)
+{
+	struct bs_packet p;
+	int err;
+
+	if (d->attach.state == BS_ATTACH_STOPPED)
+		return BS_EDRAIN;
+	err = bs_packet_decode(pkt, len, &p);
+	if (!err)
+		err = dispatch(d, &p, pkt, from, now);
+	count_drop(&d->drops, err);
+	sweep(d);
+	return err;
+}
+
+void bs_device_timeout(struct bs_device *d, bs_time now)
+{
+	uint8_t i;
+
+	bs_attach_timeout(&d->attach, now);
+	for (i = 0; i < d->n_conns; i++) {
+		bs_conn_timeout(&d->conns[i].c, now);
+		if (bs_conn_is_live(&d->conns[i].c))
+			bs_rendezvous_timeout(&d->conns[i].rv, now);
+	}
+	sweep(d);
+}
+
+static size_t put_report(const struct bs_device *d, const struct bs_conn *c, bool open,
+			 uint8_t *buf, size_t cap, bs_time now)
+{
+	struct bs_stats m;
+	bs_ssize len;
+
+	memset(&m, 0, sizeof(m));
+	m.nsi = c->nsi_sp;
+	m.event = open ? BS_STATS_OPEN : BS_STATS_CLOSE;
+	bs__device_version(d->conf, &m.version);
+	m.id = d->conf->id;
+	if (open) {
+		m.has_ipx = true;
+		bs__device_ipx(&d->attach, &m.ipx);
+		m.has_rendezvous = c->searched;
+		m.rendezvous.device_nat = m.ipx.flags;
+	}
+	m.has_info = true;
+	m.info.present = INFO_PRESENT;
+	m.info.path = c->path;
+	m.info.age_ms = (uint32_t)BS_TIME_DIFF_MS(BS_TIME_DIFF(now, c->born));
+	m.info.tx_bytes = c->stats.tx_bytes;
+	m.info.tx_pkts = c->stats.tx_pkts;
+	m.info.rx_bytes = c->stats.rx_bytes;
+	m.info.rx_pkts = c->stats.rx_pkts;
+	m.info.client_ip = bs_endpoint_ip4(&c->global);
+	len = bs_stats_encode(buf, cap, &m);
+	return len > 0 ? (size_t)len : 0;
+}
+
+static size_t output_report(struct bs_device *d, struct bs_device_conn *dc, uint8_t *buf,
+			    size_t cap, struct bs_endpoint *to, bs_time now)
+{
+	bool open = (dc->c.pending & REPORT_OPEN) != 0;
+	size_t len = 0;
+
+	if (!dc->c.pending)
+		return 0;
+	dc->c.pending &= (uint8_t) ~(open ? REPORT_OPEN : REPORT_CLOSE);
+	if (bs_attach_is_attached(&d->attach)) {
+		*to = d->attach.server;
+		len = put_report(d, &dc->c, open, buf, cap, now);
+	}
+	if (!open)
+		free_conn(d, dc);
+	return len;
+}
+
+static size_t output_conn(struct bs_device *d, struct bs_device_conn *dc, uint8_t *buf, size_t cap,
+			  struct bs_endpoint *to, bs_time now)
+{
+	size_t len = bs_conn_output(&dc->c, d->crypto, buf, cap, to, now);
+
+	if (!len && bs_conn_is_live(&dc->c))
+		len = bs_rendezvous_output(&dc->rv, dc->c.nsi_sp, &dc->c.priv, &dc->c.global, buf,
+					   cap, to);
+	if (!len)
+		len = output_report(d, dc, buf, cap, to, now);
+	return len;
+}
+
+size_t bs_device_output(struct bs_device *d, uint8_t *buf, size_t cap, struct bs_endpoint *to,
+			bs_time now)
+{
+	struct bs_connect_env env;
+	size_t len;
+	uint8_t i;
+
+	if (d->attach.state == BS_ATTACH_STOPPED)
+		return 0;
+	make_env(d, &env);
+	len = bs_connect_output(&d->connect, &env, buf, cap, to);
+	if (!len)
+		len = bs_attach_output(&d->attach, buf, cap, to, now);
+	if (!len)
+		len = bs_rpc_device_output(&d->rpc, d->crypto, buf, cap, to);
+	for (i = 0; !len && i < d->n_conns; i++)
+		len = output_conn(d, &d->conns[i], buf, cap, to, now);
+	/* All that belongs to the attachment is out: now it may end. */
+	if (!len && d->ending) {
+		d->ending = false;
+		bs_attach_end(&d->attach, now);
+	}
+	return len;
+}
+
+static void earliest(bool *any, bs_time *at, bool has, bs_time t)
+{
+	if (has && (!*any || BS_TIME_DIFF(t, *at) < 0)) {
+		*at = t;
+		*any = true;
+	}
+}
+
+bool bs_device_next_timeout(const struct bs_device *d, bs_time *at)
+{
+	bs_time t = 0;
+	bool any = false;
+	uint8_t i;
+
+	earliest(&any, at, bs_attach_next_timeout(&d->attach, &t), t);
+	for (i = 0; i < d->n_conns; i++) {
+		if (!bs_conn_is_live(&d->conns[i].c))
+			continue;
+		earliest(&any, at, bs_conn_next_timeout(&d->conns[i].c, &t), t);
+		earliest(&any, at, bs_rendezvous_next_timeout(&d->conns[i].rv, &t), t);
+	}
+	return any;
+}
+
+uint8_t bs_device_take_events(struct bs_device *d)
+{
+	uint8_t e = bs_attach_take_events(&d->attach);
+
+	/* An open connection lives on the socket that it was found with. */
+	if (bs_device_n_live(d))
+		e &= (uint8_t)~BS_ATTACH_EV_RENEW_SOCKET;
+	return e;
+}
+
+int bs_device_rpc_answer(struct bs_device *d, uint32_t token, uint32_t code, struct bs_slice reply)
+{
+	struct bs_device_conn *dc = find(d, d->rpc.deferred.nsi);
+
+	return bs_rpc_device_answer(&d->rpc, dc ? &dc->c : NULL, token, code, reply);
+}
