@@ -48,6 +48,8 @@ struct bs_peer {
 	bs_time search_until;
 	uint8_t events;
 	bool told_no_path;
+	bool told_open;
+	bool told_closed;
 };
 
 /** Set up; then add candidates and start.  BS_OK or BS_EINVAL. */

@@ -49,7 +49,7 @@ BS_MUSTCHECK int bs_push_input(struct bs_push_device *p, const struct bs_attach_
 			       bs_time now);
 void bs_push_timeout(struct bs_push_device *p, bs_time now);
 size_t bs_push_output(struct bs_push_device *p, const struct bs_attach_device *a, uint8_t *buf,
-		      size_t cap, struct bs_endpoint *to);
+		      size_t cap, struct bs_endpoint *to, bs_time now);
 bool bs_push_next_timeout(const struct bs_push_device *p, bs_time *at);
 
 #endif
