@@ -22,8 +22,10 @@ enum bs_arg_type {
 	BS_ARG_SUBJECT,  /**< who of an access rule: NAME, key:HEX, group:NAME */
 	BS_ARG_OBJECT,   /**< which device of a rule: ID, pattern with * and ?, tag:TAG */
 	BS_ARG_TAG,      /**< tag or group name */
-	BS_ARG_HEX32,    /**< SHA-256, 64 hex digits, colons allowed */
-	BS_ARG_FILE,     /**< path, made absolute when it is sent to the server */
+	BS_ARG_HEX,      /**< hex digits in pairs, colons allowed */
+	BS_ARG_HEX32,    /**< the same, 64 digits: a SHA-256 */
+	BS_ARG_SECRET,   /**< device secret; only with BS_ARGF_WIRE */
+	BS_ARG_FILE,     /**< path; made absolute where it is sent to the server */
 	BS_ARG_CHOICE,   /**< one of the words in bs_arg.choice */
 };
 
@@ -43,6 +45,7 @@ struct bs_arg {
 	unsigned flags;     /**< enum bs_arg_flag */
 	const char *choice; /**< "a|b|c" for BS_ARG_CHOICE, else NULL */
 	const char *help;
+	char letter; /**< -x besides --name, 0 for none */
 };
 
 enum bs_cmd_flag {

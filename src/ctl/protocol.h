@@ -97,6 +97,9 @@ int bs_ctl_lines_add(struct bs_ctl_lines *l, const void *data, size_t len) BS_MU
  *  when there is none yet. */
 const char *bs_ctl_lines_next(struct bs_ctl_lines *l, size_t *len);
 
+/** Whether [len] bytes of JSON nest deeper than max levels; parsers recurse, so ask first. */
+bool bs_ctl_too_deep(const char *s, size_t len, unsigned max);
+
 /** A request, or a later record of an upload, as the server sees it. */
 struct bs_ctl_request {
 	json_int_t id;

@@ -71,7 +71,12 @@ int bs_control_bind(const struct bs_conf *conf, char *err, size_t cap) BS_MUSTCH
  */
 int bs_control_new(const struct bs_control_env *env, int fd, int peer,
 		   struct bs_control **out) BS_MUSTCHECK;
-/** Close every client and remove the socket file.  NULL is fine. */
+/**
+ * Close every client and remove the socket file.  NULL is fine.
+ *
+ * Call it when no answer can come any more: after bs_server_stop(), bs_store_stop() and a last
+ * bs_store_inbox_run(), so that commands under way are still answered.
+ */
 void bs_control_free(struct bs_control *c);
 
 /**
