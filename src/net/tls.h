@@ -49,7 +49,6 @@ enum bs_tls_refusal {
 	BS_TLS_REFUSED_WEAK_KEY,  /**< RSA or EC key too short */
 	BS_TLS_REFUSED_KEY_TYPE,  /**< neither RSA nor ECDSA */
 	BS_TLS_REFUSED_KEY_USAGE, /**< key usage or purpose forbids client authentication */
-	BS_TLS_REFUSED_IDENTITY,  /**< the identity rule, see bs_tls_peer.id_fault */
 	BS_TLS_REFUSED_CHAIN,     /**< chain too long or certificate not readable */
 	BS_TLS_REFUSED_ALPN,      /**< did not offer our protocol name */
 	BS_TLS_REFUSED_VERSION,   /**< TLS version too old */

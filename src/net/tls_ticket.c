@@ -106,6 +106,15 @@ static bool ticket_ok(struct bs_tls *t, const struct ticket *data)
 	return !s->hooks.check || s->hooks.check(s->hooks.ctx, &t->peer) == BS_OK;
 }
 
+/** TLS 1.3 clients use a ticket once (RFC 8446, appendix C.4), so each resumption brings a new one;
+ *  otherwise only a ticket under an old key is replaced. */
+static SSL_TICKET_RETURN accept_as(const SSL *ssl, SSL_TICKET_STATUS status)
+{
+	if (status == SSL_TICKET_SUCCESS_RENEW || SSL_version(ssl) == TLS1_3_VERSION)
+		return SSL_TICKET_RETURN_USE_RENEW;
+	return SSL_TICKET_RETURN_USE;
+}
+
 static SSL_TICKET_RETURN ticket_open(SSL *ssl, SSL_SESSION *ss, const unsigned char *name,
 				     size_t name_len, SSL_TICKET_STATUS status, void *arg)
 {
@@ -120,8 +129,7 @@ static SSL_TICKET_RETURN ticket_open(SSL *ssl, SSL_SESSION *ss, const unsigned c
 		if (SSL_SESSION_get0_ticket_appdata(ss, &p, &len) == 1 && len == sizeof(data)) {
 			memcpy(&data, p, sizeof(data));
 			if (ticket_ok(t, &data))
-				return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE
-								    : SSL_TICKET_RETURN_USE_RENEW;
+				return accept_as(ssl, status);
 		}
 	}
 	t->srv->stats.ticket_ignored++;

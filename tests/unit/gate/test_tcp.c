@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/tcp.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "test.h"
+#include "util/endpoint.h"
+
+static struct bs_endpoint loopback4(uint16_t port)
+{
+	struct bs_endpoint ep;
+
+	bs_endpoint_set_ip4(&ep, 0x7F000001, port);
+	return ep;
+}
+
+static struct bs_endpoint loopback6(uint16_t port)
+{
+	struct bs_endpoint ep;
+
+	memset(&ep, 0, sizeof(ep));
+	ep.ip[15] = 1;
+	ep.port = port;
+	return ep;
+}
+
+/** A blocking client socket, connected. */
+static int dial(const struct bs_endpoint *ep)
+{
+	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6, .sin6_port = htons(ep->port) };
+	struct sockaddr_in a4 = { .sin_family = AF_INET, .sin_port = htons(ep->port) };
+	int fd;
+
+	if (bs_endpoint_is_ip4(ep)) {
+		a4.sin_addr.s_addr = htonl(bs_endpoint_ip4(ep));
+		fd = socket(AF_INET, SOCK_STREAM, 0);
+		ck_assert_int_eq(connect(fd, (struct sockaddr *)&a4, sizeof(a4)), 0);
+	} else {
+		memcpy(&a6.sin6_addr, ep->ip, 16);
+		fd = socket(AF_INET6, SOCK_STREAM, 0);
+		ck_assert_int_eq(connect(fd, (struct sockaddr *)&a6, sizeof(a6)), 0);
+	}
+	return fd;
+}
+
+static int ready(int fd, short events)
+{
+	struct pollfd p = { fd, events, 0 };
+
+	return poll(&p, 1, 5000) == 1 ? p.revents : 0;
+}
+
+START_TEST(a_connection_is_taken_and_carries_bytes)
+{
+	struct bs_endpoint ep = _i ? loopback6(0) : loopback4(0);
+	struct bs_endpoint peer, local;
+	uint8_t buf[16];
+	int lfd = bs_tcp_listen(&ep, 8);
+
+	ck_assert_int_ge(lfd, 0);
+	ck_assert_int_eq(bs_tcp_local(lfd, &ep), BS_OK);
+	ck_assert_uint_ne(ep.port, 0);
+	ck_assert_int_eq(bs_tcp_accept(lfd, &peer, &local), BS_EAGAIN);
+	int cli = dial(&ep);
+
+	ck_assert(ready(lfd, POLLIN));
+	int srv = bs_tcp_accept(lfd, &peer, &local);
+
+	ck_assert_int_ge(srv, 0);
+	ck_assert(bs_endpoint_equal(&local, &ep));
+	ck_assert_uint_ne(peer.port, 0);
+	ck_assert_mem_eq(peer.ip, ep.ip, sizeof(peer.ip));
+	ck_assert(fcntl(srv, F_GETFL) & O_NONBLOCK);
+	ck_assert(fcntl(srv, F_GETFD) & FD_CLOEXEC);
+
+	ck_assert_int_eq(bs_tcp_read(srv, buf, sizeof(buf)), BS_EAGAIN);
+	ck_assert_int_eq(write(cli, "abc", 3), 3);
+	ck_assert(ready(srv, POLLIN));
+	ck_assert_int_eq(bs_tcp_read(srv, buf, sizeof(buf)), 3);
+	ck_assert_int_eq(bs_tcp_write(srv, buf, 3), 3);
+	ck_assert_int_eq(read(cli, buf, sizeof(buf)), 3);
+	close(cli);
+	ck_assert(ready(srv, POLLIN));
+	ck_assert_int_eq(bs_tcp_read(srv, buf, sizeof(buf)), 0);
+	bs_tcp_close(srv);
+	bs_tcp_close(lfd);
+	bs_tcp_close(-1);
+}
+END_TEST
+
+START_TEST(two_listeners_share_a_port)
+{
+	struct bs_endpoint ep = loopback4(0);
+	int a = bs_tcp_listen(&ep, 8);
+
+	ck_assert_int_eq(bs_tcp_local(a, &ep), BS_OK);
+	int b = bs_tcp_listen(&ep, 8);
+
+	ck_assert_int_ge(b, 0);
+	bs_tcp_close(a);
+	bs_tcp_close(b);
+}
+END_TEST
+
+START_TEST(a_port_of_somebody_else_is_busy)
+{
+	struct bs_endpoint ep = loopback4(0);
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	ck_assert_int_eq(listen(fd, 1), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+	ep.port = ntohs(a.sin_port);
+	ck_assert_int_eq(bs_tcp_listen(&ep, 8), BS_EBUSY);
+	close(fd);
+}
+END_TEST
+
+START_TEST(an_address_that_is_not_here_is_unreachable)
+{
+	struct bs_endpoint ep;
+
+	bs_endpoint_set_ip4(&ep, 0xC0000201, 0); /* 192.0.2.1 */
+	ck_assert_int_eq(bs_tcp_listen(&ep, 8), BS_EUNREACH);
+}
+END_TEST
+
+START_TEST(a_reader_that_does_not_read_blocks_the_writer)
+{
+	static const uint8_t block[65536];
+	struct bs_endpoint ep = loopback4(0);
+	struct bs_endpoint peer;
+	int lfd = bs_tcp_listen(&ep, 8);
+	bs_ssize n;
+
+	ck_assert_int_eq(bs_tcp_local(lfd, &ep), BS_OK);
+	int cli = dial(&ep);
+
+	ck_assert(ready(lfd, POLLIN));
+	int srv = bs_tcp_accept(lfd, &peer, NULL);
+
+	do
+		n = bs_tcp_write(srv, block, sizeof(block));
+	while (n > 0);
+	ck_assert_int_eq(n, BS_EAGAIN);
+	close(cli);
+	ck_assert(ready(srv, POLLHUP));
+	/* The other side is gone: an error, and no signal. */
+	ck_assert_int_eq(bs_tcp_write(srv, block, sizeof(block)), BS_EIO);
+	bs_tcp_close(srv);
+	bs_tcp_close(lfd);
+}
+END_TEST
+
+START_TEST(no_descriptor_left_is_full)
+{
+	struct bs_endpoint ep = loopback4(0);
+	const struct rlimit few = { 3, 3 };
+
+	/* The test runs in a process of its own, so the limit harms nobody. */
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	ck_assert_int_eq(bs_tcp_listen(&ep, 8), BS_EFULL);
+}
+END_TEST
+
+Suite *bs_suite_tcp(void)
+{
+	Suite *s = suite_create("tcp");
+	TCase *tc = tcase_create("tcp");
+
+	tcase_add_loop_test(tc, a_connection_is_taken_and_carries_bytes, 0, 2);
+	tcase_add_test(tc, two_listeners_share_a_port);
+	tcase_add_test(tc, a_port_of_somebody_else_is_busy);
+	tcase_add_test(tc, an_address_that_is_not_here_is_unreachable);
+	tcase_add_test(tc, a_reader_that_does_not_read_blocks_the_writer);
+	tcase_add_test(tc, no_descriptor_left_is_full);
+	suite_add_tcase(s, tc);
+	return s;
+}
