@@ -16,7 +16,7 @@
 #include "basestation/types.h"
 
 /** Instructions of the program. */
-#define BS_STEERING_LEN 9
+#define BS_STEERING_LEN 8
 /** What bs_steer says when the datagram names nobody. */
 #define BS_STEER_ANY (-1)
 

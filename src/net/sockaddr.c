@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/sockaddr.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "util/endpoint.h"
+
+socklen_t bs_sockaddr_set(union bs_sockaddr *sa, const struct bs_endpoint *ep)
+{
+	memset(sa, 0, sizeof(*sa));
+	if (bs_endpoint_is_ip4(ep)) {
+		sa->in4.sin_family = AF_INET;
+		sa->in4.sin_port = htons(ep->port);
+		sa->in4.sin_addr.s_addr = htonl(bs_endpoint_ip4(ep));
+		return sizeof(sa->in4);
+	}
+	sa->in6.sin6_family = AF_INET6;
+	sa->in6.sin6_port = htons(ep->port);
+	memcpy(&sa->in6.sin6_addr, ep->ip, sizeof(ep->ip));
+	return sizeof(sa->in6);
+}
+
+void bs_sockaddr_get(const union bs_sockaddr *sa, struct bs_endpoint *ep)
+{
+	memset(ep, 0, sizeof(*ep));
+	if (sa->sa.sa_family == AF_INET) {
+		bs_endpoint_set_ip4(ep, ntohl(sa->in4.sin_addr.s_addr), ntohs(sa->in4.sin_port));
+	} else if (sa->sa.sa_family == AF_INET6) {
+		memcpy(ep->ip, &sa->in6.sin6_addr, sizeof(ep->ip));
+		ep->port = ntohs(sa->in6.sin6_port);
+	}
+}

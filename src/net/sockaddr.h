@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sockaddr.h - between struct bs_endpoint and the system's socket addresses.
+ *
+ * Any thread; pure.
+ */
+#ifndef BS_NET_SOCKADDR_H
+#define BS_NET_SOCKADDR_H
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "basestation/types.h"
+
+/** Room for either family. */
+union bs_sockaddr {
+	struct sockaddr sa;
+	struct sockaddr_in in4;
+	struct sockaddr_in6 in6;
+};
+
+/** Fill sa from ep: IPv4 for a mapped address.  Returns its length. */
+socklen_t bs_sockaddr_set(union bs_sockaddr *sa, const struct bs_endpoint *ep);
+/** The reverse; an unknown family gives an unset endpoint. */
+void bs_sockaddr_get(const union bs_sockaddr *sa, struct bs_endpoint *ep);
+
+#endif

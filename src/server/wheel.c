@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/wheel.h"
+
+/* Marks a prev link that names a slot. */
+#define SLOT_BIT UINT32_C(0x80000000)
+
+enum {
+	L1_SHIFT = 11, /* log2 of BS_WHEEL_L0 */
+	L2_SHIFT = 19,
+};
+
+static struct bs_wheel_node *node(const struct bs_wheel *w, uint32_t id)
+{
+	return (struct bs_wheel_node *)(void *)(w->nodes + (size_t)id * w->stride);
+}
+
+void bs_wheel_init(struct bs_wheel *w, void *nodes, size_t stride, uint32_t now)
+{
+	unsigned i;
+
+	w->nodes = nodes;
+	w->stride = stride;
+	w->tick = now;
+	w->n = 0;
+	for (i = 0; i < BS_WHEEL_L0 + BS_WHEEL_L1 + BS_WHEEL_L2; i++)
+		w->slot[i] = BS_WHEEL_NONE;
+}
+
+void bs_wheel_node_init(struct bs_wheel *w, uint32_t id)
+{
+	node(w, id)->prev = BS_WHEEL_NONE;
+	node(w, id)->next = BS_WHEEL_NONE;
+}
+
+bool bs_wheel_is_set(const struct bs_wheel *w, uint32_t id)
+{
+	return node(w, id)->prev != BS_WHEEL_NONE;
+}
+
+/* Which slot a tick belongs to, seen from now. */
+static uint32_t slot_of(const struct bs_wheel *w, uint32_t due)
+{
+	uint32_t ahead = due - w->tick;
+
+	if (ahead < BS_WHEEL_L0)
+		return due % BS_WHEEL_L0;
+	/* A slot of a higher level is emptied when its span begins, so the distance is counted in
+	 * whole spans. */
+	if ((due >> L1_SHIFT) - (w->tick >> L1_SHIFT) < BS_WHEEL_L1)
+		return BS_WHEEL_L0 + (due >> L1_SHIFT) % BS_WHEEL_L1;
+	return BS_WHEEL_L0 + BS_WHEEL_L1 + (due >> L2_SHIFT) % BS_WHEEL_L2;
+}
+
+static void link_node(struct bs_wheel *w, uint32_t id)
+{
+	struct bs_wheel_node *n = node(w, id);
+	uint32_t s = slot_of(w, n->due);
+
+	n->next = w->slot[s];
+	n->prev = SLOT_BIT | s;
+	if (n->next != BS_WHEEL_NONE)
+		node(w, n->next)->prev = id;
+	w->slot[s] = id;
+}
+
+void bs_wheel_clear(struct bs_wheel *w, uint32_t id)
+{
+	struct bs_wheel_node *n = node(w, id);
+
+	if (n->prev == BS_WHEEL_NONE)
+		return;
+	if (n->prev & SLOT_BIT)
+		w->slot[n->prev & ~SLOT_BIT] = n->next;
+	else
+		node(w, n->prev)->next = n->next;
+	if (n->next != BS_WHEEL_NONE)
+		node(w, n->next)->prev = n->prev;
+	n->prev = BS_WHEEL_NONE;
+	n->next = BS_WHEEL_NONE;
+	w->n--;
+}
+
+void bs_wheel_set(struct bs_wheel *w, uint32_t id, uint32_t due)
+{
+	struct bs_wheel_node *n = node(w, id);
+	const uint32_t far = UINT32_C(255) << L2_SHIFT;
+
+	bs_wheel_clear(w, id);
+	if ((int32_t)(due - w->tick) < 0)
+		due = w->tick;
+	if (due - w->tick > far)
+		due = w->tick + far;
+	n->due = due;
+	link_node(w, id);
+	w->n++;
+}
+
+/* Spread a slot of a higher level over the levels below. */
+static void cascade(struct bs_wheel *w, uint32_t s)
+{
+	uint32_t id = w->slot[s];
+
+	w->slot[s] = BS_WHEEL_NONE;
+	while (id != BS_WHEEL_NONE) {
+		uint32_t next = node(w, id)->next;
+
+		link_node(w, id);
+		id = next;
+	}
+}
+
+static void step(struct bs_wheel *w)
+{
+	w->tick++;
+	if (w->tick % BS_WHEEL_L0 != 0)
+		return;
+	if ((w->tick >> L1_SHIFT) % BS_WHEEL_L1 == 0)
+		cascade(w, BS_WHEEL_L0 + BS_WHEEL_L1 + (w->tick >> L2_SHIFT) % BS_WHEEL_L2);
+	cascade(w, BS_WHEEL_L0 + (w->tick >> L1_SHIFT) % BS_WHEEL_L1);
+}
+
+uint32_t bs_wheel_next(struct bs_wheel *w, uint32_t now)
+{
+	while ((int32_t)(now - w->tick) >= 0) {
+		uint32_t id = w->slot[w->tick % BS_WHEEL_L0];
+
+		if (id != BS_WHEEL_NONE) {
+			bs_wheel_clear(w, id);
+			return id;
+		}
+		if (w->n == 0)
+			w->tick = now;
+		if (w->tick == now)
+			break;
+		step(w);
+	}
+	return BS_WHEEL_NONE;
+}
