@@ -3,11 +3,6 @@
 
 #include <string.h>
 
-enum {
-	TIME_KIND_UNIX = 1,
-	PIGGY_HEAD_LEN = 4,
-};
-
 static const char eom[] = "EOM\n";
 
 static bool is_due(uint32_t at_ms, uint32_t now_ms)
@@ -102,49 +97,6 @@ void bs_alive_poll(struct bs_alive_server *s, const struct bs_alive_pace *pace, 
 	s->tries = 1;
 	s->sent_ms = now_ms;
 	set_due(s, pace, now_ms + pace->retry_ms);
-}
-
-bs_ssize bs_alive_request_encode(uint32_t nsi, uint16_t seq, uint32_t unix_s, uint8_t *buf,
-				 size_t cap)
-{
-	struct bs_header h = { .type = BS_TYPE_U_ALIVE, .nsi_sp = nsi, .seq = seq };
-	struct bs_writer w;
-	uint8_t *time;
-
-	bs_packet_begin(&w, buf, cap, &h);
-	time = bs_packet_add_reserve(&w, BS_PL_TIME, 0, 5);
-	if (time) {
-		time[0] = TIME_KIND_UNIX;
-		bs_put_u32(time + 1, unix_s);
-	}
-	return bs_packet_finish(&w);
-}
-
-int bs_alive_response_decode(const struct bs_packet *p, struct bs_alive_answer *a)
-{
-	struct bs_notify notify;
-	struct bs_payload pl;
-	int err;
-
-	if (p->h.flags != BS_FLAG_RESPONSE)
-		return BS_ESTATE;
-	if (!bs_payload_find(p, BS_PL_NOTIFY, &pl))
-		return BS_EMISSING;
-	err = bs_notify_get(&pl, &notify);
-	if (err)
-		return err;
-	if (notify.code != BS_ST_OK)
-		return BS_EFIELD;
-	memset(a, 0, sizeof(*a));
-	a->nsi = p->h.nsi_sp;
-	a->seq = p->h.seq;
-	if (bs_payload_find(p, BS_PL_PIGGY, &pl)) {
-		if (pl.len < PIGGY_HEAD_LEN)
-			return BS_ESHORT;
-		a->events.ptr = pl.data + PIGGY_HEAD_LEN;
-		a->events.len = pl.len - PIGGY_HEAD_LEN;
-	}
-	return BS_OK;
 }
 
 bool bs_alive_event_next(struct bs_slice events, size_t *off, struct bs_slice *record)

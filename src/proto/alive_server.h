@@ -14,10 +14,7 @@
 #ifndef BS_PROTO_ALIVE_SERVER_H
 #define BS_PROTO_ALIVE_SERVER_H
 
-#include "wire/payload.h"
-
-/** Bytes of a request. */
-#define BS_ALIVE_REQUEST_LEN 25
+#include "wire/alive.h"
 
 /** Pace, in milliseconds. */
 struct bs_alive_pace {
@@ -72,18 +69,6 @@ enum bs_alive_verdict bs_alive_input(struct bs_alive_server *s, const struct bs_
 void bs_alive_poll(struct bs_alive_server *s, const struct bs_alive_pace *pace, uint16_t next_seq,
 		   uint32_t now_ms);
 
-/** Encode a request with TIME.  Returns 25, or BS_ETOOBIG. */
-BS_MUSTCHECK bs_ssize bs_alive_request_encode(uint32_t nsi, uint16_t seq, uint32_t unix_s,
-					      uint8_t *buf, size_t cap);
-
-/** A decoded answer. */
-struct bs_alive_answer {
-	uint32_t nsi;
-	uint16_t seq;           /**< 0 = poll */
-	struct bs_slice events; /**< text of PIGGY without its first four bytes; may be empty */
-};
-/** Decode; BS_OK, or BS_ESTATE (flags), BS_EMISSING (no NOTIFY), BS_EFIELD (its code), BS_ESHORT. */
-BS_MUSTCHECK int bs_alive_response_decode(const struct bs_packet *p, struct bs_alive_answer *a);
 /**
  * The next event record of a PIGGY text: what stands before the line "EOM", or before the end.
  * Start with *off = 0; false at the end.

@@ -11,15 +11,15 @@
 #include "proto/attach_server.h"
 
 /** Byte sum of a packet, continued from sum. */
-uint32_t bs_attach_legacy_sum(uint32_t sum, const uint8_t *buf, size_t len);
+uint32_t bs_attach_server_legacy_sum(uint32_t sum, const uint8_t *buf, size_t len);
 /**
- * Encode a legacy U_ATTACH request, 54 bytes.
+ * Encode a legacy U_ATTACH request, 54 bytes; m->nonce has 8 bytes.
  *
  * @invite_sum sum over the invite that it answers
  *
  * Returns the length or BS_ETOOBIG.
  */
-BS_MUSTCHECK bs_ssize bs_attach_legacy_request_encode(const struct bs_attach_offer *o,
+BS_MUSTCHECK bs_ssize bs_attach_server_legacy_request(const struct bs_attach_request *m,
 						      uint32_t invite_sum, uint8_t *buf,
 						      size_t cap);
 /**
@@ -27,9 +27,9 @@ BS_MUSTCHECK bs_ssize bs_attach_legacy_request_encode(const struct bs_attach_off
  *
  * @sum sum over the invite and our request
  *
- * Returns BS_OK, or BS_ESTATE, BS_EMISSING, BS_EFIELD, BS_ESHORT, BS_EMAC (the sum is wrong).
+ * Returns BS_OK, or BS_ETYPE, BS_EMISSING, BS_EFIELD, BS_ESHORT, BS_EMAC (the sum is wrong).
  */
-BS_MUSTCHECK int bs_attach_legacy_response_open(uint32_t sum, const struct bs_packet *p,
-						struct bs_attach_answer *out);
+BS_MUSTCHECK int bs_attach_server_legacy_open(uint32_t sum, const struct bs_packet *p,
+					      struct bs_attach_response *out);
 
 #endif

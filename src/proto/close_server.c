@@ -7,7 +7,6 @@
 #include "util/endpoint.h"
 
 enum {
-	CLOSE_DATA_LEN = 6,
 	SENDS = 4, /* at 0, 1, 3 and 7 s */
 };
 
@@ -16,18 +15,12 @@ int bs_close_server_start(struct bs_close_server *s, const struct bs_crypto *c,
 			  uint16_t status, uint16_t seq, const struct bs_endpoint *peer,
 			  bs_time now)
 {
-	struct bs_header h = { .type = BS_TYPE_U_CLOSE, .nsi_sp = nsi_attach, .seq = seq };
+	struct bs_close m = { .nsi = nsi_attach, .seq = seq, .connection = nsi, .status = status };
 	struct bs_slice empty = { NULL, 0 };
 	struct bs_writer w;
-	uint8_t *p;
 	bs_ssize len;
 
-	bs_packet_begin(&w, s->pkt, sizeof(s->pkt), &h);
-	p = bs_packet_add_reserve(&w, BS_PL_CLOSE, BS_PLF_OPTIONAL, CLOSE_DATA_LEN);
-	if (p) {
-		bs_put_u32(p, nsi);
-		bs_put_u16(p + 4, status);
-	}
+	bs_close_begin(&w, s->pkt, sizeof(s->pkt), &m);
 	len = bs_suite_aes_cbc.seal(c, c_key, BS_INITIATOR, &w, 0, empty);
 	if (len < 0)
 		return (int)len;
@@ -56,19 +49,19 @@ int bs_close_server_input(const struct bs_close_server *s, const struct bs_crypt
 			  const struct bs_key_block *c_key, const struct bs_packet *p,
 			  const struct bs_endpoint *from)
 {
-	struct bs_payload pl;
-	struct bs_payload crypto;
+	struct bs_close m;
+	int err;
 
-	if (p->h.flags != BS_FLAG_RESPONSE)
+	err = bs_close_decode(p, &m);
+	if (err)
+		return err;
+	if (!m.answer)
 		return BS_ESTATE;
 	if (!bs_endpoint_equal(from, &s->peer))
 		return BS_ESOURCE;
-	if (p->h.nsi_sp != s->nsi_attach || p->h.seq != s->seq)
+	if (m.nsi != s->nsi_attach || m.seq != s->seq)
 		return BS_EUNKNOWN;
-	if (!bs_payload_find(p, BS_PL_CLOSE, &pl) || !bs_payload_find(p, BS_PL_CRYPTO, &crypto))
-		return BS_EMISSING;
-	if (pl.len != CLOSE_DATA_LEN || bs_get_u32(pl.data) != s->nsi)
+	if (m.connection != s->nsi)
 		return BS_EFIELD;
-	return bs_suite_aes_cbc.verify(c, c_key, BS_INITIATOR, p->bytes, p->len,
-				       (size_t)(crypto.data - p->bytes) - 4);
+	return bs_suite_aes_cbc.verify(c, c_key, BS_INITIATOR, p->bytes, p->len, m.crypto_off);
 }

@@ -9,7 +9,7 @@
 #define BS_PROTO_CLOSE_SERVER_H
 
 #include "crypto/keys.h"
-#include "wire/payload.h"
+#include "wire/close.h"
 
 /** Bytes of a U_CLOSE and of its answer. */
 #define BS_CLOSE_LEN 80

@@ -1,104 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/connect_server.h"
 
-#include <string.h>
-
 #include "crypto/suite.h"
 #include "util/endpoint.h"
 
 enum {
-	CP_ID_KIND_MAIL = 1,
-	FP_KIND_SHA256 = 1,
-	KIND_TEXT_HEAD_LEN = 5, /* payload header and kind */
-	EP6_LEN = 24,           /* payload with header */
-	SENDS = 4,              /* at 0, 1, 2 and 3 s with the usual pace */
-	ID_KEEP = 16,           /* of the identity, before IPv6 candidates take room */
+	SENDS = 4, /* at 0, 1, 2 and 3 s with the usual pace */
 };
 
-static bool is_allowed(const struct bs_connect_offer *o)
+bs_ssize bs_connect_server_encode(const struct bs_crypto *c, const struct bs_connect_offer *o,
+				  uint8_t *buf, size_t cap)
 {
-	if (!o->ipx.has_nsi || o->ipx.nsi_sp == 0 || (o->ipx.flags & BS_IPX_PRIVATE_FIRST))
-		return false;
-	return o->c_key ? o->block.len == BS_KEY_BLOCK_LEN : o->block.len == 0;
-}
-
-static void put_fp(struct bs_writer *w, const uint8_t *fp)
-{
-	uint8_t *p = bs_packet_add_reserve(w, BS_PL_FP, 0, 1 + BS_FP_LEN);
-
-	if (!p)
-		return;
-	p[0] = FP_KIND_SHA256;
-	memcpy(p + 1, fp, BS_FP_LEN);
-}
-
-/* Room that is left for identity and candidates once everything else has its place. */
-static bool room_left(const struct bs_connect_offer *o, const struct bs_writer *w, size_t *room)
-{
-	size_t used = w->len;
-
-	if (o->fp)
-		used += 4 + 1 + BS_FP_LEN;
-	if (o->has_attempt)
-		used += 4 + 8;
-	if (o->c_key)
-		used += bs_suite_aes_cbc.payload_len(BS_KEY_BLOCK_LEN);
-	if (used > o->limit)
-		return false;
-	*room = o->limit - used;
-	return true;
-}
-
-static void put_optional(struct bs_writer *w, const struct bs_connect_offer *o, size_t room)
-{
-	size_t keep = o->cp_id.len < ID_KEEP ? o->cp_id.len : ID_KEEP;
-	size_t n = 0;
-	size_t i;
-
-	if (room > KIND_TEXT_HEAD_LEN + keep)
-		n = (room - KIND_TEXT_HEAD_LEN - keep) / EP6_LEN;
-	if (n > o->n_ep6)
-		n = o->n_ep6;
-	room -= n * EP6_LEN;
-	if (o->cp_id.len > 0 && room > KIND_TEXT_HEAD_LEN) {
-		struct bs_slice id = o->cp_id;
-
-		if (id.len > room - KIND_TEXT_HEAD_LEN)
-			id.len = room - KIND_TEXT_HEAD_LEN;
-		bs_kind_text_put(w, BS_PL_CP_ID, 0, CP_ID_KIND_MAIL, id);
-	}
-	if (o->fp)
-		put_fp(w, o->fp);
-	for (i = 0; i < n; i++) {
-		struct bs_ep6 e = { .ep = o->ep6[i], .kind = BS_EP6_HOST };
-
-		bs_ep6_put(w, &e);
-	}
-	if (o->has_attempt) {
-		uint8_t *p = bs_packet_add_reserve(w, BS_PL_ATTEMPT, BS_PLF_OPTIONAL, 8);
-
-		if (p)
-			bs_put_u64(p, o->attempt);
-	}
-}
-
-bs_ssize bs_connect_request_encode(const struct bs_crypto *c, const struct bs_connect_offer *o,
-				   uint8_t *buf, size_t cap)
-{
-	struct bs_header h = { .type = BS_TYPE_U_CONNECT,
-			       .nsi_cp = o->nsi_cp,
-			       .nsi_sp = o->nsi_attach,
-			       .seq = o->seq };
+	/* A legacy device gets no block, but the size rules are the same. */
+	struct bs_slice room = { NULL, BS_KEY_BLOCK_LEN };
 	struct bs_writer w;
-	size_t room;
+	int err;
 
-	if (!is_allowed(o))
+	if ((o->m.ipx.flags & BS_IPX_PRIVATE_FIRST) || (!o->c_key && o->block.len != 0))
 		return BS_EINVAL;
-	bs_packet_begin(&w, buf, cap, &h);
-	bs_ipx_put(&w, &o->ipx);
-	if (w.bad || o->limit > cap || !room_left(o, &w, &room))
-		return BS_ETOOBIG;
-	put_optional(&w, o, room);
+	err = bs_connect_request_begin(&w, buf, cap, &o->m, o->limit, o->c_key ? o->block : room);
+	if (err)
+		return err;
 	if (!o->c_key)
 		return bs_packet_finish(&w);
 	return bs_suite_aes_cbc.seal(c, o->c_key, BS_INITIATOR, &w, 0, o->block);
@@ -108,14 +30,14 @@ int bs_connect_server_start(struct bs_connect_server *s, const struct bs_crypto 
 			    const struct bs_connect_offer *o, const struct bs_endpoint *peer,
 			    bs_time retry, bs_time timeout, bs_time now)
 {
-	bs_ssize len = bs_connect_request_encode(c, o, s->pkt, sizeof(s->pkt));
+	bs_ssize len = bs_connect_server_encode(c, o, s->pkt, sizeof(s->pkt));
 
 	if (len < 0)
 		return (int)len;
-	s->nsi_attach = o->nsi_attach;
-	s->nsi_cp = o->nsi_cp;
-	s->nsi = o->ipx.nsi_sp;
-	s->seq = o->seq;
+	s->nsi_attach = o->m.sp;
+	s->nsi_cp = o->m.cp;
+	s->nsi = o->m.ipx.nsi_sp;
+	s->seq = o->m.seq;
 	s->len = (uint16_t)len;
 	s->sends = 0;
 	s->peer = *peer;
@@ -145,24 +67,17 @@ enum bs_connect_action bs_connect_server_timeout(struct bs_connect_server *s, bs
 int bs_connect_server_input(const struct bs_connect_server *s, const struct bs_packet *p,
 			    const struct bs_endpoint *from, uint32_t *code)
 {
-	struct bs_notify notify;
-	struct bs_payload pl;
+	struct bs_connect_answer a;
 	int err;
 
-	if (p->h.flags != BS_FLAG_RESPONSE)
-		return BS_ESTATE;
-	if (!bs_endpoint_equal(from, &s->peer))
-		return BS_ESOURCE;
-	if (p->h.seq != s->seq || p->h.nsi_cp != s->nsi_cp || p->h.nsi_sp != s->nsi_attach)
-		return BS_EUNKNOWN;
-	if (!bs_payload_find(p, BS_PL_NOTIFY, &pl))
-		return BS_EMISSING;
-	err = bs_notify_get(&pl, &notify);
+	err = bs_connect_answer_decode(p, &a);
 	if (err)
 		return err;
-	if (!notify.has_nsi || notify.nsi != s->nsi)
+	if (!bs_endpoint_equal(from, &s->peer))
+		return BS_ESOURCE;
+	if (a.seq != s->seq || a.cp != s->nsi_cp || a.sp != s->nsi_attach || a.nsi != s->nsi)
 		return BS_EUNKNOWN;
-	*code = notify.code;
+	*code = a.code;
 	return BS_OK;
 }
 

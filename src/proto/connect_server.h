@@ -9,22 +9,13 @@
 #define BS_PROTO_CONNECT_SERVER_H
 
 #include "crypto/keys.h"
-#include "wire/payload.h"
+#include "wire/connect.h"
 
-/** What a U_CONNECT says; all borrowed. */
+/** What a U_CONNECT is made from; all borrowed. */
 struct bs_connect_offer {
-	uint32_t nsi_attach; /**< of the device's attachment */
-	uint32_t nsi_cp;     /**< random; the device echoes it */
-	uint16_t seq;
-	struct bs_ipx ipx;     /**< the client's endpoints; has_nsi with the connection's number */
-	struct bs_slice cp_id; /**< identity; cut to what the size leaves */
-	const uint8_t *fp;     /**< [16], or NULL */
-	bool has_attempt;      /**< the device was granted ATTEMPT */
-	uint64_t attempt;
-	const struct bs_endpoint *ep6; /**< [n_ep6], only for a device with IP6; what fits goes */
-	size_t n_ep6;
+	struct bs_connect_request m;      /**< endpoints, numbers, identity, attempt, candidates */
 	const struct bs_key_block *c_key; /**< NULL: a legacy device, no CRYPTO */
-	struct bs_slice block;            /**< the D block, exactly 96 bytes; empty for legacy */
+	struct bs_slice block;            /**< the D block, exactly 96 bytes; legacy: empty */
 	size_t limit;                     /**< largest packet for this device, at most cap */
 };
 
@@ -33,9 +24,9 @@ struct bs_connect_offer {
  * bytes, no or zero connection number, flag 0x40); BS_ETOOBIG when the limit is too small even
  * without the identity; BS_ERANDOM, BS_ECRYPTO.
  */
-BS_MUSTCHECK bs_ssize bs_connect_request_encode(const struct bs_crypto *c,
-						const struct bs_connect_offer *o, uint8_t *buf,
-						size_t cap);
+BS_MUSTCHECK bs_ssize bs_connect_server_encode(const struct bs_crypto *c,
+					       const struct bs_connect_offer *o, uint8_t *buf,
+					       size_t cap);
 
 /** One request under way: its bytes and its schedule. */
 struct bs_connect_server {
@@ -54,7 +45,7 @@ struct bs_connect_server {
 
 /**
  * Encode the offer into a new request and arm it; its first send is due now.  Results as
- * bs_connect_request_encode.
+ * bs_connect_server_encode.
  */
 BS_MUSTCHECK int bs_connect_server_start(struct bs_connect_server *s, const struct bs_crypto *c,
 					 const struct bs_connect_offer *o,
@@ -73,7 +64,7 @@ enum bs_connect_action bs_connect_server_timeout(struct bs_connect_server *s, bs
  * Take a U_CONNECT response.  Source, seq, cp, sp and connection number must all fit, for nothing
  * in it is authenticated.
  *
- * Returns BS_OK and the device's code, or BS_ESOURCE, BS_ESTATE, BS_EUNKNOWN, BS_EMISSING,
+ * Returns BS_OK and the device's code, or BS_ESOURCE, BS_ETYPE, BS_EUNKNOWN, BS_EMISSING,
  * BS_ESHORT: drop.
  */
 BS_MUSTCHECK int bs_connect_server_input(const struct bs_connect_server *s,

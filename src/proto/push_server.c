@@ -4,32 +4,24 @@
 #include "crypto/suite.h"
 
 enum {
-	PUSH_DATA_LEN = 7,
 	FILTER_BITS = 32,
 };
 
-int bs_push_open(const struct bs_crypto *c, const struct bs_key_block *c_key,
-		 const struct bs_packet *p, struct bs_push *out)
+int bs_push_server_open(const struct bs_crypto *c, const struct bs_key_block *c_key,
+			const struct bs_packet *p, struct bs_push *out)
 {
-	struct bs_payload push;
-	struct bs_payload crypto;
+	struct bs_push m;
 	int err;
 
-	if (p->h.flags != 0)
-		return BS_ESTATE;
-	if (!bs_payload_find(p, BS_PL_PUSH, &push) || !bs_payload_find(p, BS_PL_CRYPTO, &crypto))
-		return BS_EMISSING;
-	if (push.len < PUSH_DATA_LEN)
-		return BS_ESHORT;
-	err = bs_suite_aes_cbc.verify(c, c_key, BS_INITIATOR, p->bytes, p->len,
-				      (size_t)(crypto.data - p->bytes) - 4);
+	err = bs_push_decode(p, &m);
 	if (err)
 		return err;
-	out->nsi = p->h.nsi_sp;
-	out->seq = p->h.seq;
-	out->number = bs_get_u32(push.data);
-	out->service = bs_get_u16(push.data + 4);
-	return BS_OK;
+	if (m.answer)
+		return BS_ESTATE;
+	err = bs_suite_aes_cbc.verify(c, c_key, BS_INITIATOR, p->bytes, p->len, m.crypto_off);
+	if (!err)
+		*out = m;
+	return err;
 }
 
 bool bs_push_filter_add(struct bs_push_filter *f, uint32_t number)
@@ -51,23 +43,15 @@ bool bs_push_filter_add(struct bs_push_filter *f, uint32_t number)
 	return true;
 }
 
-bs_ssize bs_push_answer_encode(const struct bs_crypto *c, const struct bs_key_block *c_key,
+bs_ssize bs_push_server_answer(const struct bs_crypto *c, const struct bs_key_block *c_key,
 			       const struct bs_push *push, uint8_t flags, uint8_t *buf, size_t cap)
 {
-	struct bs_header h = { .type = BS_TYPE_U_PUSH,
-			       .nsi_sp = push->nsi,
-			       .flags = BS_FLAG_RESPONSE,
-			       .seq = push->seq };
 	struct bs_slice empty = { NULL, 0 };
+	struct bs_push m = *push;
 	struct bs_writer w;
-	uint8_t *p;
 
-	bs_packet_begin(&w, buf, cap, &h);
-	p = bs_packet_add_reserve(&w, BS_PL_PUSH, 0, PUSH_DATA_LEN);
-	if (p) {
-		bs_put_u32(p, push->number);
-		bs_put_u16(p + 4, push->service);
-		p[6] = flags;
-	}
+	m.answer = true;
+	m.flags = flags;
+	bs_push_begin(&w, buf, cap, &m);
 	return bs_suite_aes_cbc.seal(c, c_key, BS_INITIATOR, &w, 0, empty);
 }

@@ -9,15 +9,7 @@
 #define BS_PROTO_PUSH_SERVER_H
 
 #include "crypto/keys.h"
-#include "wire/payload.h"
-
-/** Flags of an answer. */
-enum bs_push_answer_flag {
-	BS_PUSH_ANSWER_DELIVERED = 0x10,
-	BS_PUSH_ANSWER_FAILED = 0x20,
-	BS_PUSH_ANSWER_QUOTA = 0x40,
-	BS_PUSH_ANSWER_QUOTA_ATTACH = 0x80,
-};
+#include "wire/push.h"
 
 /** Bytes of an answer. */
 #define BS_PUSH_ANSWER_LEN 81
@@ -28,22 +20,14 @@ struct bs_push_filter {
 	uint32_t seen; /**< bit i: number next - 1 - i was seen */
 };
 
-/** A verified push. */
-struct bs_push {
-	uint32_t nsi;
-	uint16_t seq;
-	uint32_t number;
-	uint16_t service; /**< 1 Firebase, 2 webhook */
-};
-
-/** Verify the MAC and decode; the body stays sealed.  BS_OK, or BS_ESTATE, BS_EMISSING, BS_ESHORT,
- *  BS_ESUITE, BS_EMAC, BS_ELENGTH, BS_ECRYPTO. */
-BS_MUSTCHECK int bs_push_open(const struct bs_crypto *c, const struct bs_key_block *c_key,
-			      const struct bs_packet *p, struct bs_push *out);
+/** Verify the MAC and decode; the body stays sealed.  BS_OK, or BS_ETYPE, BS_ESTATE, BS_EMISSING,
+ *  BS_ESHORT, BS_ESUITE, BS_EMAC, BS_ELENGTH, BS_ECRYPTO. */
+BS_MUSTCHECK int bs_push_server_open(const struct bs_crypto *c, const struct bs_key_block *c_key,
+				     const struct bs_packet *p, struct bs_push *out);
 /** Note a number; true when it is new.  One that is too old to know counts as seen. */
 bool bs_push_filter_add(struct bs_push_filter *f, uint32_t number);
 /** Encode the answer: 81 bytes.  BS_ETOOBIG, BS_ERANDOM, BS_ECRYPTO. */
-BS_MUSTCHECK bs_ssize bs_push_answer_encode(const struct bs_crypto *c,
+BS_MUSTCHECK bs_ssize bs_push_server_answer(const struct bs_crypto *c,
 					    const struct bs_key_block *c_key,
 					    const struct bs_push *push, uint8_t flags, uint8_t *buf,
 					    size_t cap);
