@@ -26,20 +26,29 @@
  * pointer.  No conf can name it: control characters are refused before the lexer. */
 #define CONTEXT_NAME "\001"
 
+/* An include, read once the file that names it is through: libconfuse cannot set an option while it
+ * sets the same one. */
+struct include {
+	char *path;
+	const char *file; /* that names it */
+	int line;
+	unsigned depth;
+};
+
 struct load {
 	struct bs_conf *conf;
 	struct bs_conf_error *error;
 	int err; /* of the first failure */
 	unsigned flags;
 	bool may_include;
-	unsigned depth;
+	unsigned depth; /* of the file being read */
+	struct include includes[INCLUDE_FILES_MAX];
+	size_t n_includes;
 	char *files[INCLUDE_FILES_MAX]; /* names that places point at */
 	size_t n_files;
 	char dir[BS_CONF_VALUE_MAX]; /* of the file being read */
 	struct bs_conf_place *places;
 };
-
-static int parse_file(struct load *ld, cfg_t *cfg, const char *path);
 
 BS_PRINTF(5, 6)
 static int fail(struct load *ld, int err, const char *file, int line, const char *fmt, ...)
@@ -149,7 +158,7 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 		return -1;
 	}
 	if (place->line == 0) {
-		/* the first element replaces the default list, except after += */
+		/* the first element replaces the default list */
 		if (opt->nvalues <= 1)
 			bs_conf_value_clear(ld->conf, key);
 		place->file = ld->files[ld->n_files - 1];
@@ -165,49 +174,40 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 	return err == BS_OK ? 0 : -1;
 }
 
-/* Where the file of a message was included. */
-static void add_origin(struct load *ld, const char *file, int line)
+static int add_include(struct load *ld, const char *value, const char *file, int line)
 {
-	size_t len = strlen(ld->error->text);
+	struct include *in = &ld->includes[ld->n_includes];
+	char path[BS_CONF_VALUE_MAX];
+	int n;
 
-	(void)snprintf(ld->error->text + len, sizeof(ld->error->text) - len,
-		       " (included from %s:%d)", file, line);
+	if (!ld->may_include)
+		return fail(ld, BS_ECONF, file, line, "include: not possible here");
+	if (ld->depth == INCLUDE_DEPTH_MAX)
+		return fail(ld, BS_ECONF, file, line,
+			    "include: more than %d files deep; does a file include itself?",
+			    INCLUDE_DEPTH_MAX);
+	if (ld->n_includes == INCLUDE_FILES_MAX)
+		return fail(ld, BS_ECONF, file, line, "include: more than %d files",
+			    INCLUDE_FILES_MAX);
+	n = value[0] == '/' ? snprintf(path, sizeof(path), "%s", value)
+			    : snprintf(path, sizeof(path), "%s/%s", ld->dir, value);
+	if (value[0] == '\0' || n < 0 || (size_t)n >= sizeof(path))
+		return fail(ld, BS_ECONF, file, line, "include: not a file name");
+	in->path = strdup(path);
+	if (in->path == NULL)
+		return fail(ld, BS_ENOMEM, file, line, "include: no memory");
+	in->file = ld->files[ld->n_files - 1];
+	in->line = line;
+	in->depth = ld->depth + 1;
+	ld->n_includes++;
+	return BS_OK;
 }
 
 static int on_include(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
-	struct load *ld = load_of(cfg);
-	char path[BS_CONF_VALUE_MAX];
-	char dir[BS_CONF_VALUE_MAX];
-	char *file = cfg->filename;
-	int line = cfg->line;
-	int n;
-	int err;
-
 	(void)opt;
 	*(const char **)result = "";
-	if (!ld->may_include)
-		return fail(ld, BS_ECONF, file, line, "include: not possible here") - 1;
-	if (ld->depth == INCLUDE_DEPTH_MAX)
-		return fail(ld, BS_ECONF, file, line,
-			    "include: more than %d files deep; does a file include itself?",
-			    INCLUDE_DEPTH_MAX) -
-		       1;
-	n = value[0] == '/' ? snprintf(path, sizeof(path), "%s", value)
-			    : snprintf(path, sizeof(path), "%s/%s", ld->dir, value);
-	if (value[0] == '\0' || n < 0 || (size_t)n >= sizeof(path))
-		return fail(ld, BS_ECONF, file, line, "include: not a file name") - 1;
-	memcpy(dir, ld->dir, sizeof(dir));
-	/* the nested parse replaces both; it must not free ours */
-	cfg->filename = NULL;
-	err = parse_file(ld, cfg, path);
-	if (err != BS_OK)
-		add_origin(ld, file, line);
-	free(cfg->filename);
-	cfg->filename = file;
-	cfg->line = line;
-	memcpy(ld->dir, dir, sizeof(dir));
-	return err == BS_OK ? 0 : -1;
+	return add_include(load_of(cfg), value, cfg->filename, cfg->line) == BS_OK ? 0 : -1;
 }
 
 /* text[len] is changed; it ends with a newline of its own. */
@@ -220,6 +220,7 @@ static int parse_text(struct load *ld, cfg_t *cfg, const char *name, char *text,
 	if (ld->n_files == INCLUDE_FILES_MAX)
 		return fail(ld, BS_ECONF, name, 0, "more than %d files", INCLUDE_FILES_MAX);
 	ld->files[ld->n_files] = strdup(name);
+	free(cfg->filename);
 	cfg->filename = strdup(name);
 	if (ld->files[ld->n_files] == NULL || cfg->filename == NULL) {
 		free(ld->files[ld->n_files]);
@@ -231,11 +232,9 @@ static int parse_text(struct load *ld, cfg_t *cfg, const char *name, char *text,
 	fp = fmemopen(text, len, "r");
 	if (fp == NULL)
 		return fail(ld, BS_ENOMEM, name, 0, "no memory");
-	ld->depth++;
 	if (cfg_parse_fp(cfg, fp) != CFG_SUCCESS)
 		fail(ld, BS_ECONF, name, cfg->line,
 		     "not a valid line; write each key as: key = value");
-	ld->depth--;
 	(void)fclose(fp);
 	return ld->err;
 }
@@ -346,6 +345,24 @@ out:
 	return err;
 }
 
+/* In the order in which they were named; an included file may add more. */
+static int parse_includes(struct load *ld, cfg_t *cfg)
+{
+	for (size_t i = 0; i < ld->n_includes; i++) {
+		const struct include *in = &ld->includes[i];
+		size_t len;
+
+		ld->depth = in->depth;
+		if (parse_file(ld, cfg, in->path) == BS_OK)
+			continue;
+		len = strlen(ld->error->text);
+		(void)snprintf(ld->error->text + len, sizeof(ld->error->text) - len,
+			       " (included from %s:%d)", in->file, in->line);
+		return ld->err;
+	}
+	return BS_OK;
+}
+
 /* libconfuse's options from the schema: context, include, one per key. */
 static cfg_t *make_cfg(struct load *ld)
 {
@@ -391,6 +408,8 @@ static void load_fini(struct load *ld)
 {
 	for (size_t i = 0; i < ld->n_files; i++)
 		free(ld->files[i]);
+	for (size_t i = 0; i < ld->n_includes; i++)
+		free(ld->includes[i].path);
 	free(ld->places);
 	bs_conf_unref(ld->conf);
 }
@@ -414,6 +433,8 @@ static int load(const char *name, char *text, size_t len, unsigned flags,
 	}
 	(void)snprintf(ld.dir, sizeof(ld.dir), ".");
 	err = text == NULL ? parse_file(&ld, cfg, name) : parse_text(&ld, cfg, name, text, len);
+	if (err == BS_OK)
+		err = parse_includes(&ld, cfg);
 	if (err != BS_OK)
 		goto out;
 	take_empty_lists(&ld, cfg);

@@ -175,22 +175,24 @@ static int set_path(const char **at, const char *text, const char *dir, char *wh
 	return BS_OK;
 }
 
-static bool parse_ip(const char *text, bool ip4, bool ip6, struct bs_endpoint *ep)
+static bool parse_ip(const char *text, bool ip4, bool ip6, struct bs_endpoint *out)
 {
+	struct bs_endpoint ep = { .port = 0 };
 	struct in_addr a4;
 	struct in6_addr a6;
 
 	if (ip4 && inet_pton(AF_INET, text, &a4) == 1) {
-		bs_endpoint_set_ip4(ep, ntohl(a4.s_addr), 0);
-		return true;
-	}
-	if (ip6 && inet_pton(AF_INET6, text, &a6) == 1) {
-		memcpy(ep->ip, a6.s6_addr, sizeof(ep->ip));
-		ep->port = 0;
+		bs_endpoint_set_ip4(&ep, ntohl(a4.s_addr), 0);
+	} else if (ip6 && inet_pton(AF_INET6, text, &a6) == 1) {
+		memcpy(ep.ip, a6.s6_addr, sizeof(ep.ip));
 		/* a mapped IPv4 address would be IPv4 everywhere else in the server */
-		return !bs_endpoint_is_ip4(ep);
+		if (bs_endpoint_is_ip4(&ep))
+			return false;
+	} else {
+		return false;
 	}
-	return false;
+	*out = ep;
+	return true;
 }
 
 static int set_address(struct bs_endpoint *at, const struct bs_conf_key *key, const char *text,

@@ -97,36 +97,44 @@ static void add_quoted(struct bs_log_text *t, const char *s, bool json)
 	add_bytes(t, "\"", 1);
 }
 
+/* One byte as bs_log_escape() writes it; returns 1, 2 or 4. */
+static size_t escape_in_quotes(unsigned char c, char e[5])
+{
+	size_t n = escape_byte(c, e);
+
+	if (n > 0)
+		return n;
+	e[0] = '\\';
+	e[1] = (char)c;
+	if (c == '"' || c == '\\')
+		return 2;
+	e[0] = (char)c;
+	return 1;
+}
+
 const char *bs_log_escape(char *out, size_t cap, const void *text, size_t len)
 {
 	const unsigned char *p = text;
+	size_t need = 0;
+	size_t limit;
 	size_t at = 0;
+	char e[5];
 
 	if (cap == 0)
 		return "";
+	for (size_t i = 0; i < len; i++)
+		need += escape_in_quotes(p[i], e);
+	limit = need < cap ? need : cap > 3 ? cap - 1 - 3 : 0;
 	for (size_t i = 0; i < len; i++) {
-		char e[5];
-		size_t n = escape_byte(p[i], e);
+		size_t n = escape_in_quotes(p[i], e);
 
-		if (p[i] == '"' || p[i] == '\\') {
-			e[0] = '\\';
-			e[1] = (char)p[i];
-			n = 2;
-		} else if (n == 0) {
-			e[0] = (char)p[i];
-			n = 1;
-		}
-		/* what is left over must still take "..." unless this is the last of it */
-		if (at + n + (i + 1 < len ? 3 : 0) + 1 > cap) {
-			size_t dots = cap - 1 - at < 3 ? cap - 1 - at : 3;
-
-			memcpy(out + at, "...", dots);
-			at += dots;
+		if (at + n > limit)
 			break;
-		}
 		memcpy(out + at, e, n);
 		at += n;
 	}
+	for (int dots = 0; need >= cap && dots < 3 && at < cap - 1; dots++)
+		out[at++] = '.';
 	out[at] = '\0';
 	return out;
 }
