@@ -18,7 +18,7 @@ enum {
 
 /* Schedules: six invites, gaps that double up to a limit, a rest before starting over. */
 enum {
-	INVITES = 6,
+	INVITES = BS_CONTROLLER_ADDRS,
 	CONTROLLER_GAP_MS = 2000,
 	SERVER_GAP_MS = 4000,
 	REST_MS = 2000,
@@ -30,8 +30,6 @@ enum {
 };
 
 #define GAP_MAX_MS UINT32_C(32000)
-
-static const uint8_t no_app_version[] = { '-' };
 
 void bs_attach_init(struct bs_attach_device *a, const struct bs_device_conf *conf,
 		    const struct bs_crypto *crypto)
@@ -120,7 +118,7 @@ static void invite(struct bs_attach_device *a, bs_time now)
 {
 	uint32_t base = a->state == BS_ATTACH_CONTROLLER ? CONTROLLER_GAP_MS : SERVER_GAP_MS;
 	uint32_t gap = base << (a->tries < DOUBLINGS ? a->tries : DOUBLINGS);
-	const struct bs_endpoint *addr = &a->addr[a->tries % BS_CONTROLLER_ADDRS];
+	const struct bs_endpoint *addr = &a->addr[a->tries];
 
 	/* An empty slot means: stay with the last address. */
 	if (a->state == BS_ATTACH_CONTROLLER && bs_endpoint_is_set(addr))
@@ -181,7 +179,7 @@ static int input_invite(struct bs_attach_device *a, const struct bs_packet *p,
 	err = bs_invite_answer_decode(p, &m);
 	if (err)
 		return err;
-	if (!bs_endpoint_is_ip4(&m.server) && !(a->conf->ext_offer & BS_EXT_IP6))
+	if (BS_HAS_IP6 && !bs_endpoint_is_ip4(&m.server) && !(a->conf->ext_offer & BS_EXT_IP6))
 		return BS_EFIELD;
 	/* Without a nonce we stay here; the next invite brings the next answer. */
 	err = a->crypto->random(a->crypto->ctx, a->key.hs.nonce_d, nonce_len(a->conf));
@@ -398,10 +396,6 @@ static bs_ssize put_invite(struct bs_attach_device *a, uint8_t *buf, size_t cap)
 		m.nonce.ptr = a->key.hs.nonce_d;
 		m.nonce.len = nonce_len(a->conf);
 		m.app_version = a->conf->app_version;
-		if (m.app_version.len == 0) {
-			m.app_version.ptr = no_app_version;
-			m.app_version.len = sizeof(no_app_version);
-		}
 		m.url = a->conf->url;
 		m.caps.has_suites = true;
 		m.caps.n_suites = 1;
@@ -422,7 +416,7 @@ static uint8_t candidates(const struct bs_attach_device *a, struct bs_ep6 *eps)
 	size_t i;
 	uint8_t k = 0;
 
-	if (!(a->granted & BS_EXT_IP6))
+	if (!BS_HAS_IP6 || !(a->granted & BS_EXT_IP6))
 		return 0;
 	memset(eps, 0, (CANDIDATES + 1) * sizeof(*eps));
 	if (!bs_endpoint_is_ip4(&a->global)) {

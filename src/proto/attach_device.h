@@ -49,10 +49,29 @@ enum bs_attach_event {
 	BS_ATTACH_EV_FAILED = 0x10,
 };
 
-/** Registration of one device.  Fields are for reading only. */
+/** Registration of one device.  Fields are for reading only; small ones first, as in conn.h. */
 struct bs_attach_device {
+	uint8_t state;   /**< enum bs_attach_state */
+	uint8_t events;  /**< enum bs_attach_event, not taken yet */
+	uint8_t pending; /**< packets to compose, private bits */
+	uint8_t tries;   /**< invites sent in this state */
+	uint8_t lookups; /**< exponent of the lookup's retry time */
+	uint8_t status;  /**< enum bs_attach_status of the last failure */
+	bool with_ext;   /**< the request carried EXT: the response does too */
+	bool symmetric;  /**< controller and attach server see different addresses of ours */
+	uint16_t seq;    /**< of the request that waits for an answer */
 	const struct bs_device_conf *conf;
 	const struct bs_crypto *crypto;
+	uint32_t nsi;     /**< attachment number */
+	uint32_t granted; /**< enum bs_ext bits in force */
+	uint32_t sum;     /**< legacy: running byte sum of this attempt */
+	bs_time due;      /**< next step, unless state is STOPPED or RESOLVING */
+	struct bs_alive_device alive;
+	struct bs_endpoint controller; /**< the one last written to */
+	struct bs_endpoint server;     /**< attach server, as the controller said */
+	struct bs_endpoint global;     /**< ourselves, as the controller said */
+	struct bs_endpoint local;      /**< our own idea of our address, for IPX; may be none */
+	struct bs_endpoint addr[BS_CONTROLLER_ADDRS]; /**< what the lookup gave; unused = none */
 	union {
 		struct bs_key_block c; /**< C key, from ATTACHED on */
 		struct {
@@ -61,25 +80,6 @@ struct bs_attach_device {
 			uint8_t seed_s[BS_NONCE_LEN];
 		} hs; /**< before; seed_d is drawn when the response is composed */
 	} key;
-	struct bs_endpoint addr[BS_CONTROLLER_ADDRS]; /**< what the lookup gave; unused = none */
-	struct bs_endpoint controller;                /**< the one last written to */
-	struct bs_endpoint server;                    /**< attach server, as the controller said */
-	struct bs_endpoint global;                    /**< ourselves, as the controller said */
-	struct bs_endpoint local; /**< our own idea of our address, for IPX; may be none */
-	struct bs_alive_device alive;
-	bs_time due;      /**< next step, unless state is STOPPED or RESOLVING */
-	uint32_t nsi;     /**< attachment number */
-	uint32_t granted; /**< enum bs_ext bits in force */
-	uint32_t sum;     /**< legacy: running byte sum of this attempt */
-	uint16_t seq;     /**< of the request that waits for an answer */
-	uint8_t state;    /**< enum bs_attach_state */
-	uint8_t events;   /**< enum bs_attach_event, not taken yet */
-	uint8_t pending;  /**< packets to compose, private bits */
-	uint8_t tries;    /**< invites sent in this state */
-	uint8_t lookups;  /**< exponent of the lookup's retry time */
-	uint8_t status;   /**< enum bs_attach_status of the last failure */
-	bool with_ext;    /**< the request carried EXT: the response does too */
-	bool symmetric;   /**< controller and attach server see different addresses of ours */
 };
 
 /**

@@ -5,28 +5,7 @@
 
 #include "util/endpoint.h"
 
-/* Framing commands, and their shortest texts. */
 enum {
-	CMD_KEEPALIVE = 0,
-	CMD_CLOSE_OLD = 2,
-	CMD_CLOSE = 3,
-	CMD_LEN = 4,
-	KEEPALIVE_LEN = 8,
-};
-
-/* Framing packets that wait (bs_conn.answer). */
-enum {
-	ANSWER_NONE = 0,
-	ANSWER_KEEPALIVE = 1,
-	ANSWER_CLOSE = 2,
-};
-
-/* The client's pace: keep-alives in a burst before a pause, its patience with a close. */
-enum {
-	KEEPALIVE_BURST = 3,
-	PROVE_MS = 500,
-	CLOSE_REPEAT_MS = 100,
-	CLOSE_GIVE_UP_MS = 600,
 	MAC_LEN = 16,
 };
 
@@ -51,22 +30,10 @@ void bs_conn_fini(struct bs_conn *c)
 	bs_wipe(c, sizeof(*c));
 }
 
-/* The interval whose 3.5-fold is the idle limit. */
-static bs_time keepalive_span(const struct bs_conn *c)
-{
-	return BS_TIME_MS((uint32_t)c->idle_ms * 2u / 7u);
-}
-
 void bs_conn_touch(struct bs_conn *c, bs_time now)
 {
-	if (c->state != BS_CONN_OPEN)
-		return;
-	c->expire = now + BS_TIME_MS(c->idle_ms);
-	/* An authentic packet from the device proves that it heard the client lately. */
-	if (c->role == BS_INITIATOR) {
-		c->keepalive = now + keepalive_span(c);
-		c->retries = 0;
-	}
+	if (c->state == BS_CONN_OPEN)
+		c->expire = now + BS_TIME_MS(c->idle_ms);
 }
 
 void bs_conn_move(struct bs_conn *c, const struct bs_endpoint *from)
@@ -153,31 +120,33 @@ static void start_closing(struct bs_conn *c, bs_time now)
 	c->expire = now + BS_TIME_MS(linger);
 }
 
-/* Framing as the device sees it. */
-static int framing_request(struct bs_conn *c, const struct bs_conn_data *d,
-			   const struct bs_endpoint *from, bs_time now)
+int bs_conn_framing(struct bs_conn *c, const struct bs_conn_data *d, const struct bs_endpoint *from,
+		    bs_time now)
 {
-	uint32_t cmd = bs_get_u32(d->plain.ptr);
 	uint32_t number;
+	uint32_t cmd;
 
-	if (cmd == CMD_KEEPALIVE) {
-		if (d->plain.len < KEEPALIVE_LEN)
+	if (d->plain.len < BS_FRAMING_LEN)
+		return BS_ESHORT;
+	cmd = bs_get_u32(d->plain.ptr);
+	if (cmd == BS_FRAMING_KEEPALIVE) {
+		if (d->plain.len < BS_FRAMING_KEEPALIVE_LEN)
 			return BS_ESHORT;
 		if (c->state != BS_CONN_OPEN)
 			return BS_ESTATE;
-		number = bs_get_u32(d->plain.ptr + CMD_LEN);
+		number = bs_get_u32(d->plain.ptr + BS_FRAMING_LEN);
 		if (!c->has_number || (int32_t)(number - c->number) > 0) {
 			c->number = number;
 			c->has_number = true;
 			bs_conn_move(c, from);
 		}
-		c->answer = ANSWER_KEEPALIVE;
+		c->answer = BS_CONN_ANSWER_KEEPALIVE;
 		c->answer_number = number;
 		bs_conn_touch(c, now);
-	} else if (cmd == CMD_CLOSE || cmd == CMD_CLOSE_OLD) {
+	} else if (cmd == BS_FRAMING_CLOSE || cmd == BS_FRAMING_CLOSE_OLD) {
 		if (c->state != BS_CONN_CLOSING)
 			start_closing(c, now);
-		c->answer = ANSWER_CLOSE;
+		c->answer = BS_CONN_ANSWER_CLOSE;
 	} else {
 		return BS_EFIELD;
 	}
@@ -185,40 +154,7 @@ static int framing_request(struct bs_conn *c, const struct bs_conn_data *d,
 	c->answer_seq = d->h.seq;
 	c->answer_retrans = d->h.retrans;
 	c->answer_flags = (uint8_t)(d->h.flags & (BS_FLAG_TAG | BS_FLAG_NSI_CO));
-	return BS_EAGAIN;
-}
-
-/* Framing as the client sees it: echoes of its keep-alives, the answer to its close. */
-static int framing_answer(struct bs_conn *c, const struct bs_conn_data *d,
-			  const struct bs_endpoint *from, bs_time now)
-{
-	uint32_t cmd = bs_get_u32(d->plain.ptr);
-	uint32_t number;
-
-	if (!(d->h.flags & BS_FLAG_RESPONSE))
-		return BS_ETYPE;
-	if (cmd == CMD_CLOSE || cmd == CMD_CLOSE_OLD) {
-		if (c->end == BS_CONN_END_NONE)
-			c->end = BS_CONN_END_REMOTE;
-		c->state = BS_CONN_CLOSED;
-		return BS_EAGAIN;
-	}
-	if (cmd != CMD_KEEPALIVE)
-		return BS_EFIELD;
-	if (d->plain.len < KEEPALIVE_LEN)
-		return BS_ESHORT;
-	number = bs_get_u32(d->plain.ptr + CMD_LEN);
-	if ((int32_t)(number - c->answer_number) <= 0 || (int32_t)(c->number - number) < 0)
-		return BS_EREPLAY;
-	c->answer_number = number;
-	if (number == c->number) {
-		int32_t ms = BS_TIME_DIFF_MS(BS_TIME_DIFF(now, c->sent));
-
-		c->rtt_ms = ms < 1 ? 1 : ms > UINT16_MAX ? UINT16_MAX : (uint16_t)ms;
-	}
-	bs_conn_move(c, from);
-	bs_conn_touch(c, now);
-	return BS_EAGAIN;
+	return BS_OK;
 }
 
 static void account(struct bs_conn *c, const struct bs_packet *p, const struct bs_endpoint *from,
@@ -269,12 +205,7 @@ int bs_conn_open(struct bs_conn *c, const struct bs_crypto *crypto, const struct
 		return BS_ESTATE;
 	account(c, p, from, now, &d);
 	*out = d;
-	if (d.h.tag != BS_TAG_FRAMING)
-		return BS_OK;
-	if (d.plain.len < CMD_LEN)
-		return BS_ESHORT;
-	return c->role == BS_RESPONDER ? framing_request(c, &d, from, now)
-				       : framing_answer(c, &d, from, now);
+	return BS_OK;
 }
 
 bs_ssize bs_conn_seal(struct bs_conn *c, const struct bs_crypto *crypto,
@@ -315,31 +246,6 @@ void bs_conn_set_interval(struct bs_conn *c, uint32_t interval_ms, bs_time now)
 		c->expire = now + BS_TIME_MS(c->idle_ms);
 }
 
-void bs_conn_set_path(struct bs_conn *c, const struct bs_endpoint *remote, enum bs_conn_path path,
-		      bs_time now)
-{
-	c->remote = *remote;
-	c->path = (uint8_t)path;
-	c->retries = 0;
-	c->keepalive = now;
-}
-
-void bs_conn_close(struct bs_conn *c, bs_time now)
-{
-	if (c->state != BS_CONN_CONNECTING && c->state != BS_CONN_OPEN)
-		return;
-	c->end = BS_CONN_END_LOCAL;
-	if (!bs_endpoint_is_set(&c->remote)) {
-		c->state = BS_CONN_CLOSED;
-		return;
-	}
-	c->state = BS_CONN_CLOSING;
-	c->answer = ANSWER_CLOSE;
-	c->retries = 0;
-	c->keepalive = now + BS_TIME_MS(CLOSE_REPEAT_MS);
-	c->expire = now + BS_TIME_MS(CLOSE_GIVE_UP_MS);
-}
-
 void bs_conn_abort(struct bs_conn *c, enum bs_conn_end why)
 {
 	if (!bs_conn_is_live(c))
@@ -347,92 +253,47 @@ void bs_conn_abort(struct bs_conn *c, enum bs_conn_end why)
 	if (c->end == BS_CONN_END_NONE)
 		c->end = (uint8_t)why;
 	c->state = BS_CONN_CLOSED;
-	c->answer = ANSWER_NONE;
+	c->answer = BS_CONN_ANSWER_NONE;
 }
 
-/* A burst of keep-alives a second apart, then a pause of one interval. */
-static void client_keepalive(struct bs_conn *c, bs_time now)
+bs_ssize bs_conn_seal_framing(struct bs_conn *c, const struct bs_crypto *crypto,
+			      struct bs_conn_send *s, bool close, uint32_t number, uint8_t *buf,
+			      size_t cap)
 {
-	c->answer = ANSWER_KEEPALIVE;
-	c->number++;
-	c->retries++;
-	if (c->state == BS_CONN_CONNECTING) {
-		/* The path is not proven yet: somebody waits for it. */
-		c->keepalive = now + BS_TIME_MS(PROVE_MS);
-	} else if (c->retries < KEEPALIVE_BURST) {
-		c->keepalive = now + BS_TIME_MS(BS_CONN_KEEPALIVE_RETRY_MS);
-	} else {
-		c->retries = 0;
-		c->keepalive = now + keepalive_span(c);
-	}
-}
+	uint8_t text[BS_FRAMING_KEEPALIVE_LEN];
+	struct bs_slice plain;
 
-static bool client_timer_runs(const struct bs_conn *c)
-{
-	return c->role == BS_INITIATOR && bs_endpoint_is_set(&c->remote) &&
-	       (c->state != BS_CONN_CLOSING || c->retries == 0);
+	plain.ptr = text;
+	plain.len = close ? BS_FRAMING_LEN : BS_FRAMING_KEEPALIVE_LEN;
+	bs_put_u32(text, close ? BS_FRAMING_CLOSE : BS_FRAMING_KEEPALIVE);
+	bs_put_u32(text + BS_FRAMING_LEN, number);
+	s->tag = BS_TAG_FRAMING;
+	return bs_conn_seal(c, crypto, s, plain, buf, cap);
 }
 
 void bs_conn_timeout(struct bs_conn *c, bs_time now)
 {
-	if (!bs_conn_is_live(c))
-		return;
-	if (BS_TIME_DIFF(now, c->expire) >= 0) {
+	if (bs_conn_is_live(c) && BS_TIME_DIFF(now, c->expire) >= 0)
 		bs_conn_abort(c, BS_CONN_END_SILENCE);
-		return;
-	}
-	if (!client_timer_runs(c) || BS_TIME_DIFF(now, c->keepalive) < 0)
-		return;
-	if (c->state == BS_CONN_CLOSING) {
-		c->answer = ANSWER_CLOSE;
-		c->retries = 1;
-	} else {
-		client_keepalive(c, now);
-	}
 }
 
 size_t bs_conn_output(struct bs_conn *c, const struct bs_crypto *crypto, uint8_t *buf, size_t cap,
-		      struct bs_endpoint *to, bs_time now)
+		      struct bs_endpoint *to)
 {
-	struct bs_conn_send s = { 0 };
-	struct bs_slice plain;
-	uint8_t text[KEEPALIVE_LEN];
+	struct bs_conn_send s;
 	bs_ssize len;
 
-	if (c->answer == ANSWER_NONE || !bs_conn_is_live(c))
+	if (c->answer == BS_CONN_ANSWER_NONE)
 		return 0;
-	plain.ptr = text;
-	plain.len = CMD_LEN;
-	s.tag = BS_TAG_FRAMING;
-	if (c->role == BS_RESPONDER) {
-		s.flags = (uint8_t)(c->answer_flags | BS_FLAG_RESPONSE);
-		s.seq = c->answer_seq;
-		s.retrans = c->answer_retrans;
-	}
-	if (c->answer == ANSWER_CLOSE) {
-		bs_put_u32(text, CMD_CLOSE);
-	} else {
-		bs_put_u32(text, CMD_KEEPALIVE);
-		bs_put_u32(text + CMD_LEN, c->role == BS_RESPONDER ? c->answer_number : c->number);
-		plain.len = KEEPALIVE_LEN;
-	}
-	len = bs_conn_seal(c, crypto, &s, plain, buf, cap);
-	if (len <= 0)
-		return 0;
-	c->answer = ANSWER_NONE;
-	c->sent = now;
-	*to = c->role == BS_RESPONDER ? c->answer_to : c->remote;
-	return (size_t)len;
-}
-
-bool bs_conn_next_timeout(const struct bs_conn *c, bs_time *at)
-{
-	if (!bs_conn_is_live(c))
-		return false;
-	*at = c->expire;
-	if (client_timer_runs(c) && BS_TIME_DIFF(c->keepalive, c->expire) < 0)
-		*at = c->keepalive;
-	return true;
+	s.flags = (uint8_t)(c->answer_flags | BS_FLAG_RESPONSE);
+	s.seq = c->answer_seq;
+	s.retrans = c->answer_retrans;
+	len = bs_conn_seal_framing(c, crypto, &s, c->answer == BS_CONN_ANSWER_CLOSE,
+				   c->answer_number, buf, cap);
+	/* Without random numbers the client's repeat brings the next answer. */
+	c->answer = BS_CONN_ANSWER_NONE;
+	*to = c->answer_to;
+	return len > 0 ? (size_t)len : 0;
 }
 
 struct bs_slice bs_conn_client_id(const struct bs_conn *c)

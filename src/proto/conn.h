@@ -30,6 +30,20 @@
 /** Largest keep-alive interval that a client may ask for, in ms. */
 #define BS_CONN_INTERVAL_MAX_MS 18000u
 
+/** Framing commands, and the lengths of their texts. */
+#define BS_FRAMING_KEEPALIVE     0u
+#define BS_FRAMING_CLOSE_OLD     2u
+#define BS_FRAMING_CLOSE         3u
+#define BS_FRAMING_LEN           4u
+#define BS_FRAMING_KEEPALIVE_LEN 8u
+
+/** Framing packet that waits (bs_conn.answer). */
+enum bs_conn_answer {
+	BS_CONN_ANSWER_NONE = 0,
+	BS_CONN_ANSWER_KEEPALIVE = 1,
+	BS_CONN_ANSWER_CLOSE = 2,
+};
+
 /** State of a connection. */
 enum bs_conn_state {
 	BS_CONN_FREE = 0,       /**< slot unused */
@@ -65,50 +79,51 @@ struct bs_conn_stats {
 	uint32_t rx_pkts;
 };
 
-/** One end of a connection.  Fields are for reading only. */
+/** One end of a connection.  Fields are for reading only.  Small fields come first: the smallest
+ *  controllers reach only the first bytes of a struct in one instruction. */
 struct bs_conn {
-	struct bs_key_block key; /**< D block */
-	const struct bs_suite *suite;
-	struct bs_endpoint remote;    /**< where our packets go; none until known */
-	struct bs_endpoint priv;      /**< peer's private endpoint, as the basestation said */
-	struct bs_endpoint global;    /**< peer's global endpoint, as the basestation said */
-	struct bs_endpoint answer_to; /**< where the waiting framing answer goes */
-	bs_time born;                 /**< when it was accepted */
-	bs_time expire;               /**< end of the idle limit, or of the linger */
-	bs_time keepalive;            /**< client: next keep-alive or close repeat */
-	bs_time sent;                 /**< when the last framing packet was sent */
-	struct bs_conn_stats stats;
-	uint32_t nsi_sp;        /**< connection number; 0 only in a free slot */
-	uint32_t nsi_cp;        /**< client's number, as last seen */
-	uint32_t number;        /**< keep-alive number: highest seen (device), last sent */
-	uint32_t answer_number; /**< number to echo */
+	uint8_t state;          /**< enum bs_conn_state */
+	uint8_t role;           /**< enum bs_role: initiator = client */
+	uint8_t end;            /**< enum bs_conn_end */
+	uint8_t path;           /**< enum bs_conn_path */
+	uint8_t pending;        /**< reports that wait (device), private bits */
+	uint8_t answer;         /**< framing packet that waits, private */
+	uint8_t answer_flags;   /**< header form of the request, mirrored */
+	uint8_t answer_retrans; /**< retrans byte, mirrored */
+	uint8_t seen_next;      /**< ring index into seen */
+	uint8_t seen_n;         /**< entries of seen in use */
+	uint8_t retries;        /**< client: keep-alives or closes without an echo */
+	uint8_t client_id_len;  /**< bytes of client_id in use */
+	bool has_co;
+	bool has_fp;
+	bool has_seq;           /**< rpc_seq is set */
+	bool has_number;        /**< number is set */
+	bool async;             /**< client understands notices and exceptions */
+	bool searched;          /**< the basestation wanted a search for a direct path */
+	bool large;             /**< peer takes packets above 272 bytes */
 	uint16_t idle_ms;       /**< idle limit */
 	uint16_t rpc_seq;       /**< newest RPC number seen (device) */
 	uint16_t answer_seq;    /**< seq of the framing packet to answer */
 	uint16_t rtt_ms;        /**< client: last measured round trip, 0 = unknown */
-	uint8_t nsi_co[8];      /**< controller number, when has_co */
-	uint8_t fp[BS_FP_LEN];  /**< client's fingerprint, when has_fp */
+	uint32_t nsi_sp;        /**< connection number; 0 only in a free slot */
+	uint32_t nsi_cp;        /**< client's number, as last seen */
+	uint32_t number;        /**< keep-alive number: highest seen (device), last sent */
+	uint32_t answer_number; /**< number to echo (device), last echoed (client) */
+	const struct bs_suite *suite;
+	bs_time born;      /**< when it was accepted */
+	bs_time expire;    /**< end of the idle limit, or of the linger */
+	bs_time keepalive; /**< client: next keep-alive or close repeat */
+	bs_time sent;      /**< client: when the last framing packet was sent */
+	struct bs_conn_stats stats;
+	struct bs_endpoint remote;    /**< where our packets go; none until known */
+	struct bs_endpoint answer_to; /**< where the waiting framing answer goes */
+	struct bs_endpoint priv;      /**< peer's private endpoint, as the basestation said */
+	struct bs_endpoint global;    /**< peer's global endpoint, as the basestation said */
+	uint8_t nsi_co[8];            /**< controller number, when has_co */
+	struct bs_key_block key;      /**< D block */
+	uint8_t fp[BS_FP_LEN];        /**< client's fingerprint, when has_fp */
 	uint8_t client_id[BS_CLIENT_ID_KEEP];         /**< start of the client's identity */
 	uint8_t seen[BS_REPLAY_SLOTS][BS_REPLAY_TAG]; /**< MACs of the latest packets */
-	uint8_t seen_next;                            /**< ring index */
-	uint8_t seen_n;                               /**< entries in use */
-	uint8_t client_id_len;                        /**< bytes of client_id in use */
-	uint8_t role;                                 /**< enum bs_role: initiator = client */
-	uint8_t state;                                /**< enum bs_conn_state */
-	uint8_t end;                                  /**< enum bs_conn_end */
-	uint8_t path;                                 /**< enum bs_conn_path */
-	uint8_t answer;         /**< framing answer that waits: command, private */
-	uint8_t answer_flags;   /**< header form of the request, mirrored */
-	uint8_t answer_retrans; /**< retrans byte, mirrored */
-	uint8_t retries;        /**< client: keep-alives or closes without an echo */
-	uint8_t pending;        /**< reports that wait (device), private bits */
-	bool has_co;
-	bool has_fp;
-	bool has_seq;    /**< rpc_seq is set */
-	bool has_number; /**< number is set */
-	bool async;      /**< client understands notices and exceptions */
-	bool searched;   /**< the basestation wanted a search for a direct path */
-	bool large;      /**< peer takes packets above 272 bytes */
 };
 
 /** A DATA packet that was opened. */
@@ -143,15 +158,18 @@ void bs_conn_fini(struct bs_conn *c);
  *
  * @p   decoded packet, type DATA, NSI.sp of this connection
  * @pkt its bytes, decrypted in place
- * @out filled on BS_OK; framing packets are consumed here and give BS_EAGAIN
+ * @out filled on BS_OK: out->plain is for the consumer of out->h.tag, which for BS_TAG_FRAMING is
+ *      bs_conn_framing or bs_conn_client_framing
  *
- * Returns BS_OK: out->plain is for the consumer of out->h.tag.  BS_EAGAIN: it was framing, all is
- * done, an answer may wait.  Else a drop reason; nothing has changed.
+ * Returns BS_OK, or a drop reason; nothing has changed then.
  */
 BS_MUSTCHECK int bs_conn_open(struct bs_conn *c, const struct bs_crypto *crypto,
 			      const struct bs_packet *p, uint8_t *pkt,
 			      const struct bs_endpoint *from, bs_time now,
 			      struct bs_conn_data *out);
+/** Device: take a framing request; its answer waits.  BS_OK or a drop reason. */
+BS_MUSTCHECK int bs_conn_framing(struct bs_conn *c, const struct bs_conn_data *d,
+				 const struct bs_endpoint *from, bs_time now);
 /**
  * bs_conn_seal - build one DATA packet
  *
@@ -169,21 +187,37 @@ void bs_conn_move(struct bs_conn *c, const struct bs_endpoint *from);
 void bs_conn_count_tx(struct bs_conn *c, size_t len);
 /** Rendezvous concluded with this interval (ms, 0 = 5000): set the idle limit. */
 void bs_conn_set_interval(struct bs_conn *c, uint32_t interval_ms, bs_time now);
+/** End at once without a packet. */
+void bs_conn_abort(struct bs_conn *c, enum bs_conn_end why);
+/** Build a framing packet with this command and number into buf; as bs_conn_seal. */
+BS_MUSTCHECK bs_ssize bs_conn_seal_framing(struct bs_conn *c, const struct bs_crypto *crypto,
+					   struct bs_conn_send *s, bool close, uint32_t number,
+					   uint8_t *buf, size_t cap);
+
+/** Device: end a connection whose limit has passed. */
+void bs_conn_timeout(struct bs_conn *c, bs_time now);
+/** Device: the framing answer that waits; 0 when none. */
+size_t bs_conn_output(struct bs_conn *c, const struct bs_crypto *crypto, uint8_t *buf, size_t cap,
+		      struct bs_endpoint *to);
+/* The device's deadline is c->expire while the connection is live. */
+
+/** Client: take a framing answer.  BS_OK or a drop reason. */
+BS_MUSTCHECK int bs_conn_client_framing(struct bs_conn *c, const struct bs_conn_data *d,
+					const struct bs_endpoint *from, bs_time now);
+/** Client: an authentic packet came: restart the idle limit and put the keep-alive off. */
+void bs_conn_client_touch(struct bs_conn *c, bs_time now);
 /** Client: choose or change the path; the next keep-alive goes out at once to prove it. */
 void bs_conn_set_path(struct bs_conn *c, const struct bs_endpoint *remote, enum bs_conn_path path,
 		      bs_time now);
 /** Client: close; the close packet is repeated once, then the connection is CLOSED. */
 void bs_conn_close(struct bs_conn *c, bs_time now);
-/** End at once without a packet. */
-void bs_conn_abort(struct bs_conn *c, enum bs_conn_end why);
-
-/** Lifetime, linger, keep-alives. */
-void bs_conn_timeout(struct bs_conn *c, bs_time now);
-/** Framing packets that wait; 0 when none. */
-size_t bs_conn_output(struct bs_conn *c, const struct bs_crypto *crypto, uint8_t *buf, size_t cap,
-		      struct bs_endpoint *to, bs_time now);
-/** Whether a deadline is set; *at is it. */
-bool bs_conn_next_timeout(const struct bs_conn *c, bs_time *at);
+/** Client: lifetime, keep-alives, the repeat of a close. */
+void bs_conn_client_timeout(struct bs_conn *c, bs_time now);
+/** Client: keep-alive or close that waits; 0 when none. */
+size_t bs_conn_client_output(struct bs_conn *c, const struct bs_crypto *crypto, uint8_t *buf,
+			     size_t cap, struct bs_endpoint *to, bs_time now);
+/** Client: whether a deadline is set; *at is it. */
+bool bs_conn_client_next_timeout(const struct bs_conn *c, bs_time *at);
 
 /** Whether the slot holds a connection that packets can belong to. */
 static inline bool bs_conn_is_live(const struct bs_conn *c)

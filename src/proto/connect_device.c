@@ -11,7 +11,7 @@
 /* Where a device picks a connection number itself. */
 enum {
 	OWN_NSI_FIRST = 100,
-	OWN_NSI_COUNT = 901,
+	OWN_NSI_MASK = 0x1FF,
 };
 
 static struct bs_device_conn *find(const struct bs_connect_env *env, uint32_t nsi)
@@ -45,9 +45,9 @@ static int pick_nsi(const struct bs_connect_env *env, uint32_t *nsi)
 
 	if (err)
 		return err;
-	n = (uint16_t)(bs_get_u16(r) % OWN_NSI_COUNT);
+	n = bs_get_u16(r) & OWN_NSI_MASK;
 	while (find(env, OWN_NSI_FIRST + (uint32_t)n))
-		n = (uint16_t)((n + 1u) % OWN_NSI_COUNT);
+		n = (n + 1u) & OWN_NSI_MASK;
 	*nsi = OWN_NSI_FIRST + (uint32_t)n;
 	return BS_OK;
 }
@@ -75,7 +75,7 @@ static void take_endpoints(struct bs_conn *c, const struct bs_connect_env *env,
 
 	c->priv = ipx->priv;
 	c->global = ipx->global;
-	if (!(env->granted & BS_EXT_IP6))
+	if (!BS_HAS_IP6 || !(env->granted & BS_EXT_IP6))
 		return;
 	if (!bs_endpoint_is_set(&c->priv) && bs_ep6_collect(p, BS_EP6_HOST, &ep, 1) == 1)
 		c->priv = ep.ep;

@@ -161,7 +161,7 @@ static int input_data(struct bs_device *d, const struct bs_packet *p, uint8_t *p
 	if (!dc)
 		return BS_EUNKNOWN;
 	err = bs_conn_open(&dc->c, d->crypto, p, pkt, from, now, &data);
-	if (err && err != BS_EAGAIN)
+	if (err)
 		return err;
 	/* The first authentic packet ends the search, whatever it carries. */
 	if (dc->c.path == BS_PATH_CONNECTING) {
@@ -172,8 +172,8 @@ static int input_data(struct bs_device *d, const struct bs_packet *p, uint8_t *p
 	}
 	dc->c.path = bs_endpoint_equal(&dc->c.remote, &d->attach.server) ? BS_PATH_UDP_RELAY
 									 : BS_PATH_DIRECT;
-	if (err == BS_EAGAIN)
-		return BS_OK;
+	if (data.h.tag == BS_TAG_FRAMING)
+		return bs_conn_framing(&dc->c, &data, from, now);
 	if (data.h.tag != BS_TAG_RPC)
 		return BS_ETYPE;
 	bs_conn_touch(&dc->c, now);
@@ -245,24 +245,6 @@ static int dispatch(struct bs_device *d, const struct bs_packet *p, uint8_t *pkt
 	}
 }
 
-static void count_drop(struct bs_device_drops *n, int err)
-{
-	switch (err) {
-	case BS_OK: break;
-	case BS_ESOURCE: n->source++; break;
-	case BS_ETYPE:
-	case BS_EUNKNOWN: n->unknown++; break;
-	case BS_EMAC:
-	case BS_EPADDING:
-	case BS_ENONCE:
-	case BS_ESUITE: n->forged++; break;
-	case BS_EREPLAY: n->replayed++; break;
-	case BS_ESTATE:
-	case BS_EFULL: n->state++; break;
-	default: n->malformed++; break;
-	}
-}
-
 /* Connections that ended: a report where the protocol wants one, else the slot is free at once. */
 static void sweep(struct bs_device *d)
 {
@@ -292,7 +274,8 @@ int bs_device_input(struct bs_device *d, uint8_t *pkt, size_t len, const struct 
 	err = bs_packet_decode(pkt, len, &p);
 	if (!err)
 		err = dispatch(d, &p, pkt, from, now);
-	count_drop(&d->drops, err);
+	if (err <= BS_ESHORT && BS_ESHORT - err < BS_DEVICE_DROPS)
+		d->drops[BS_ESHORT - err]++;
 	sweep(d);
 	return err;
 }
@@ -361,7 +344,7 @@ static size_t output_report(struct bs_device *d, struct bs_device_conn *dc, uint
 static size_t output_conn(struct bs_device *d, struct bs_device_conn *dc, uint8_t *buf, size_t cap,
 			  struct bs_endpoint *to, bs_time now)
 {
-	size_t len = bs_conn_output(&dc->c, d->crypto, buf, cap, to, now);
+	size_t len = bs_conn_output(&dc->c, d->crypto, buf, cap, to);
 
 	if (!len && bs_conn_is_live(&dc->c))
 		len = bs_rendezvous_output(&dc->rv, dc->c.nsi_sp, &dc->c.priv, &dc->c.global, buf,
@@ -414,7 +397,7 @@ bool bs_device_next_timeout(const struct bs_device *d, bs_time *at)
 	for (i = 0; i < d->n_conns; i++) {
 		if (!bs_conn_is_live(&d->conns[i].c))
 			continue;
-		earliest(&any, at, bs_conn_next_timeout(&d->conns[i].c, &t), t);
+		earliest(&any, at, true, d->conns[i].c.expire);
 		earliest(&any, at, bs_rendezvous_next_timeout(&d->conns[i].rv, &t), t);
 	}
 	return any;

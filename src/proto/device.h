@@ -29,29 +29,22 @@
 typedef int (*bs_device_extra_fn)(void *ctx, const struct bs_packet *p,
 				  const struct bs_endpoint *from, bs_time now);
 
-/** Drop counters of a device. */
-struct bs_device_drops {
-	uint16_t malformed; /**< header or payload list */
-	uint16_t source;    /**< right form, wrong sender */
-	uint16_t unknown;   /**< type or connection not known */
-	uint16_t state;     /**< not expected now */
-	uint16_t forged;    /**< MAC, padding, nonce or suite */
-	uint16_t replayed;  /**< exact repeat */
-};
+/** Kinds of drops that a device counts: drops[-200 - err] for err -200 .. -217 (enum bs_err). */
+#define BS_DEVICE_DROPS 18
 
 /** A device.  Fields are for reading only. */
 struct bs_device {
 	const struct bs_device_conf *conf;
 	const struct bs_crypto *crypto;
-	struct bs_attach_device attach;
-	struct bs_connect_device connect;
-	struct bs_rpc_device rpc;
 	struct bs_device_conn *conns; /**< [n_conns], the caller's */
 	bs_device_extra_fn extra;     /**< NULL = none */
 	void *extra_ctx;
-	struct bs_device_drops drops;
-	bool ending; /**< the basestation ended the attachment: its answer goes first */
 	uint8_t n_conns;
+	bool ending; /**< the basestation ended the attachment: its answer goes first */
+	struct bs_connect_device connect;
+	struct bs_rpc_device rpc;
+	struct bs_attach_device attach;
+	uint16_t drops[BS_DEVICE_DROPS];
 };
 
 /** BS_OK, or BS_EINVAL when id, secret, texts or ops of a configuration cannot work. */

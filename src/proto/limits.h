@@ -9,6 +9,8 @@
 #ifndef BS_PROTO_LIMITS_H
 #define BS_PROTO_LIMITS_H
 
+#include "basestation/types.h"
+
 #ifdef BS_PROFILE_MCU
 # define BS__DEFAULT_REPLAY_SLOTS   8
 # define BS__DEFAULT_REPLAY_TAG     4
@@ -39,7 +41,9 @@
 #ifndef BS_RPC_REPLY_MAX
 # define BS_RPC_REPLY_MAX 200
 #endif
-/** Controller addresses that are kept; the wire schedule counts modulo this. */
+/** Whether addresses can be IPv6: 0 lets the compiler drop that code from the MCU profile. */
+#define BS_HAS_IP6 (BS_IP_LEN > 4)
+/** Controller addresses that are kept: as many as invites in a row, one for each. */
 #define BS_CONTROLLER_ADDRS 6
 
 #endif

@@ -126,11 +126,11 @@ static int input_data(struct bs_peer *p, const struct bs_packet *pkt, uint8_t *b
 		return BS_OK;
 	}
 	err = bs_conn_open(&p->conn, p->crypto, pkt, bytes, from, now, &d);
-	if (!err && d.h.tag == BS_TAG_RPC) {
-		bs_conn_touch(&p->conn, now);
+	if (!err && d.h.tag == BS_TAG_FRAMING) {
+		err = bs_conn_client_framing(&p->conn, &d, from, now);
+	} else if (!err && d.h.tag == BS_TAG_RPC) {
+		bs_conn_client_touch(&p->conn, now);
 		err = bs_rpc_client_input(&p->rpc, &p->conn, &d, from, now);
-	} else if (err == BS_EAGAIN) {
-		err = BS_OK;
 	}
 	if (!bs_endpoint_equal(&old, &p->conn.remote))
 		p->events |= BS_PEER_EV_PATH;
@@ -233,7 +233,7 @@ void bs_peer_timeout(struct bs_peer *p, bs_time now)
 	if (!bs_conn_is_live(&p->conn))
 		return;
 	rotate(p, now);
-	bs_conn_timeout(&p->conn, now);
+	bs_conn_client_timeout(&p->conn, now);
 	bs_rendezvous_client_timeout(&p->rv, now);
 	bs_rpc_client_timeout(&p->rpc, now);
 	if (!p->told_no_path && !bs_endpoint_is_set(&p->conn.remote) &&
@@ -254,7 +254,7 @@ size_t bs_peer_output(struct bs_peer *p, uint8_t *buf, size_t cap, struct bs_end
 	/* The device should have concluded its search before it gets DATA. */
 	len = bs_rendezvous_client_output(&p->rv, p->conn.nsi_sp, buf, cap, to);
 	if (!len)
-		len = bs_conn_output(&p->conn, p->crypto, buf, cap, to, now);
+		len = bs_conn_client_output(&p->conn, p->crypto, buf, cap, to, now);
 	if (!len)
 		len = bs_rpc_client_output(&p->rpc, &p->conn, p->crypto, buf, cap, to, now);
 	return len;
@@ -275,7 +275,7 @@ bool bs_peer_next_timeout(const struct bs_peer *p, bs_time *at)
 
 	if (!bs_conn_is_live(&p->conn))
 		return false;
-	earliest(&any, at, bs_conn_next_timeout(&p->conn, &t), t);
+	earliest(&any, at, bs_conn_client_next_timeout(&p->conn, &t), t);
 	earliest(&any, at, bs_rendezvous_client_next_timeout(&p->rv, &t), t);
 	earliest(&any, at, bs_rpc_client_next_timeout(&p->rpc, &t), t);
 	earliest(&any, at, !p->told_no_path && !bs_endpoint_is_set(&p->conn.remote),

@@ -106,7 +106,7 @@ int bs_rpc_device_input(struct bs_rpc_device *r, const struct bs_device_conf *co
 			struct bs_conn *c, size_t index, const struct bs_conn_data *d,
 			const struct bs_endpoint *from)
 {
-	struct bs_rpc_slot *s = &r->slots[index % r->n_slots];
+	struct bs_rpc_slot *s;
 	uint8_t notice = c->async ? PENDING_NOTICE : 0;
 	struct bs_rpc_id id;
 	bool done = true;
@@ -116,6 +116,9 @@ int bs_rpc_device_input(struct bs_rpc_device *r, const struct bs_device_conf *co
 	/* An answer that was not fetched yet would be lost, and with it "at most once". */
 	if (r->pending)
 		return BS_EFULL;
+	while (index >= r->n_slots)
+		index -= r->n_slots;
+	s = &r->slots[index];
 	id.nsi = c->nsi_sp;
 	id.digest = digest(d->plain);
 	id.seq = d->h.seq;
