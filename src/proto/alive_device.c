@@ -17,7 +17,8 @@ static void arm(struct bs_alive_device *l, const struct bs_device_conf *conf, bs
 	l->due = now + BS_TIME_MS(conf->alive_ms ? conf->alive_ms : DEFAULT_MS);
 }
 
-void bs_alive_start(struct bs_alive_device *l, const struct bs_device_conf *conf, bs_time now)
+void bs_alive_device_start(struct bs_alive_device *l, const struct bs_device_conf *conf,
+			   bs_time now)
 {
 	memset(l, 0, sizeof(*l));
 	arm(l, conf, now);
@@ -42,8 +43,8 @@ void bs_alive_request(struct bs_alive_device *l, const struct bs_device_conf *co
 		conf->ops->server_time(conf->app, bs_get_u32(pl.data + 1));
 }
 
-enum bs_alive_result bs_alive_timeout(struct bs_alive_device *l, const struct bs_device_conf *conf,
-				      bs_time now)
+enum bs_alive_result bs_alive_device_timeout(struct bs_alive_device *l,
+					     const struct bs_device_conf *conf, bs_time now)
 {
 	if (BS_TIME_DIFF(now, l->due) < 0)
 		return BS_ALIVE_QUIET;

@@ -23,20 +23,21 @@ struct bs_alive_device {
 	bool again;   /**< the request repeated the last seq: the same events go out again */
 };
 
-/** What bs_alive_timeout found. */
+/** What bs_alive_device_timeout found. */
 enum bs_alive_result {
 	BS_ALIVE_QUIET = 0, /**< not due, or a poll was marked */
 	BS_ALIVE_LOST = 1,  /**< given up: the attachment is over */
 };
 
 /** Start the timer of a new attachment. */
-void bs_alive_start(struct bs_alive_device *l, const struct bs_device_conf *conf, bs_time now);
+void bs_alive_device_start(struct bs_alive_device *l, const struct bs_device_conf *conf,
+			   bs_time now);
 /** Take an accepted request (source, NSI and flags were checked); tells the time to the ops. */
 void bs_alive_request(struct bs_alive_device *l, const struct bs_device_conf *conf,
 		      const struct bs_packet *p, bs_time now);
 /** Run the timer. */
-enum bs_alive_result bs_alive_timeout(struct bs_alive_device *l, const struct bs_device_conf *conf,
-				      bs_time now);
+enum bs_alive_result bs_alive_device_timeout(struct bs_alive_device *l,
+					     const struct bs_device_conf *conf, bs_time now);
 /** Compose a waiting answer or poll for the attachment nsi; 0 when none waits. */
 size_t bs_alive_output(struct bs_alive_device *l, const struct bs_device_conf *conf, uint32_t nsi,
 		       uint8_t *buf, size_t cap);

@@ -310,7 +310,7 @@ void bs_attach_timeout(struct bs_attach_device *a, bs_time now)
 	bool silent;
 
 	if (a->state == BS_ATTACH_ATTACHED) {
-		if (bs_alive_timeout(&a->alive, a->conf, now) == BS_ALIVE_QUIET)
+		if (bs_alive_device_timeout(&a->alive, a->conf, now) == BS_ALIVE_QUIET)
 			return;
 		silent = !a->alive.any;
 		rest(a, 0, now);
@@ -498,7 +498,7 @@ static bs_ssize put_response(struct bs_attach_device *a, uint8_t *buf, size_t ca
 		a->state = BS_ATTACH_ATTACHED;
 		a->pending = 0;
 		a->events |= BS_ATTACH_EV_ATTACHED;
-		bs_alive_start(&a->alive, conf, now);
+		bs_alive_device_start(&a->alive, conf, now);
 	}
 	return len;
 }

@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "addr.h"
+#include "error.h"
+#include "util/endpoint.h"
+
+/** Datagrams taken in one step: a flood must not keep the caller's loop. */
+#define DATAGRAMS_MAX 64
+/** Packets of the stream taken in one step, for the same reason. */
+#define READS_MAX 64
+
+bs_time bsc__now(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (bs_time)ts.tv_sec * 1000000000u + (bs_time)ts.tv_nsec;
+}
+
+int bsc__check_process(const struct bsc_session *s)
+{
+	return s->pid == getpid() ? BS_OK : BS_ESTATE;
+}
+
+static void log_line(const struct bsc_session *s, const char *fmt, ...) BS_PRINTF(2, 3);
+
+static void log_line(const struct bsc_session *s, const char *fmt, ...)
+{
+	char line[BSC_ERROR_TEXT_MAX + 64];
+	va_list ap;
+
+	if (s->log_fn == NULL)
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(line, sizeof line, fmt, ap);
+	va_end(ap);
+	bsc__printable(line, strlen(line));
+	s->log_fn(s->log_arg, line);
+}
+
+/* ---- set-up */
+
+void bsc_config_init(struct bsc_config *cfg, size_t len)
+{
+	const struct bsc_config defaults = {
+		.len = len,
+		.port = BSC_PORT,
+		.open_timeout_ms = 10000,
+		.path_timeout_ms = 6000,
+		.rpc_timeout_ms = 30000,
+		.keepalive_s = 60,
+		.conn_keepalive_ms = 5000,
+	};
+
+	/* A program built against an older header has a shorter struct. */
+	memcpy(cfg, &defaults, len < sizeof defaults ? len : sizeof defaults);
+}
+
+static int usage(struct bsc_error *err, const char *text)
+{
+	return bsc__fail(err, BS_EINVAL, BSC_FROM_CALLER, BSC_USAGE, "%s", text);
+}
+
+/** A host name or address that fits every buffer it goes into. */
+static bool is_host(const char *s)
+{
+	size_t len = s == NULL ? 0 : strlen(s);
+
+	for (size_t k = 0; k < len; k++)
+		if (s[k] <= ' ' || s[k] > '~')
+			return false;
+	return len > 0 && len <= BS_NODE_HOST_MAX;
+}
+
+static int check_config(const struct bsc_config *cfg, struct bsc_error *err)
+{
+	if (!is_host(cfg->server))
+		return usage(err, "server: give the name or address of the basestation");
+	if (cfg->server_name != NULL && !is_host(cfg->server_name))
+		return usage(err, "server name: is no host name");
+	if (cfg->port == 0)
+		return usage(err, "port: 0 is no port");
+	if (cfg->cert_file == NULL)
+		return usage(err, "certificate file: give one; the basestation wants to know us");
+	if (cfg->key_file == NULL && cfg->sign == NULL)
+		return usage(err, "key file: give one, or a signing callback");
+	if (cfg->key_file != NULL && cfg->sign != NULL)
+		return usage(err, "key file and signing callback: give one of them");
+	if (cfg->open_timeout_ms < 100 || cfg->path_timeout_ms < 100 || cfg->rpc_timeout_ms < 100)
+		return usage(err, "timeouts: at least 100 ms");
+	if (cfg->open_timeout_ms > 3600000 || cfg->path_timeout_ms > 3600000 ||
+	    cfg->rpc_timeout_ms > 3600000)
+		return usage(err, "timeouts: at most an hour");
+	if (cfg->keepalive_s < 1 || cfg->keepalive_s > UINT16_MAX)
+		return usage(err, "keepalive: 1 to 65535 seconds");
+	if (cfg->conn_keepalive_ms < 1000 || cfg->conn_keepalive_ms > BSC_CONN_KEEPALIVE_MAX_MS)
+		return usage(err, "connection keepalive: 1000 to 18000 ms");
+	return BS_OK;
+}
+
+static void settings_from(const struct bsc_config *cfg, struct bsc_session *s,
+			  struct bsc__settings *set)
+{
+	memset(set, 0, sizeof *set);
+	memcpy(set->host, cfg->server, strlen(cfg->server) + 1);
+	set->port = cfg->port;
+	set->open_timeout_ms = cfg->open_timeout_ms;
+	set->path_timeout_ms = cfg->path_timeout_ms;
+	set->rpc_timeout_ms = cfg->rpc_timeout_ms;
+	set->keepalive_s = (uint16_t)cfg->keepalive_s;
+	set->conn_keepalive_ms = cfg->conn_keepalive_ms;
+	set->reconnect = !cfg->no_reconnect;
+	set->fn = cfg->session_fn;
+	set->arg = cfg->session_arg;
+	set->owner = s;
+}
+
+int bsc_session_new(const struct bsc_config *cfg, struct bsc_session **out, struct bsc_error *err)
+{
+	struct bsc_config full;
+	struct bsc__settings set;
+	struct bsc_session *s;
+	int rc;
+
+	bsc_config_init(&full, sizeof full);
+	memcpy(&full, cfg, cfg->len < sizeof full ? cfg->len : sizeof full);
+	rc = check_config(&full, err);
+	if (rc != BS_OK)
+		return rc;
+	s = calloc(1, sizeof *s);
+	if (s == NULL)
+		return bsc__fail_nomem(err);
+	s->udp = -1;
+	s->pid = getpid();
+	s->no_hosts = full.no_host_candidates;
+	s->log_fn = full.log_fn;
+	s->log_arg = full.log_arg;
+	if (full.server_name != NULL)
+		memcpy(s->server_name, full.server_name, strlen(full.server_name) + 1);
+	settings_from(&full, s, &set);
+	s->openssl = bs_openssl_new();
+	if (s->openssl == NULL)
+		rc = bsc__fail(err, BS_ECRYPTO, BSC_FROM_LIBRARY, BSC_INTERNAL,
+			       "the crypto library does not work here");
+	if (rc == BS_OK)
+		rc = bsc__tls_ctx_new(&full, &s->ctx, err);
+	if (rc == BS_OK)
+		rc = bsc__resolver_new(full.dns_servers, &s->resolver, err);
+	if (rc != BS_OK) {
+		bsc__tls_ctx_free(s->ctx);
+		bs_openssl_free(s->openssl);
+		free(s);
+		return rc;
+	}
+	bsc__transport_init(&s->transport, s->resolver, s->ctx);
+	bsc__machine_init(&s->m, bs_openssl_crypto(s->openssl), &set);
+	*out = s;
+	return BS_OK;
+}
+
+/** Open the rendezvous socket, once; without it no device can be reached. */
+static int open_udp(struct bsc_session *s)
+{
+	struct sockaddr_storage ss;
+	struct bs_endpoint any = { .port = 0 };
+	struct bs_endpoint self;
+	socklen_t len;
+	int off = 0;
+
+	if (s->udp >= 0)
+		return BS_OK;
+	s->udp_family = AF_INET6;
+	s->udp = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (s->udp >= 0) {
+		(void)setsockopt(s->udp, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+		len = bsc__addr_to(&any, AF_INET6, &ss);
+		if (bind(s->udp, (const struct sockaddr *)&ss, len) != 0) {
+			(void)close(s->udp);
+			s->udp = -1;
+		}
+	}
+	if (s->udp < 0) {
+		s->udp_family = AF_INET;
+		s->udp = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		bs_endpoint_set_ip4(&any, INADDR_ANY, 0);
+		len = bsc__addr_to(&any, AF_INET, &ss);
+		if (s->udp < 0 || bind(s->udp, (const struct sockaddr *)&ss, len) != 0)
+			return BS_EIO;
+	}
+	len = sizeof ss;
+	if (getsockname(s->udp, (struct sockaddr *)&ss, &len) == 0 &&
+	    bsc__addr_from((const struct sockaddr *)&ss, &self))
+		s->udp_port = self.port;
+	return BS_OK;
+}
+
+/* ---- the step */
+
+/** Give the machine the transport that it wants. */
+static void follow_wishes(struct bsc_session *s)
+{
+	if (s->m.want && s->generation != s->m.transport) {
+		s->generation = s->m.transport;
+		s->told = BSC__TRANSPORT_IDLE;
+		log_line(s, "opening %s port %u", s->m.host, (unsigned)s->m.port);
+		bsc__transport_start(&s->transport, s->m.host, s->m.port,
+				     s->server_name[0] != '\0' ? s->server_name : s->m.host);
+	} else if (!s->m.want && s->transport.state != BSC__TRANSPORT_IDLE)
+		bsc__transport_stop(&s->transport, true);
+}
+
+static void note_tls(struct bsc_session *s)
+{
+	(void)snprintf(s->tls_version, sizeof s->tls_version, "%s",
+		       bsc__tls_version(s->transport.tls));
+	(void)snprintf(s->cipher, sizeof s->cipher, "%s", bsc__tls_cipher(s->transport.tls));
+	s->resumed = bsc__tls_resumed(s->transport.tls);
+	s->handshakes++;
+	log_line(s, "%s, %s%s", s->tls_version, s->cipher, s->resumed ? ", resumed" : "");
+}
+
+/** Tell the machine how far the transport came, each step once. */
+static void report_transport(struct bsc_session *s, bs_time now)
+{
+	enum bsc__transport_state at = s->transport.state;
+
+	if (at == s->told || !s->m.want)
+		return;
+	if (s->told == BSC__TRANSPORT_IDLE)
+		bsc__machine_progress(&s->m, BSC_RESOLVING);
+	if (s->told <= BSC__TRANSPORT_RESOLVING && at >= BSC__TRANSPORT_TCP &&
+	    at <= BSC__TRANSPORT_UP) {
+		(void)bsc__transport_remote(&s->transport, &s->remote);
+		bsc__machine_progress(&s->m, BSC_HANDSHAKING);
+	}
+	s->told = at;
+	if (at == BSC__TRANSPORT_UP) {
+		(void)bsc__transport_remote(&s->transport, &s->remote);
+		note_tls(s);
+		bsc__machine_up(&s->m, now);
+	} else if (at == BSC__TRANSPORT_FAILED) {
+		log_line(s, "%s", s->transport.error.text);
+		bsc__machine_down(&s->m, &s->transport.error, now);
+	}
+}
+
+static void read_stream(struct bsc_session *s, bs_time now)
+{
+	uint8_t buf[BS_GATE_PACKET_MAX];
+
+	for (int k = 0; k < READS_MAX && s->generation == s->m.transport && s->m.want; k++) {
+		bs_ssize n = bsc__transport_read(&s->transport, buf, sizeof buf);
+
+		if (n == BS_EAGAIN)
+			break;
+		if (n < 0) {
+			report_transport(s, now);
+			break;
+		}
+		bsc__machine_bytes(&s->m, buf, (size_t)n, now);
+	}
+	bs_wipe(buf, sizeof buf);
+}
+
+static void write_stream(struct bsc_session *s, bs_time now)
+{
+	uint8_t buf[BS_GATE_PACKET_MAX];
+	size_t n;
+
+	while (s->generation == s->m.transport && s->m.want &&
+	       bsc__transport_writable(&s->transport) &&
+	       (n = bsc__machine_stream_out(&s->m, buf, now)) > 0)
+		bsc__transport_write(&s->transport, buf, n);
+	report_transport(s, now);
+}
+
+static void read_udp(struct bsc_session *s, bs_time now)
+{
+	uint8_t buf[BS_PACKET_MAX + 1];
+
+	for (int k = 0; k < DATAGRAMS_MAX && s->udp >= 0; k++) {
+		struct sockaddr_storage ss;
+		socklen_t len = sizeof ss;
+		struct bs_endpoint from;
+		ssize_t n = recvfrom(s->udp, buf, sizeof buf, 0, (struct sockaddr *)&ss, &len);
+
+		/* An ICMP error of an earlier datagram counts as one that was taken. */
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return;
+		if (n > 0 && bsc__addr_from((const struct sockaddr *)&ss, &from))
+			bsc__machine_datagram(&s->m, buf, (size_t)n, &from, now);
+	}
+}
+
+static void write_udp(struct bsc_session *s, bs_time now)
+{
+	uint8_t buf[BS_PACKET_MAX];
+	struct bs_endpoint to;
+	size_t n;
+
+	while (s->udp >= 0 &&
+	       (n = bsc__machine_datagram_out(&s->m, buf, sizeof buf, &to, now)) > 0) {
+		struct sockaddr_storage ss;
+		socklen_t len = bsc__addr_to(&to, s->udp_family, &ss);
+
+		/* What the network does not take is lost, as everything may be on UDP. */
+		if (len > 0)
+			(void)!sendto(s->udp, buf, n, MSG_NOSIGNAL, (const struct sockaddr *)&ss,
+				      len);
+	}
+}
+
+int bsc_session_step(struct bsc_session *s)
+{
+	bs_time now = bsc__now();
+
+	if (bsc__check_process(s) != BS_OK || s->stepping)
+		return BS_ESTATE;
+	s->stepping = true;
+	s->dirty = false;
+	follow_wishes(s);
+	bsc__transport_step(&s->transport, now);
+	report_transport(s, now);
+	read_stream(s, now);
+	read_udp(s, now);
+	bsc__machine_timeout(&s->m, now);
+	/* A callback may have asked for a new transport; its first step runs at once. */
+	follow_wishes(s);
+	write_stream(s, now);
+	write_udp(s, now);
+	bsc__machine_reap(&s->m);
+	s->stepping = false;
+	return BS_OK;
+}
+
+bs_ssize bsc_session_fds(struct bsc_session *s, struct bsc_fd *fds, size_t cap)
+{
+	struct bsc_fd all[BSC_FDS_MAX];
+	size_t n;
+
+	if (bsc__check_process(s) != BS_OK)
+		return BS_ESTATE;
+	n = bsc__transport_fds(&s->transport, all, BSC__RESOLVER_FDS_MAX);
+	if (s->udp >= 0)
+		all[n++] = (struct bsc_fd){ .fd = s->udp, .events = POLLIN };
+	if (n > cap)
+		return BS_ETOOBIG;
+	if (n > 0)
+		memcpy(fds, all, n * sizeof *fds);
+	return (bs_ssize)n;
+}
+
+int32_t bsc_session_timeout_ms(struct bsc_session *s)
+{
+	bs_time now = bsc__now();
+	bs_time at = 0;
+	bs_time t;
+	bs_time_diff left;
+	bool have = bsc__machine_next_timeout(&s->m, &at);
+
+	if (bsc__check_process(s) != BS_OK)
+		return -1;
+	/* Something waits for a step already. */
+	if (s->dirty || (s->m.want && s->generation != s->m.transport) ||
+	    (!s->m.want && s->transport.state != BSC__TRANSPORT_IDLE))
+		return 0;
+	if (bsc__transport_writable(&s->transport) && bsc__machine_has_output(&s->m))
+		return 0;
+	if (bsc__transport_next_timeout(&s->transport, now, &t))
+		bsc__earlier(&have, &at, t);
+	if (!have)
+		return -1;
+	left = BS_TIME_DIFF(at, now);
+	/* Rounded up: waking early would only spin. */
+	return left <= 0 ? 0 : (int32_t)((left + 999999) / 1000000);
+}
+
+/* ---- what a caller asks for */
+
+int bsc_session_open(struct bsc_session *s)
+{
+	if (bsc__check_process(s) != BS_OK)
+		return BS_ESTATE;
+	s->dirty = true;
+	bsc__machine_open(&s->m, bsc__now());
+	return BS_OK;
+}
+
+int bsc_connect(struct bsc_session *s, const char *device, bsc_conn_fn fn, void *arg,
+		struct bsc_conn **out)
+{
+	int rc;
+
+	if (bsc__check_process(s) != BS_OK)
+		return BS_ESTATE;
+	rc = open_udp(s);
+	if (rc != BS_OK)
+		return rc;
+	s->m.n_hosts = s->no_hosts ? 0
+				   : bsc__addr_hosts(s->udp_port, s->udp_family == AF_INET6,
+						     s->m.hosts, BS_GATE_HOSTS_MAX);
+	s->dirty = true;
+	return bsc__link_new(&s->m, device, fn, arg, bsc__now(), out);
+}
+
+void bsc_conn_close(struct bsc_conn *c)
+{
+	if (c == NULL || bsc__check_process(c->m->set.owner) != BS_OK)
+		return;
+	c->m->set.owner->dirty = true;
+	bsc__link_close(c, bsc__now());
+}
+
+void bsc_conn_get_info(const struct bsc_conn *c, struct bsc_conn_info *info)
+{
+	bsc__link_get_info(c, info);
+}
+
+int bsc_rpc(struct bsc_conn *c, const uint8_t *req, size_t len, unsigned options, bsc_rpc_fn fn,
+	    void *arg)
+{
+	if (bsc__check_process(c->m->set.owner) != BS_OK)
+		return BS_ESTATE;
+	c->m->set.owner->dirty = true;
+	return bsc__link_call(c, req, len, options, fn, arg, bsc__now());
+}
+
+int bsc_list(struct bsc_session *s, bsc_presence_fn fn, void *arg)
+{
+	if (bsc__check_process(s) != BS_OK)
+		return BS_ESTATE;
+	return fn == NULL ? BS_EINVAL : bsc__request_list(&s->m, fn, arg, bsc__now());
+}
+
+int bsc_watch(struct bsc_session *s, const char *const *devices, size_t n, uint64_t since,
+	      bsc_presence_fn fn, void *arg)
+{
+	if (bsc__check_process(s) != BS_OK)
+		return BS_ESTATE;
+	if (fn == NULL || n == 0 || n > BSC_WATCH_MAX)
+		return BS_EINVAL;
+	return bsc__request_watch(&s->m, devices, n, since, fn, arg, bsc__now());
+}
+
+void bsc_unwatch(struct bsc_session *s)
+{
+	if (bsc__check_process(s) == BS_OK)
+		bsc__request_unwatch(&s->m, bsc__now());
+}
+
+int bsc_ping(struct bsc_session *s, bsc_done_fn fn, void *arg)
+{
+	if (bsc__check_process(s) != BS_OK)
+		return BS_ESTATE;
+	return fn == NULL ? BS_EINVAL : bsc__request_ping(&s->m, fn, arg, bsc__now());
+}
+
+void bsc_session_get_info(const struct bsc_session *s, struct bsc_session_info *info)
+{
+	const struct bsc__machine *m = &s->m;
+
+	memset(info, 0, sizeof *info);
+	info->state = m->state;
+	memcpy(info->identity, bsc__tls_ctx_identity(s->ctx), sizeof info->identity);
+	memcpy(info->key_fp, bsc__tls_ctx_key_fp(s->ctx), sizeof info->key_fp);
+	info->tx_bytes = m->tx_bytes;
+	info->rx_bytes = m->rx_bytes;
+	info->handshakes = s->handshakes;
+	if (m->state == BSC_SESSION_IDLE || m->state == BSC_SESSION_WAITING)
+		return;
+	bsc__endpoint_text(&s->remote, info->server, sizeof info->server);
+	if (m->state != BSC_SESSION_OPEN)
+		return;
+	memcpy(info->tls, s->tls_version, sizeof info->tls);
+	memcpy(info->cipher, s->cipher, sizeof info->cipher);
+	info->resumed = s->resumed;
+	memcpy(info->node, m->node, sizeof info->node);
+	bsc__endpoint_text(&m->tcp_seen, info->tcp_seen, sizeof info->tcp_seen);
+	bsc__endpoint_text(&m->prober.observed, info->udp_seen, sizeof info->udp_seen);
+	info->server_time_ms = m->server_time_ms;
+	info->rtt_us = m->rtt_us;
+}
+
+void bsc_session_free(struct bsc_session *s)
+{
+	if (s == NULL)
+		return;
+	/* The child of a fork shares the sockets: a word from it would end the parent's session. */
+	if (bsc__check_process(s) == BS_OK) {
+		for (struct bsc_conn *c = s->m.links; c != NULL; c = c->next)
+			bsc__link_silence(c, bsc__now());
+		write_udp(s, bsc__now());
+		bsc__transport_stop(&s->transport, true);
+	} else
+		bsc__transport_stop(&s->transport, false);
+	bsc__machine_fini(&s->m);
+	if (s->udp >= 0)
+		(void)close(s->udp);
+	bsc__resolver_free(s->resolver);
+	bsc__tls_ctx_free(s->ctx);
+	bs_openssl_free(s->openssl);
+	free(s);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* session.h - the session handle: the machine and what drives it. */
+#ifndef BS_CLIENT_POSIX_SESSION_H
+#define BS_CLIENT_POSIX_SESSION_H
+
+#include <sys/types.h>
+
+#include "crypto/openssl.h"
+#include "machine.h"
+#include "transport.h"
+
+struct bsc_session {
+	struct bsc__machine m;
+	struct bs_openssl *openssl;
+	struct bsc__tls_ctx *ctx;
+	struct bsc__resolver *resolver;
+	struct bsc__transport transport;
+	uint32_t generation;            /**< m.transport that the transport was started for */
+	enum bsc__transport_state told; /**< last state that the machine was told */
+	int udp;                        /**< rendezvous socket, -1 = none */
+	int udp_family;                 /**< AF_INET6 takes both families */
+	uint16_t udp_port;
+	pid_t pid;     /**< of the process that made it */
+	bool stepping; /**< a callback may be running */
+	bool dirty;    /**< something was asked since the last step */
+	bool no_hosts; /**< conf: tell no host candidates */
+	uint32_t handshakes;
+	char server_name[256]; /**< conf: "" = the host that is talked to */
+	char tls_version[16];
+	char cipher[64];
+	bool resumed;
+	struct bs_endpoint remote;
+	bsc_log_fn log_fn;
+	void *log_arg;
+};
+
+/** Monotonic time. */
+bs_time bsc__now(void);
+/** BS_OK, or BS_ESTATE in the child of a fork. */
+int bsc__check_process(const struct bsc_session *s);
+
+#endif
