@@ -44,6 +44,8 @@ extern "C" {
 #define BSC_WATCH_MAX 64
 /** Bytes of an endpoint as text, "[v6]:port" with terminator. */
 #define BSC_ENDPOINT_TEXT_MAX 56
+/** Longest keepalive interval of a device connection: a device keeps 3.5 of them in 16 bits of ms. */
+#define BSC_CONN_KEEPALIVE_MAX_MS 18000
 /** Longest answer of a remote procedure call: what fits into the largest packet of any path. */
 #define BSC_RPC_ANSWER_MAX 1311
 /** Longest request until the device has shown that it takes large packets: what fits into 272. */
@@ -243,10 +245,10 @@ enum bsc_path {
 
 /** What a connection knows of itself. */
 struct bsc_conn_info {
-	char device[BS_DEVICE_ID_MAX + 1];  /**< device id */
-	enum bsc_progress progress;         /**< where it stands */
-	enum bsc_path path;                 /**< path in use */
-	char local[BSC_ENDPOINT_TEXT_MAX];  /**< our endpoint of the path */
+	char device[BS_DEVICE_ID_MAX + 1]; /**< device id */
+	enum bsc_progress progress;        /**< where it stands */
+	enum bsc_path path;                /**< path in use */
+	char local[BSC_ENDPOINT_TEXT_MAX]; /**< our endpoint as the device sees it, "" = not told */
 	char remote[BSC_ENDPOINT_TEXT_MAX]; /**< the device's endpoint of the path */
 	uint8_t attempt[8];                 /**< attempt id, as in the logs of all three sides */
 	uint32_t nsi;                       /**< connection number, 0 = none yet */
