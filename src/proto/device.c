@@ -379,10 +379,11 @@ size_t bs_device_output(struct bs_device *d, uint8_t *buf, size_t cap, struct bs
 	return len;
 }
 
-static void earliest(bool *any, bs_time *at, bool has, bs_time t)
+/* t is a pointer so that callers may fill it in the same expression that makes has. */
+static void earliest(bool *any, bs_time *at, bool has, const bs_time *t)
 {
-	if (has && (!*any || BS_TIME_DIFF(t, *at) < 0)) {
-		*at = t;
+	if (has && (!*any || BS_TIME_DIFF(*t, *at) < 0)) {
+		*at = *t;
 		*any = true;
 	}
 }
@@ -393,12 +394,12 @@ bool bs_device_next_timeout(const struct bs_device *d, bs_time *at)
 	bool any = false;
 	uint8_t i;
 
-	earliest(&any, at, bs_attach_next_timeout(&d->attach, &t), t);
+	earliest(&any, at, bs_attach_next_timeout(&d->attach, &t), &t);
 	for (i = 0; i < d->n_conns; i++) {
 		if (!bs_conn_is_live(&d->conns[i].c))
 			continue;
-		earliest(&any, at, true, d->conns[i].c.expire);
-		earliest(&any, at, bs_rendezvous_next_timeout(&d->conns[i].rv, &t), t);
+		earliest(&any, at, true, &d->conns[i].c.expire);
+		earliest(&any, at, bs_rendezvous_next_timeout(&d->conns[i].rv, &t), &t);
 	}
 	return any;
 }

@@ -260,10 +260,11 @@ size_t bs_peer_output(struct bs_peer *p, uint8_t *buf, size_t cap, struct bs_end
 	return len;
 }
 
-static void earliest(bool *any, bs_time *at, bool has, bs_time t)
+/* t is a pointer so that callers may fill it in the same expression that makes has. */
+static void earliest(bool *any, bs_time *at, bool has, const bs_time *t)
 {
-	if (has && (!*any || BS_TIME_DIFF(t, *at) < 0)) {
-		*at = t;
+	if (has && (!*any || BS_TIME_DIFF(*t, *at) < 0)) {
+		*at = *t;
 		*any = true;
 	}
 }
@@ -275,11 +276,11 @@ bool bs_peer_next_timeout(const struct bs_peer *p, bs_time *at)
 
 	if (!bs_conn_is_live(&p->conn))
 		return false;
-	earliest(&any, at, bs_conn_client_next_timeout(&p->conn, &t), t);
-	earliest(&any, at, bs_rendezvous_client_next_timeout(&p->rv, &t), t);
-	earliest(&any, at, bs_rpc_client_next_timeout(&p->rpc, &t), t);
+	earliest(&any, at, bs_conn_client_next_timeout(&p->conn, &t), &t);
+	earliest(&any, at, bs_rendezvous_client_next_timeout(&p->rv, &t), &t);
+	earliest(&any, at, bs_rpc_client_next_timeout(&p->rpc, &t), &t);
 	earliest(&any, at, !p->told_no_path && !bs_endpoint_is_set(&p->conn.remote),
-		 p->search_until);
+		 &p->search_until);
 	return any;
 }
 

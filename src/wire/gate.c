@@ -153,7 +153,7 @@ bs_ssize bs_gate_frame_len(const uint8_t *buf, size_t len)
 		return BS_EVERSION;
 	uint16_t total = bs_get_u16(buf + 14);
 
-	return total >= BS_HEADER_MIN && total <= BS_GATE_PACKET_MAX ? total : BS_ELENGTH;
+	return total >= BS_HEADER_MIN && total <= BS_GATE_PACKET_MAX ? (bs_ssize)total : BS_ELENGTH;
 }
 
 int bs_gate_check(const struct bs_packet *p, bool *is_answer)
