@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "basestation/device_posix.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "crypto/openssl.h"
+#include "resolver.h"
+#include "socket.h"
+#include "util/endpoint.h"
+
+/** Datagrams taken in one turn, so that a flood cannot keep the timers waiting. */
+#define INPUT_BATCH 32
+
+/** What travels through the wake-up pipe. */
+enum request {
+	REQUEST_STOP = 's',
+	REQUEST_ON = '1',
+	REQUEST_OFF = '0'
+};
+
+struct bsdev_posix {
+	struct bsdev *dev;
+	struct bsdev_port port;
+	struct bsdev_posix_conf conf;
+	struct bs_openssl *openssl;
+	struct bsdev_resolver *resolver;
+	struct bsdev_socket sock;
+	int wake[2];  /**< read end, write end */
+	bool renew;   /**< the device wants a new socket before its next packet */
+	bool stopped; /**< bsdev_posix_stop was called */
+	void *storage;
+	size_t storage_len;
+};
+
+bs_time bsdev_posix_now(void)
+{
+	struct timespec ts;
+
+#ifdef CLOCK_BOOTTIME
+	if (clock_gettime(CLOCK_BOOTTIME, &ts) == 0)
+		return (bs_time)ts.tv_sec * UINT64_C(1000000000) + (bs_time)ts.tv_nsec;
+#endif
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (bs_time)ts.tv_sec * UINT64_C(1000000000) + (bs_time)ts.tv_nsec;
+}
+
+static void on_resolved(void *ctx, const struct bs_endpoint *ips, size_t n)
+{
+	struct bsdev_posix *p = ctx;
+	struct bs_endpoint local;
+
+	if (n > 0 && p->sock.fd >= 0) {
+		struct bs_endpoint peer = ips[0];
+
+		peer.port = BSDEV_CONTROLLER_PORT;
+		bsdev__socket_local(&p->sock, &peer, &local);
+		bsdev_set_local(p->dev, &local);
+	}
+	bsdev_addresses(p->dev, ips, n, bsdev_posix_now());
+}
+
+static void port_resolve(void *ctx, struct bsdev *dev, const char *host, size_t host_len)
+{
+	struct bsdev_posix *p = ctx;
+
+	p->dev = dev; /* a numeric name is answered from inside bsdev_init */
+	bsdev__resolver_start(p->resolver, host, host_len);
+}
+
+static void port_renew(void *ctx, struct bsdev *dev)
+{
+	struct bsdev_posix *p = ctx;
+
+	(void)dev;
+	p->renew = true;
+}
+
+/** The old socket stays when no new one can be had: an old source port beats silence. */
+static void renew_socket(struct bsdev_posix *p)
+{
+	struct bsdev_socket fresh = { -1, false };
+
+	p->renew = false;
+	if (p->conf.bind_port != 0)
+		return;
+	if (bsdev__socket_open(&fresh, p->conf.bind_address, 0, p->conf.ip4_only) != BS_OK)
+		return;
+	bsdev__socket_close(&p->sock);
+	p->sock = fresh;
+}
+
+static int open_wake(struct bsdev_posix *p)
+{
+	if (pipe(p->wake) != 0)
+		return BS_EIO;
+	for (int i = 0; i < 2; i++) {
+		if (fcntl(p->wake[i], F_SETFD, FD_CLOEXEC) != 0 ||
+		    fcntl(p->wake[i], F_SETFL, O_NONBLOCK) != 0)
+			return BS_EIO;
+	}
+	return BS_OK;
+}
+
+static int open_parts(struct bsdev_posix *p)
+{
+	uint8_t probe;
+	const struct bs_crypto *crypto;
+
+	p->openssl = bs_openssl_new();
+	if (p->openssl == NULL)
+		return BS_ECRYPTO;
+	crypto = bs_openssl_crypto(p->openssl);
+	/* Without randomness nothing works: say so now instead of never attaching. */
+	if (crypto->random(crypto->ctx, &probe, 1) != BS_OK)
+		return BS_ERANDOM;
+	p->resolver = bsdev__resolver_new(p->conf.dns_servers, p->conf.ip4_only, on_resolved, p);
+	if (p->resolver == NULL)
+		return BS_ENOMEM;
+	p->port.resolve = port_resolve;
+	p->port.renew_socket = port_renew;
+	p->port.crypto = crypto;
+	p->port.ctx = p;
+	if (open_wake(p) != BS_OK)
+		return BS_EIO;
+	return bsdev__socket_open(&p->sock, p->conf.bind_address, p->conf.bind_port,
+				  p->conf.ip4_only);
+}
+
+int bsdev_posix_new(const struct bsdev_conf *conf, const struct bsdev_posix_conf *posix,
+		    struct bsdev_posix **out)
+{
+	struct bsdev_posix *p = calloc(1, sizeof(*p));
+	int err;
+
+	if (p == NULL)
+		return BS_ENOMEM;
+	p->wake[0] = p->wake[1] = -1;
+	p->sock.fd = -1;
+	if (posix != NULL)
+		p->conf = *posix;
+	p->storage_len = BSDEV_STORAGE_LEN(conf->connections);
+	p->storage = calloc(1, p->storage_len);
+	err = p->storage != NULL ? open_parts(p) : BS_ENOMEM;
+	if (err == BS_OK)
+		err = bsdev_init(p->storage, p->storage_len, conf, &p->port, bsdev_posix_now(),
+				 &p->dev);
+	if (err != BS_OK) {
+		p->dev = NULL;
+		bsdev_posix_free(p);
+		return err;
+	}
+	*out = p;
+	return BS_OK;
+}
+
+void bsdev_posix_free(struct bsdev_posix *p)
+{
+	if (p == NULL)
+		return;
+	bsdev__resolver_free(p->resolver);
+	bsdev_fini(p->dev);
+	bsdev__socket_close(&p->sock);
+	bs_openssl_free(p->openssl);
+	for (int i = 0; i < 2; i++) {
+		if (p->wake[i] >= 0)
+			close(p->wake[i]);
+	}
+	free(p->storage);
+	free(p);
+}
+
+struct bsdev *bsdev_posix_device(struct bsdev_posix *p)
+{
+	return p->dev;
+}
+
+static void flush_output(struct bsdev_posix *p)
+{
+	uint8_t buf[BSDEV_PACKET_MAX];
+	struct bs_endpoint to;
+	size_t len;
+
+	for (;;) {
+		if (p->renew)
+			renew_socket(p);
+		len = bsdev_output(p->dev, buf, sizeof(buf), &to, bsdev_posix_now());
+		if (len == 0)
+			break;
+		bsdev__socket_send(&p->sock, buf, len, &to);
+	}
+}
+
+static void take_input(struct bsdev_posix *p)
+{
+	/* One byte more than the largest packet, so that a longer one is seen to be too long. */
+	uint8_t buf[BSDEV_PACKET_MAX + 1];
+	struct bs_endpoint from;
+
+	for (int i = 0; i < INPUT_BATCH; i++) {
+		const bs_ssize n = bsdev__socket_recv(&p->sock, buf, sizeof(buf), &from);
+
+		if (n == BS_EAGAIN)
+			break;
+		if (n < 0)
+			continue;
+		(void)bsdev_input(p->dev, buf, (size_t)n, &from, bsdev_posix_now());
+		flush_output(p);
+	}
+}
+
+static void take_requests(struct bsdev_posix *p)
+{
+	char c;
+
+	while (read(p->wake[0], &c, 1) == 1) {
+		if (c == REQUEST_STOP)
+			p->stopped = true;
+		else
+			(void)bsdev_set_switch(p->dev, c == REQUEST_ON, bsdev_posix_now());
+	}
+	if (bsdev_get_state(p->dev) == BSDEV_OFF)
+		bsdev__resolver_cancel(p->resolver);
+}
+
+int bsdev_posix_poll(struct bsdev_posix *p, struct pollfd *fds, int cap, int *timeout_ms)
+{
+	bs_time at;
+	int n = 0;
+
+	*timeout_ms = -1;
+	flush_output(p);
+	if (cap < BSDEV_POSIX_FDS_MAX)
+		return 0;
+	/* Switched off by the application itself: a lookup under way must not go on. */
+	if (bsdev_get_state(p->dev) == BSDEV_OFF)
+		bsdev__resolver_cancel(p->resolver);
+	fds[n].fd = p->wake[0];
+	fds[n].revents = 0;
+	fds[n++].events = POLLIN;
+	fds[n].fd = p->sock.fd;
+	fds[n].revents = 0;
+	fds[n++].events = POLLIN;
+	if (bsdev_next_timeout(p->dev, &at)) {
+		const bs_time_diff d = BS_TIME_DIFF(at, bsdev_posix_now());
+
+		*timeout_ms = d > 0 ? (int)BS_TIME_DIFF_MS(d) + 1 : 0;
+	}
+	return n + bsdev__resolver_poll(p->resolver, fds + n, cap - n, timeout_ms);
+}
+
+int bsdev_posix_step(struct bsdev_posix *p, const struct pollfd *fds, int n)
+{
+	take_requests(p);
+	if (p->stopped)
+		return BS_ECLOSED;
+	if (bsdev_get_state(p->dev) != BSDEV_OFF && n > 2)
+		bsdev__resolver_step(p->resolver, fds + 2, n - 2);
+	take_input(p);
+	bsdev_timeout(p->dev, bsdev_posix_now());
+	flush_output(p);
+	return BS_OK;
+}
+
+int bsdev_posix_run(struct bsdev_posix *p)
+{
+	struct pollfd fds[BSDEV_POSIX_FDS_MAX];
+
+	for (;;) {
+		int timeout_ms;
+		const int n = bsdev_posix_poll(p, fds, BSDEV_POSIX_FDS_MAX, &timeout_ms);
+
+		if (poll(fds, (nfds_t)n, timeout_ms) < 0 && errno != EINTR)
+			return BS_EIO;
+		if (bsdev_posix_step(p, fds, n) == BS_ECLOSED) {
+			p->stopped = false;
+			return BS_OK;
+		}
+	}
+}
+
+static void request(struct bsdev_posix *p, char c)
+{
+	const int saved = errno;
+
+	/* A full pipe already holds a wake-up; write is safe in a signal handler. */
+	if (write(p->wake[1], &c, 1) != 1)
+		errno = saved;
+	errno = saved;
+}
+
+void bsdev_posix_stop(struct bsdev_posix *p)
+{
+	request(p, REQUEST_STOP);
+}
+
+void bsdev_posix_request_switch(struct bsdev_posix *p, bool on)
+{
+	request(p, on ? REQUEST_ON : REQUEST_OFF);
+}

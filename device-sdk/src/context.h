@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * context.h - what a struct bsdev is: the protocol core's device plus the application's side.
+ *
+ * Owner: the device's thread.  May call: the core.  The caller's storage holds this struct, then
+ * the connection slots, then the reply slots.
+ */
+#ifndef BSDEV_CONTEXT_H
+#define BSDEV_CONTEXT_H
+
+#include "basestation/device.h"
+#include "proto/device.h"
+
+/** A device of the SDK. */
+struct bsdev {
+	struct bs_device core;
+	struct bs_device_conf core_conf;
+	struct bs_crypto small; /**< built-in crypto, unless the port brought its own */
+	const struct bsdev_conf *conf;
+	const struct bsdev_port *port;
+	struct bsdev_timer *timers; /**< armed ones, soonest first */
+	bs_time now;                /**< of the call that is under way, for callbacks */
+	uint8_t secret[BS_PSK_LEN];
+	uint8_t state; /**< enum bsdev_state, as last reported */
+};
+
+/** Reply slots that go with n connections (basestation-wire(7), RPC). */
+size_t bsdev__reply_slots(size_t connections);
+/** The callbacks of the core, for core_conf.ops. */
+extern const struct bs_device_ops bsdev__ops;
+/** Run the timers that are due. */
+void bsdev__timers_run(struct bsdev *dev, bs_time now);
+/** Tell port and application what changed since the last call. */
+void bsdev__report(struct bsdev *dev);
+
+#endif

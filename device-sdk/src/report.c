@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The way up: from the core's callbacks and events to the application's. */
+#include "context.h"
+
+static void peer_from_access(struct bsdev_peer *peer, const struct bs_access *who)
+{
+	peer->client_id = (const char *)who->client_id.ptr;
+	peer->client_id_len = who->client_id.len;
+	peer->fingerprint = who->fp;
+	peer->attempt = who->attempt;
+}
+
+static void peer_from_conn(struct bsdev_peer *peer, const struct bs_conn *conn)
+{
+	const struct bs_slice id = bs_conn_client_id(conn);
+
+	peer->client_id = id.len > 0 ? (const char *)id.ptr : NULL;
+	peer->client_id_len = id.len;
+	peer->fingerprint = conn->has_fp ? conn->fp : NULL;
+	peer->attempt = NULL;
+}
+
+static uint16_t on_access(void *app, const struct bs_access *who)
+{
+	struct bsdev *dev = app;
+	struct bsdev_peer peer;
+
+	if (dev->conf->access == NULL)
+		return BS_ST_OK;
+	peer_from_access(&peer, who);
+	return dev->conf->access(dev->conf->ctx, dev, &peer) ? BS_ST_OK : BS_ST_REFUSED_DEVICE;
+}
+
+static void on_connection(void *app, const struct bs_conn *conn, bool open)
+{
+	struct bsdev *dev = app;
+	struct bsdev_peer peer;
+
+	if (dev->conf->connection == NULL)
+		return;
+	peer_from_conn(&peer, conn);
+	dev->conf->connection(dev->conf->ctx, dev, &peer, open);
+}
+
+static size_t on_events(void *app, bool again, uint8_t *buf, size_t cap)
+{
+	struct bsdev *dev = app;
+
+	if (dev->conf->events == NULL)
+		return 0;
+	return dev->conf->events(dev->conf->ctx, dev, again, buf, cap);
+}
+
+/** A query is the core's request under another name: the application sees no core type. */
+static struct bs_rpc_request *request(const struct bsdev_query *q)
+{
+	return (struct bs_rpc_request *)(uintptr_t)q;
+}
+
+static int on_rpc(void *app, struct bs_rpc_request *req)
+{
+	struct bsdev *dev = app;
+	int code;
+
+	if (dev->conf->query == NULL)
+		return BS_RPC_UNKNOWN_QUERY;
+	code = dev->conf->query(dev->conf->ctx, dev, req->query, (struct bsdev_query *)req);
+	if (code == BS_RPC_OK && req->args.bad)
+		return BS_RPC_REQUEST_SHORT;
+	if (code == BS_RPC_OK && req->reply.bad)
+		return BS_RPC_REPLY_LONG;
+	return code;
+}
+
+const struct bs_device_ops bsdev__ops = {
+	.access = on_access,
+	.rpc = on_rpc,
+	.connection = on_connection,
+	.events = on_events,
+};
+
+static uint8_t public_state(const struct bs_attach_device *a)
+{
+	if (a->state == BS_ATTACH_STOPPED)
+		return BSDEV_OFF;
+	return bs_attach_is_attached(a) ? BSDEV_ATTACHED : BSDEV_ATTACHING;
+}
+
+static void report_state(struct bsdev *dev, uint8_t events)
+{
+	const uint8_t state = public_state(&dev->core.attach);
+	const bool failed = (events & BS_ATTACH_EV_FAILED) != 0;
+
+	if (state == dev->state && !failed)
+		return;
+	dev->state = state;
+	if (dev->conf->state != NULL)
+		dev->conf->state(dev->conf->ctx, dev, (enum bsdev_state)state,
+				 failed ? dev->core.attach.status : BS_ATTACH_OK);
+}
+
+void bsdev__report(struct bsdev *dev)
+{
+	const struct bsdev_port *port = dev->port;
+	const uint8_t events = bs_device_take_events(&dev->core);
+	struct bs_slice host = dev->core_conf.id;
+
+	report_state(dev, events);
+	if ((events & BS_ATTACH_EV_RENEW_SOCKET) != 0 && port->renew_socket != NULL)
+		port->renew_socket(port->ctx, dev);
+	if ((events & BS_ATTACH_EV_RESOLVE) == 0)
+		return;
+	if (dev->conf->controller != NULL) {
+		host.ptr = (const uint8_t *)dev->conf->controller;
+		host.len = 0;
+		while (dev->conf->controller[host.len] != '\0')
+			host.len++;
+	}
+	port->resolve(port->ctx, dev, (const char *)host.ptr, host.len);
+}
+
+void bsdev_query_peer(const struct bsdev_query *q, struct bsdev_peer *peer)
+{
+	peer_from_conn(peer, request(q)->conn);
+}
+
+uint32_t bsdev_query_token(const struct bsdev_query *q)
+{
+	return request(q)->token;
+}
+
+uint8_t bsdev_read_u8(struct bsdev_query *q)
+{
+	return bs_cursor_read_u8(&request(q)->args);
+}
+
+uint16_t bsdev_read_u16(struct bsdev_query *q)
+{
+	return bs_cursor_read_u16(&request(q)->args);
+}
+
+uint32_t bsdev_read_u32(struct bsdev_query *q)
+{
+	return bs_cursor_read_u32(&request(q)->args);
+}
+
+const uint8_t *bsdev_read_raw(struct bsdev_query *q, size_t *len)
+{
+	const struct bs_slice raw = bs_rpc_read_raw(&request(q)->args);
+
+	*len = raw.len;
+	return raw.ptr;
+}
+
+void bsdev_write_u8(struct bsdev_query *q, uint8_t v)
+{
+	bs_writer_put_u8(&request(q)->reply, v);
+}
+
+void bsdev_write_u16(struct bsdev_query *q, uint16_t v)
+{
+	bs_writer_put_u16(&request(q)->reply, v);
+}
+
+void bsdev_write_u32(struct bsdev_query *q, uint32_t v)
+{
+	bs_writer_put_u32(&request(q)->reply, v);
+}
+
+void bsdev_write_raw(struct bsdev_query *q, const void *data, size_t len)
+{
+	const struct bs_slice raw = { data, len };
+
+	bs_rpc_write_raw(&request(q)->reply, raw);
+}
+
+size_t bsdev_write_list(struct bsdev_query *q)
+{
+	return bs_rpc_list_begin(&request(q)->reply);
+}
+
+void bsdev_write_list_end(struct bsdev_query *q, size_t mark, uint16_t n)
+{
+	bs_rpc_list_end(&request(q)->reply, mark, n);
+}
