@@ -43,4 +43,14 @@ BS_MUSTCHECK int bs_registry_restore(const struct bs_registry_conf *conf, const 
 BS_MUSTCHECK int bs_registry_check(struct bs_registry *reg, bs_check_fn fn, void *arg,
 				   struct bs_check_report *report);
 
+/**
+ * The same in a process of its own (fork), for a file that may be damaged so badly that walking it
+ * ends in a crash: that becomes a problem in the report.  file is data.mdb, or NULL for it.  For
+ * bsctl; the caller has no threads.  BS_OK (look at report->problems), the codes of
+ * bs_registry_open with *err, or BS_EIO / BS_ENOMEM.
+ */
+BS_MUSTCHECK int bs_registry_verify(const struct bs_registry_conf *conf, const char *file,
+				    bs_check_fn fn, void *arg, struct bs_check_report *report,
+				    struct bs_errtext *err);
+
 #endif

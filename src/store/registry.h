@@ -22,16 +22,13 @@
 
 #include "basestation/error.h"
 #include "basestation/types.h"
+#include "store/names.h"
 
 struct bs_registry;
 struct bs_registry_reader;
 
 /** Newest schema that this program reads and writes. */
 #define BS_STORE_SCHEMA 2
-/** Longest tag or group name, without terminator: letters, digits and . _ - : @ */
-#define BS_NAME_MAX 32
-/** Most tags of a device, most groups of a client: bounds the work of one access check. */
-#define BS_NAMES_MAX 16
 /** Bytes of a SHA-256 fingerprint: key_fp over the SubjectPublicKeyInfo, CA over its DER. */
 #define BS_FP256_LEN 32
 /** Longest certificate serial (RFC 5280, 4.1.2.2). */
@@ -49,12 +46,6 @@ struct bs_registry_reader;
  *  accepted everywhere. */
 struct bs_errtext {
 	char text[256];
-};
-
-/** A small set of names: tags of a device, groups of a client. */
-struct bs_names {
-	uint8_t n;                                /**< names in use */
-	char name[BS_NAMES_MAX][BS_NAME_MAX + 1]; /**< sorted, no repeats */
 };
 
 /** State of a device or client. */
@@ -281,19 +272,5 @@ BS_MUSTCHECK bs_ssize bs_registry_ca_list(struct bs_registry_reader *r, struct b
 
 /** Figures.  BS_OK or BS_EIO. */
 BS_MUSTCHECK int bs_registry_stat(struct bs_registry_reader *r, struct bs_registry_stat *out);
-
-/** Add a name to a set, sorted.  BS_OK (also when it is there), BS_EFULL, BS_EINVAL (spelling). */
-BS_MUSTCHECK int bs_names_add(struct bs_names *set, const char *name, size_t len);
-/** Remove a name; nothing when it is not there. */
-void bs_names_remove(struct bs_names *set, const char *name, size_t len);
-/** Whether it is there. */
-bool bs_names_has(const struct bs_names *set, const char *name, size_t len);
-
-/** Whether id can be a device id: a DNS name of 1..40 bytes, a-z 0-9 - and dots (after lowering). */
-bool bs_device_id_valid(const char *id, size_t len);
-/** Lower-case copy into out[BS_DEVICE_ID_MAX + 1].  BS_OK, or BS_EINVAL when not valid. */
-BS_MUSTCHECK int bs_device_id_fold(struct bs_slice id, char *out);
-/** Whether identity can be a client identity: 1..64 bytes of 0x21..0x7E, no upper case. */
-bool bs_client_identity_valid(const char *identity, size_t len);
 
 #endif

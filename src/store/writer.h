@@ -194,9 +194,10 @@ int bs_store_inbox_fd(const struct bs_store_inbox *in);
 size_t bs_store_inbox_run(struct bs_store_inbox *in);
 
 /**
- * Submit a request.  BS_OK: it will be answered through the inbox.  BS_EFULL queue full: later;
- * BS_ECLOSED stopped; BS_EINVAL out of range (lengths, counts, op); BS_ENOMEM.  On anything but
- * BS_OK nothing was taken.  Never blocks on the disk.
+ * Submit a request.  BS_OK: it will be answered through the inbox, at once with BS_EINVAL and a text
+ * when its content is out of range.  BS_EFULL queue full: later; BS_ECLOSED stopped; BS_EINVAL bad
+ * content and nobody to tell (done is NULL, or an import); BS_ENOMEM.  On anything but BS_OK nothing
+ * was taken.  Never blocks on the disk.
  */
 BS_MUSTCHECK int bs_store_submit(struct bs_store_inbox *in, const struct bs_store_request *req);
 

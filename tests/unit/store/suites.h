@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The suites of test-store, one line each: BS_SUITE(name) runs bs_suite_<name>() from
+ * test_<name>.c.  No include guard: main.c includes it twice. */
+BS_SUITE(names)
+BS_SUITE(access)
+BS_SUITE(writer)
