@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Connections to devices: CONNECT, the search for a path, queries, the end. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "error.h"
 #include "machine.h"
-#include "util/endpoint.h"
+#include "util/endpoint_text.h"
 
 static void tell(struct bsc_conn *c, enum bsc_progress step, const struct bsc_error *err)
 {
@@ -15,47 +14,12 @@ static void tell(struct bsc_conn *c, enum bsc_progress step, const struct bsc_er
 		c->fn(c->arg, c, step, err);
 }
 
-void bsc__endpoint_text(const struct bs_endpoint *ep, char *buf, size_t cap)
+void bsc__endpoint_text(const struct bs_endpoint *ep, char buf[BS_ENDPOINT_TEXT_MAX])
 {
-	uint16_t g[8];
-	int best = -1;
-	int best_n = 1;
-	size_t at = 0;
-
-	buf[0] = '\0';
-	if (!bs_endpoint_is_set(ep))
-		return;
-	if (bs_endpoint_is_ip4(ep)) {
-		uint32_t ip = bs_endpoint_ip4(ep);
-
-		(void)snprintf(buf, cap, "%u.%u.%u.%u:%u", ip >> 24, ip >> 16 & 255, ip >> 8 & 255,
-			       ip & 255, (unsigned)ep->port);
-		return;
-	}
-	for (int k = 0; k < 8; k++)
-		g[k] = bs_get_u16(ep->ip + (size_t)k * 2);
-	/* RFC 5952, section 4.2: the longest run of two zero groups or more becomes "::". */
-	for (int k = 0; k < 8; k++) {
-		int n = 0;
-
-		while (k + n < 8 && g[k + n] == 0)
-			n++;
-		if (n > best_n) {
-			best = k;
-			best_n = n;
-		}
-	}
-	buf[at++] = '[';
-	for (int k = 0; k < 8 && at + 8 < cap; k++) {
-		if (k == best) {
-			at += (size_t)snprintf(buf + at, cap - at, "::");
-			k += best_n - 1;
-		} else
-			at += (size_t)snprintf(buf + at, cap - at, "%s%x",
-					       k > 0 && k != best + best_n ? ":" : "",
-					       (unsigned)g[k]);
-	}
-	(void)snprintf(buf + at, cap - at, "]:%u", (unsigned)ep->port);
+	if (bs_endpoint_is_set(ep))
+		(void)bs_endpoint_format(ep, buf);
+	else
+		buf[0] = '\0';
 }
 
 /* ---- queries */
@@ -567,8 +531,8 @@ void bsc__link_get_info(const struct bsc_conn *c, struct bsc_conn_info *info)
 		return;
 	if (!c->closed && c->connect_ms > 0)
 		info->path = is_local(c) ? BSC_PATH_LOCAL : BSC_PATH_DIRECT;
-	bsc__endpoint_text(&c->peer.rv.self, info->local, sizeof info->local);
-	bsc__endpoint_text(&pc->remote, info->remote, sizeof info->remote);
+	bsc__endpoint_text(&c->peer.rv.self, info->local);
+	bsc__endpoint_text(&pc->remote, info->remote);
 	info->nsi = pc->nsi_sp;
 	if (pc->large)
 		info->packet_max = BS_PACKET_MAX;

@@ -18,6 +18,7 @@
 #include "basestation/client.h"
 #include "prober.h"
 #include "proto/peer.h"
+#include "util/endpoint.h"
 #include "wire/gate.h"
 
 /** Redirects that are followed in a row. */
@@ -271,6 +272,6 @@ static inline void bsc__earlier(bool *have, bs_time *at, bs_time t)
 }
 
 /** Write an endpoint as text, "" for none. */
-void bsc__endpoint_text(const struct bs_endpoint *ep, char *buf, size_t cap);
+void bsc__endpoint_text(const struct bs_endpoint *ep, char buf[BS_ENDPOINT_TEXT_MAX]);
 
 #endif

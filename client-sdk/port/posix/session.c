@@ -479,15 +479,15 @@ void bsc_session_get_info(const struct bsc_session *s, struct bsc_session_info *
 	info->handshakes = s->handshakes;
 	if (m->state == BSC_SESSION_IDLE || m->state == BSC_SESSION_WAITING)
 		return;
-	bsc__endpoint_text(&s->remote, info->server, sizeof info->server);
+	bsc__endpoint_text(&s->remote, info->server);
 	if (m->state != BSC_SESSION_OPEN)
 		return;
 	memcpy(info->tls, s->tls_version, sizeof info->tls);
 	memcpy(info->cipher, s->cipher, sizeof info->cipher);
 	info->resumed = s->resumed;
 	memcpy(info->node, m->node, sizeof info->node);
-	bsc__endpoint_text(&m->tcp_seen, info->tcp_seen, sizeof info->tcp_seen);
-	bsc__endpoint_text(&m->prober.observed, info->udp_seen, sizeof info->udp_seen);
+	bsc__endpoint_text(&m->tcp_seen, info->tcp_seen);
+	bsc__endpoint_text(&m->prober.observed, info->udp_seen);
 	info->server_time_ms = m->server_time_ms;
 	info->rtt_us = m->rtt_us;
 }

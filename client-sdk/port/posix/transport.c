@@ -45,7 +45,7 @@ static void fail_errno(struct bsc__transport *t, int e)
 	char to[BSC_ENDPOINT_TEXT_MAX] = "";
 
 	if (t->next_addr > 0)
-		bsc__endpoint_text(&t->addr[t->next_addr - 1], to, sizeof to);
+		bsc__endpoint_text(&t->addr[t->next_addr - 1], to);
 	if (t->state == BSC__TRANSPORT_UP)
 		(void)bsc__fail(&t->error, BS_EUNREACH, BSC_FROM_NETWORK, BSC_LOST,
 				"%s (%s): session lost (%s)", t->host, to, strerror(e));
