@@ -8,10 +8,11 @@
 #include "wire/close.h"
 #include "wire/connect.h"
 
-/* Where a device picks a connection number itself. */
+/* Where a device picks a connection number itself: 100 to 1000. */
 enum {
 	OWN_NSI_FIRST = 100,
-	OWN_NSI_MASK = 0x1FF,
+	OWN_NSI_COUNT = 901,
+	OWN_NSI_MASK = 0x3FF,
 };
 
 static struct bs_device_conn *find(const struct bs_connect_env *env, uint32_t nsi)
@@ -46,8 +47,10 @@ static int pick_nsi(const struct bs_connect_env *env, uint32_t *nsi)
 	if (err)
 		return err;
 	n = bs_get_u16(r) & OWN_NSI_MASK;
+	if (n >= OWN_NSI_COUNT)
+		n -= OWN_NSI_COUNT;
 	while (find(env, OWN_NSI_FIRST + (uint32_t)n))
-		n = (n + 1u) & OWN_NSI_MASK;
+		n = n + 1 < OWN_NSI_COUNT ? (uint16_t)(n + 1) : 0;
 	*nsi = OWN_NSI_FIRST + (uint32_t)n;
 	return BS_OK;
 }
@@ -142,6 +145,8 @@ static uint16_t admit(const struct bs_connect_env *env, const struct bs_packet *
 		memcpy(dc->c.key.b, d.ptr, BS_KEY_BLOCK_LEN);
 	take_endpoints(&dc->c, env, p, &m->ipx);
 	take_client(&dc->c, m);
+	/* What a device reports until DATA says otherwise, as stock devices do. */
+	dc->c.path = BS_PATH_DIRECT;
 	dc->c.searched = !(m->ipx.flags & BS_IPX_NO_RENDEZVOUS);
 	bs_rendezvous_start(&dc->rv, !dc->c.searched, now);
 	return BS_ST_OK;

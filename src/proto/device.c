@@ -164,7 +164,7 @@ static int input_data(struct bs_device *d, const struct bs_packet *p, uint8_t *p
 	if (err)
 		return err;
 	/* The first authentic packet ends the search, whatever it carries. */
-	if (dc->c.path == BS_PATH_CONNECTING) {
+	if (data.first) {
 		bs_rendezvous_stop(&dc->rv);
 		dc->c.pending |= REPORT_OPEN;
 		if (d->conf->ops->connection)
@@ -256,7 +256,7 @@ static void sweep(struct bs_device *d)
 		if (c->state != BS_CONN_CLOSED || (c->pending & REPORT_CLOSE))
 			continue;
 		if (bs_attach_is_attached(&d->attach) &&
-		    (c->path != BS_PATH_CONNECTING || c->end == BS_CONN_END_SILENCE))
+		    (c->stats.rx_pkts || c->end == BS_CONN_END_SILENCE))
 			c->pending |= REPORT_CLOSE;
 		else
 			free_conn(d, &d->conns[i]);

@@ -64,11 +64,19 @@ static void set_exception(struct bs_rpc_slot *s, uint32_t code)
 	bs_put_u32(s->reply, code);
 }
 
-/* Ask the application; false when it will answer later. */
-static bool run(struct bs_rpc_device *r, const struct bs_device_conf *conf, struct bs_conn *c,
-		struct bs_slice plain, struct bs_rpc_slot *s)
+/* What became of a request. */
+enum result {
+	ANSWERED,
+	DEFERRED,
+	REJECTED, /* not accepted: no notice either */
+};
+
+/* Ask the application. */
+static enum result run(struct bs_rpc_device *r, const struct bs_device_conf *conf,
+		       struct bs_conn *c, struct bs_slice plain, struct bs_rpc_slot *s)
 {
 	struct bs_rpc_request req;
+	enum result result = ANSWERED;
 	int code = BS_RPC_UNKNOWN_QUERY;
 
 	memset(&req, 0, sizeof(req));
@@ -88,18 +96,20 @@ static bool run(struct bs_rpc_device *r, const struct bs_device_conf *conf, stru
 		r->deferred = s->id;
 		r->deferred_slot = (uint8_t)(s - r->slots);
 		memset(&s->id, 0, sizeof(s->id));
-		return false;
+		return DEFERRED;
 	}
-	if (code < 0)
+	if (code < 0) {
 		code = BS_RPC_DEVICE_ERROR;
-	else if (code == 0 && req.args.bad)
+		result = REJECTED;
+	} else if (code == 0 && req.args.bad) {
 		code = BS_RPC_REQUEST_SHORT;
-	else if (code == 0 && req.reply.bad)
+	} else if (code == 0 && req.reply.bad) {
 		code = BS_RPC_REPLY_LONG;
+	}
 	s->len = (uint16_t)req.reply.len;
 	if (code)
 		set_exception(s, (uint32_t)code);
-	return true;
+	return result;
 }
 
 int bs_rpc_device_input(struct bs_rpc_device *r, const struct bs_device_conf *conf,
@@ -109,7 +119,7 @@ int bs_rpc_device_input(struct bs_rpc_device *r, const struct bs_device_conf *co
 	struct bs_rpc_slot *s;
 	uint8_t notice = c->async ? PENDING_NOTICE : 0;
 	struct bs_rpc_id id;
-	bool done = true;
+	enum result result = ANSWERED;
 
 	if (d->h.flags & (BS_FLAG_RESPONSE | BS_FLAG_EXCEPTION))
 		return BS_ETYPE;
@@ -128,7 +138,9 @@ int bs_rpc_device_input(struct bs_rpc_device *r, const struct bs_device_conf *co
 		want(r, c, &id, from, notice);
 		return BS_OK;
 	}
-	if (!id_equal(&s->id, &id)) {
+	if (id_equal(&s->id, &id)) {
+		notice = 0;
+	} else {
 		memset(s, 0, offsetof(struct bs_rpc_slot, reply));
 		s->id = id;
 		if (d->plain.len < QUERY_LEN)
@@ -136,14 +148,13 @@ int bs_rpc_device_input(struct bs_rpc_device *r, const struct bs_device_conf *co
 		else if (d->plain.len > BS_RPC_REQUEST_MAX)
 			set_exception(s, BS_RPC_REQUEST_LONG);
 		else
-			done = run(r, conf, c, d->plain, s);
-		if (s->forced)
+			result = run(r, conf, c, d->plain, s);
+		if (s->forced || result == REJECTED)
 			notice = 0;
-	} else {
-		notice = 0;
 	}
 	r->slot = s;
-	want(r, c, &id, from, (uint8_t)(notice | (done && !is_silent(s, c) ? PENDING_REPLY : 0)));
+	want(r, c, &id, from,
+	     (uint8_t)(notice | (result != DEFERRED && !is_silent(s, c) ? PENDING_REPLY : 0)));
 	return BS_OK;
 }
 
