@@ -28,8 +28,9 @@ struct bs_store {
 	struct bs__queue queue;
 	bool stopping;
 	bool running;
-	/** Requests waiting; read without the lock by an import that asks whether to yield. */
-	atomic_size_t waiting;
+	/** Requests waiting that take something away from somebody; read without the lock by an
+	 *  import that asks whether to make room.  Relaxed: a late answer costs a few rows. */
+	atomic_size_t urgent;
 	struct bs_store_inbox *feed; /**< NULL = nobody listens */
 
 	/* From here on the store thread's own. */
@@ -268,11 +269,11 @@ static void do_batch(struct bs_store *s, struct bs__queue *batch)
 
 /* ---- imports */
 
-static bool others_wait(void *arg)
+static bool urgent_waits(void *arg)
 {
 	struct bs_store *s = arg;
 
-	return atomic_load_explicit(&s->waiting, memory_order_relaxed) != 0;
+	return atomic_load_explicit(&s->urgent, memory_order_relaxed) != 0;
 }
 
 /* BS_OK or the status; BS_EAGAIN: others wait, call again. */
@@ -288,7 +289,7 @@ static int run_import(struct bs_store *s, struct bs__item *it)
 	if (rc)
 		return bs__env_error(&res->err, s->reg->dir, rc, "cannot begin a transaction");
 	begin_apply(s, txn);
-	rc = bs__import_apply(im, s->apply, res, may_yield ? others_wait : NULL, s);
+	rc = bs__import_apply(im, s->apply, res, may_yield ? urgent_waits : NULL, s);
 	if (rc != BS_OK) {
 		mdb_txn_abort(txn);
 		return rc;
@@ -373,6 +374,22 @@ static void start_backup(struct bs_store *s, struct bs__item *it)
 
 /* ---- thread */
 
+/* What must not wait for a million rows. */
+static bool is_urgent(const struct bs__item *it)
+{
+	switch (it->u.r.req.op) {
+	case BS_STORE_REVOKE:
+	case BS_STORE_DEVICE_STATE:
+	case BS_STORE_DEVICE_DELETE:
+	case BS_STORE_CLIENT_UPDATE:
+	case BS_STORE_CLIENT_DELETE:
+	case BS_STORE_RULE_DELETE:
+	case BS_STORE_CA_REMOVE: return true;
+	case BS_STORE_RULE_ADD: return !it->u.r.req.u.rule.allow;
+	default: return false;
+	}
+}
+
 /* Take what waits, sorted by what it needs.  False when there is nothing and the thread must end. */
 static bool take(struct bs_store *s, struct bs__queue *batch, struct bs__queue *backups)
 {
@@ -385,6 +402,8 @@ static bool take(struct bs_store *s, struct bs__queue *batch, struct bs__queue *
 	while (!s->queue.n && !s->stopping && !s->imports.n)
 		pthread_cond_wait(&s->wake, &s->lock);
 	while (batch->n < BS_STORE_BATCH_MAX && (it = bs__queue_pop(&s->queue))) {
+		if (is_urgent(it))
+			atomic_fetch_sub_explicit(&s->urgent, 1, memory_order_relaxed);
 		if (it->u.r.req.op == BS_STORE_IMPORT)
 			bs__queue_push(&s->imports, it);
 		else if (it->u.r.req.op == BS_STORE_BACKUP)
@@ -392,7 +411,6 @@ static bool take(struct bs_store *s, struct bs__queue *batch, struct bs__queue *
 		else
 			bs__queue_push(batch, it);
 	}
-	atomic_store_explicit(&s->waiting, s->queue.n, memory_order_relaxed);
 	more = !s->stopping || s->queue.n;
 	pthread_mutex_unlock(&s->lock);
 	return more || batch->n || backups->n || s->imports.n;
@@ -545,7 +563,8 @@ static int enqueue(struct bs_store *s, struct bs__item *it)
 		rc = BS_EFULL;
 	} else {
 		bs__queue_push(&s->queue, it);
-		atomic_store_explicit(&s->waiting, s->queue.n, memory_order_relaxed);
+		if (is_urgent(it))
+			atomic_fetch_add_explicit(&s->urgent, 1, memory_order_relaxed);
 		pthread_cond_signal(&s->wake);
 	}
 	pthread_mutex_unlock(&s->lock);

@@ -16,9 +16,10 @@
  * the same commit when both share an inbox.
  *
  * A bulk import is staged in memory (sealed already) and applied in one transaction at commit.  A
- * revocation or other small request that arrives meanwhile interrupts the application: it is rolled
- * back, the request is served, the import starts over; it cannot be interrupted while the pages go
- * to the disk, nor more than BS_STORE_IMPORT_YIELDS times.
+ * request that takes something away (revoke, disable, delete, deny) and arrives meanwhile makes it
+ * start over: the request is served at once.  That happens BS_STORE_IMPORT_YIELDS times at most, and
+ * not any more while the pages go to the disk; everything else waits for the import, seconds for a
+ * million rows.
  *
  * Locks: one mutex for the request queue (rank 1) and one in each inbox (rank 2, taken last); held
  * for list operations only.  Neither is ever on a packet's path.
@@ -39,7 +40,7 @@ struct bs_store_inbox;
 #define BS_STORE_BATCH_MAX 256
 /** Most entries of one last-seen request. */
 #define BS_STORE_SEEN_MAX 4096
-/** Times that other requests may make an import start over. */
+/** Times that urgent requests may make an import start over. */
 #define BS_STORE_IMPORT_YIELDS 8
 
 /** What a request does; the comment names its member of the union. */
@@ -159,7 +160,7 @@ typedef void (*bs_store_change_fn)(void *arg, const struct bs_store_change *chan
  X(commit_errors, "transactions", "write transactions that failed to commit")                      \
  X(no_space, "requests", "requests refused because map or disk was full")                          \
  X(rows, "rows", "devices added by bulk import")                                                   \
- X(import_restarts, "imports", "imports that made room for another request")                       \
+ X(import_restarts, "imports", "imports that started over to make room for an urgent request")     \
  X(stale_readers, "readers", "reader slots taken back from dead processes")
 
 /** The counters. */
