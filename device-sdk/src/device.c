@@ -22,11 +22,16 @@ static struct bs_slice text(const char *s)
 	return out;
 }
 
-static size_t storage_len(size_t n)
-{
-	return sizeof(struct bsdev) + n * sizeof(struct bs_device_conn) +
-	       bsdev__reply_slots(n) * sizeof(struct bs_rpc_slot) + sizeof(void *);
-}
+/** What n connections really need; BSDEV_STORAGE_LEN promises at least that. */
+#define STORAGE_LEN(n)                                                                             \
+ (sizeof(struct bsdev) + (n) * sizeof(struct bs_device_conn) +                                     \
+  (BS_IP_LEN == 4 ? 1 : (n)) * sizeof(struct bs_rpc_slot))
+
+/** Fails to compile where the promise does not hold (C99 has no static assertion). */
+typedef char bsdev__storage_check[STORAGE_LEN(1u) <= BSDEV_STORAGE_LEN(1) &&
+						  STORAGE_LEN(16u) <= BSDEV_STORAGE_LEN(16)
+					  ? 1
+					  : -1];
 
 static int check_conf(const struct bsdev_conf *conf, const struct bsdev_port *port)
 {
@@ -80,7 +85,7 @@ int bsdev_init(void *storage, size_t len, const struct bsdev_conf *conf,
 
 	if (err != BS_OK)
 		return err;
-	if (len < storage_len(conf->connections))
+	if (len < STORAGE_LEN(conf->connections))
 		return BS_ETOOBIG;
 	memset(storage, 0, len);
 	dev->conf = conf;
