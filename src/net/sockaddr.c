@@ -2,6 +2,7 @@
 #include "net/sockaddr.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "util/endpoint.h"
@@ -30,4 +31,19 @@ void bs_sockaddr_get(const union bs_sockaddr *sa, struct bs_endpoint *ep)
 		memcpy(ep->ip, &sa->in6.sin6_addr, sizeof(ep->ip));
 		ep->port = ntohs(sa->in6.sin6_port);
 	}
+}
+
+const char *bs_sockaddr_text(const struct bs_endpoint *ep, char *buf, size_t cap)
+{
+	char ip[INET6_ADDRSTRLEN];
+	union bs_sockaddr sa;
+	bool ip4 = bs_endpoint_is_ip4(ep);
+
+	(void)bs_sockaddr_set(&sa, ep);
+	if (!inet_ntop(sa.sa.sa_family,
+		       ip4 ? (const void *)&sa.in4.sin_addr : (const void *)&sa.in6.sin6_addr, ip,
+		       sizeof(ip)))
+		ip[0] = '\0';
+	snprintf(buf, cap, ip4 ? "%s:%u" : "[%s]:%u", ip, ep->port);
+	return buf;
 }

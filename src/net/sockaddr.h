@@ -24,4 +24,7 @@ socklen_t bs_sockaddr_set(union bs_sockaddr *sa, const struct bs_endpoint *ep);
 /** The reverse; an unknown family gives an unset endpoint. */
 void bs_sockaddr_get(const union bs_sockaddr *sa, struct bs_endpoint *ep);
 
+/** "1.2.3.4:5" or "[::1]:5" for people; cut at cap.  Returns buf. */
+const char *bs_sockaddr_text(const struct bs_endpoint *ep, char *buf, size_t cap);
+
 #endif

@@ -101,6 +101,24 @@ int bs_udp_open(struct bs_endpoint *ep, uint64_t buffer_bytes)
 	return err;
 }
 
+int bs_udp_check_free(const struct bs_endpoint *ep)
+{
+	union bs_sockaddr sa;
+	socklen_t len = bs_sockaddr_set(&sa, ep);
+	int fd = socket(sa.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int on = 1;
+	int err = BS_OK;
+
+	if (fd < 0)
+		return open_error(errno);
+	if ((!bs_endpoint_is_ip4(ep) &&
+	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) != 0) ||
+	    bind(fd, &sa.sa, len) != 0)
+		err = open_error(errno);
+	close(fd);
+	return err;
+}
+
 void bs_udp_close(int fd)
 {
 	if (fd >= 0)

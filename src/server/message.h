@@ -79,6 +79,7 @@ struct bs_msg_connect {
 	struct bs_endpoint global; /**< as observed by PROBE, port 0 = none */
 	struct bs_endpoint
 		ep6[BS_MSG_EP6_MAX]; /**< IPv6 candidates that passed the gate's filter */
+	uint32_t nsi_attach; /**< 0; the owner of the id fills it before the holder gets it */
 	uint8_t n_ep6;
 	uint8_t nat_type;      /**< 0 or 7, measured */
 	uint8_t client_id_len; /**< 1..64 */
@@ -216,6 +217,7 @@ enum bs_bulk_kind {
 	BS_BULK_ROWS,         /**< struct bs_device_row[], to main */
 	BS_BULK_LAST_SEEN,    /**< struct bs_last_seen[], to main for the store */
 	BS_BULK_EVENTS,       /**< struct bs_event_row[], to main */
+	BS_BULK_ATTEMPT,      /**< struct bs_attempt_row[], to main */
 };
 
 /** One slot of the bulk ring. */

@@ -22,9 +22,10 @@
 
 enum bs_pending_flag {
 	BS_PENDING_LEGACY = 0x01,
-	BS_PENDING_EXT = 0x02,   /**< the invite had EXT */
-	BS_PENDING_KNOWN = 0x04, /**< from a known prefix: not counted against per_prefix */
-	BS_PENDING_USED = 0x80,  /**< private: the entry is in use */
+	BS_PENDING_EXT = 0x02,      /**< the invite had EXT */
+	BS_PENDING_KNOWN = 0x04,    /**< from a known prefix: not counted against per_prefix */
+	BS_PENDING_NEXT_KEY = 0x08, /**< sealed under the key that is being rolled out */
+	BS_PENDING_USED = 0x80,     /**< private: the entry is in use */
 };
 
 struct bs_pending_link {
@@ -40,9 +41,11 @@ struct bs_pending_entry {
 	uint8_t local; /**< index of the local address it came to */
 	uint8_t flags; /**< enum bs_pending_flag */
 	uint32_t born_ms;
-	uint32_t epoch;   /**< that nonce_s and seed_s were computed with */
-	uint32_t sum;     /**< legacy: byte sum of the invite */
-	uint32_t text;    /**< interned version texts */
+	uint32_t epoch; /**< that nonce_s and seed_s were computed with */
+	uint32_t sum;   /**< legacy: byte sum of the invite */
+	char text[32];  /**< application's version and SDK's label, one behind the other */
+	uint8_t text_len[2];
+	uint8_t sdk[3];   /**< version of the SDK */
 	uint16_t offered; /**< extension bits in the clear invite */
 	uint16_t granted; /**< bits that the request granted */
 	struct bs_pending_link age;

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/pool.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+int bs_pool_init(struct bs_pool *p, uint32_t cap, size_t len, size_t next_off)
+{
+	void *m;
+
+	memset(p, 0, sizeof(*p));
+	if (cap == 0 || cap >= BS_POOL_NONE / 2)
+		return BS_EINVAL;
+	/* Mapped lazily: a limit that is never reached costs nothing. */
+	m = mmap(NULL, cap * len, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (m == MAP_FAILED)
+		return BS_ENOMEM;
+	p->records = m;
+	p->len = len;
+	p->next_off = next_off;
+	p->cap = cap;
+	p->free = BS_POOL_NONE;
+	return BS_OK;
+}
+
+void bs_pool_fini(struct bs_pool *p)
+{
+	if (p && p->records) {
+		bs_wipe(p->records, p->used * p->len);
+		munmap(p->records, p->cap * p->len);
+		memset(p, 0, sizeof(*p));
+	}
+}
+
+void *bs_pool_get(const struct bs_pool *p, uint32_t i)
+{
+	return p->records + i * p->len;
+}
+
+static uint32_t *link_of(const struct bs_pool *p, uint32_t i)
+{
+	return (uint32_t *)(void *)(p->records + i * p->len + p->next_off);
+}
+
+uint32_t bs_pool_take(struct bs_pool *p)
+{
+	uint32_t i = p->free;
+
+	if (i != BS_POOL_NONE)
+		p->free = *link_of(p, i);
+	else if (p->used < p->cap)
+		i = p->used++;
+	else
+		return BS_POOL_NONE;
+	memset(bs_pool_get(p, i), 0, p->len);
+	p->n++;
+	return i;
+}
+
+void bs_pool_give(struct bs_pool *p, uint32_t i)
+{
+	bs_wipe(bs_pool_get(p, i), p->len);
+	*link_of(p, i) = p->free;
+	p->free = i;
+	p->n--;
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Invites: the controller's answer and the request that challenges a device to prove itself. */
+#include "server/roles.h"
+
+#include <string.h>
+
+#include "net/udp.h"
+#include "proto/attach_server_legacy.h"
+#include "server/prefix.h"
+#include "server/worker_loop.h"
+#include "util/endpoint.h"
+
+enum {
+	EPOCH_S = 120,
+	/* An answer to an unproven address may have three bytes for each two of the invite. */
+	FACTOR_NUM = 3,
+	FACTOR_DEN = 2,
+	LEGACY_LEN = 54,
+	PRF_PARTS = 5,
+};
+
+/* The mode that an invite asks for. */
+static bool is_legacy(const struct bs_invite *inv)
+{
+	return inv->nonce.len == BS_NONCE_LEGACY_LEN;
+}
+
+/* Rule 3: whether this source may have one more answer; the device's own bucket comes later. */
+static bool take_source(struct bs_roles *r, const struct bs_endpoint *peer, bool *known)
+{
+	struct bs_counters *c = r->w->counters;
+	uint64_t prefix = bs_prefix_hash(r->hash_key, peer);
+
+	*known = bs_sketch_has(r->sketch, prefix, r->now_s);
+	if (*known) {
+		if (bs_limiter_take(&r->limit_known, prefix, r->now_ms))
+			return true;
+		bs_count(c, BS_C_invite_rate_known);
+		return false;
+	}
+	if (!bs_limiter_take(&r->limit_address, bs_prefix_hash_address(r->hash_key, peer),
+			     r->now_ms)) {
+		bs_count(c, BS_C_invite_rate_source);
+		return false;
+	}
+	if (!bs_limiter_take(&r->limit_prefix, prefix, r->now_ms)) {
+		bs_count(c, BS_C_invite_rate_prefix);
+		return false;
+	}
+	return true;
+}
+
+/* Each role has its own bucket of a device, for an attach asks both. */
+static bool take_id(struct bs_roles *r, uint32_t number, bool for_attach)
+{
+	uint32_t key[2] = { number, for_attach };
+
+	if (bs_limiter_take(&r->limit_id, bs_siphash(r->hash_key, key, sizeof(key)), r->now_ms))
+		return true;
+	bs_count(r->w->counters, BS_C_invite_rate_id);
+	return false;
+}
+
+/* The device behind an id, when it may be answered at all.  Wipe it after use. */
+static bool find_device(struct bs_roles *r, struct bs_slice id, struct bs_device *d)
+{
+	struct bs_counters *c = r->w->counters;
+	int err = bs_registry_device(r->w->reader, id, d);
+
+	if (err == BS_ENOENT) {
+		bs_count(c, BS_C_invite_unknown_id);
+		return false;
+	}
+	if (err) {
+		bs_count(c, BS_C_registry_failed);
+		bs_log_limited(&r->log_limit[BS_LK_REGISTRY], r->w->now, BS_LOG_ERROR,
+			       "attach, cannot read a device (%s)", bs_strerror(err));
+		return false;
+	}
+	/* The id is part of the key, to the case of its letters. */
+	if (id.len != d->id_len || memcmp(id.ptr, d->id, id.len) != 0) {
+		bs_count(c, BS_C_invite_unknown_id);
+		bs_device_wipe(d);
+		return false;
+	}
+	if (d->state != BS_RECORD_ENABLED) {
+		bs_count(c, BS_C_invite_disabled);
+		bs_device_wipe(d);
+		return false;
+	}
+	return true;
+}
+
+/* A stock device over IPv6 could not read the answer. */
+static bool is_readable(struct bs_roles *r, const struct bs_invite *inv,
+			const struct bs_endpoint *peer)
+{
+	if (bs_endpoint_is_ip4(peer))
+		return true;
+	if (inv->has_ext && (inv->ext & r->w->conf->extensions & BS_EXT_IP6))
+		return true;
+	bs_count(r->w->counters, BS_C_invite_ip6_stock);
+	return false;
+}
+
+static void answer_controller(struct bs_roles *r, const struct bs_input *in,
+			      const struct bs_invite *inv)
+{
+	struct bs_invite_answer a = { .seq = inv->seq, .observed = *in->peer };
+	bs_ssize len;
+
+	a.server = bs_worker_public(r->w, BS_SOCKET_ATTACH, in->local);
+	if (!bs_endpoint_is_set(&a.server)) {
+		bs__drop(r, BS_EUNREACH);
+		return;
+	}
+	len = bs_invite_answer_encode(bs__send_reserve(r), BS_UDP_BUF, &a);
+	if (len < 0 || (size_t)len * FACTOR_DEN > in->p.len * FACTOR_NUM) {
+		bs_count(r->w->counters, BS_C_invite_amplify);
+		return;
+	}
+	bs__worker_commit(r->w, (size_t)len, in->socket, in->local, in->peer);
+	bs_count(r->w->counters, BS_C_invite_answered_controller);
+}
+
+/* nonce_s, then seed_s: PRF(secret, label | epoch | id | nonce_d | source), so that repeated
+ * invites get the same answer although nothing of it is kept. */
+int bs__pending_secrets(struct bs_roles *r, const struct bs_pending_entry *e, struct bs_slice id,
+			uint8_t nonce_s[32], uint8_t seed_s[32])
+{
+	const struct bs_crypto *c = r->w->crypto;
+	uint8_t nums[4 + 4 + 2];
+	struct bs_slice part[PRF_PARTS] = {
+		{ (const uint8_t *)"nonce", 5 },
+		{ nums, sizeof(nums) },
+		id,
+		{ e->nonce, sizeof(e->nonce) },
+		{ e->peer.ip, sizeof(e->peer.ip) },
+	};
+	int err;
+
+	bs_put_u32(nums, e->epoch);
+	bs_put_u32(nums + 4, e->number);
+	bs_put_u16(nums + 8, e->peer.port);
+	err = c->hmac_sha256(c->ctx, r->secret, sizeof(r->secret), part, PRF_PARTS, nonce_s);
+	part[0].ptr = (const uint8_t *)"seed ";
+	if (!err)
+		err = c->hmac_sha256(c->ctx, r->secret, sizeof(r->secret), part, PRF_PARTS, seed_s);
+	return err;
+}
+
+bs_ssize bs__attach_compose(struct bs_roles *r, const struct bs_pending_entry *e,
+			    const struct bs_device *d, uint8_t *buf, size_t cap)
+{
+	struct bs_attach_request m = { .nsi = e->nsi,
+				       .seq = (uint16_t)(e->nsi | 1),
+				       .observed = e->peer,
+				       .has_ext = e->flags & BS_PENDING_EXT,
+				       .ext = e->granted };
+	struct bs_slice id = { (const uint8_t *)d->id, d->id_len };
+	uint8_t nonce_s[BS_NONCE_LEN];
+	uint8_t seed_s[BS_NONCE_LEN];
+	struct bs_attach_secrets s = { nonce_s, e->nonce, seed_s };
+	struct bs_key_block a_key;
+	bs_ssize len = bs__pending_secrets(r, e, id, nonce_s, seed_s);
+
+	if (len == BS_OK && (e->flags & BS_PENDING_LEGACY)) {
+		m.nonce.ptr = nonce_s;
+		m.nonce.len = BS_NONCE_LEGACY_LEN;
+		len = bs_attach_server_legacy_request(&m, e->sum, buf, cap);
+	} else if (len == BS_OK) {
+		const uint8_t *psk = e->flags & BS_PENDING_NEXT_KEY ? d->secret_next : d->secret;
+
+		len = bs_keys_derive_a(r->w->crypto, id, psk, &a_key);
+		if (len == BS_OK)
+			len = bs_attach_server_request(r->w->crypto, &a_key, &m, &s, buf, cap);
+		bs_wipe(&a_key, sizeof(a_key));
+	}
+	bs_wipe(seed_s, sizeof(seed_s));
+	return len;
+}
+
+void bs__pending_gone(void *ctx, const struct bs_pending_entry *e, bool expired)
+{
+	struct bs_roles *r = ctx;
+
+	bs_nsi_table_remove(&r->nsi, e->nsi);
+	bs_count(r->w->counters, expired ? BS_C_pending_expired : BS_C_pending_evicted);
+}
+
+/* A device is set up for one mode; an invite in the other one is not for us to answer. */
+static bool mode_fits(struct bs_roles *r, const struct bs_device *d, const struct bs_invite *inv)
+{
+	bool fits = is_legacy(inv) ? r->w->conf->allow_legacy && (d->flags & BS_DEVICE_LEGACY)
+				   : d->has_secret;
+
+	if (!fits)
+		bs_count(r->w->counters, BS_C_invite_mode);
+	return fits;
+}
+
+/* Longest answer to this invite against its length: rule 1 of basestation-wire(7), AMPLIFICATION.
+ * A source that has proven itself lately may send shorter ones. */
+static bool size_fits(struct bs_roles *r, const struct bs_invite *inv, size_t len, bool known)
+{
+	bool fits;
+
+	if (is_legacy(inv))
+		fits = len >= LEGACY_LEN;
+	else if (inv->has_ext)
+		fits = len >= BS_INVITE_PAD_LEN;
+	else
+		fits = known || len * FACTOR_NUM >= BS_ATTACH_REQUEST_LEN * FACTOR_DEN;
+	if (!fits)
+		bs_count(r->w->counters, BS_C_invite_amplify);
+	return fits;
+}
+
+/* The texts lie one behind the other; what does not fit is cut. */
+static void put_text(struct bs_pending_entry *e, unsigned which, struct bs_slice text)
+{
+	size_t off = which == 0 ? 0 : e->text_len[0];
+	size_t room = which == 0 ? sizeof(e->text) / 2 : sizeof(e->text) - off;
+	size_t n = text.len < room ? text.len : room;
+
+	if (n > 0)
+		memcpy(e->text + off, text.ptr, n);
+	e->text_len[which] = (uint8_t)n;
+}
+
+static void fill_entry(struct bs_roles *r, struct bs_pending_entry *e, const struct bs_input *in,
+		       const struct bs_invite *inv, unsigned local)
+{
+	e->local = (uint8_t)local;
+	e->epoch = (uint32_t)(r->w->unix_ms / 1000 / EPOCH_S);
+	if (is_legacy(inv)) {
+		e->flags |= BS_PENDING_LEGACY;
+		e->sum = bs_attach_server_legacy_sum(0, in->p.bytes, in->p.len);
+	}
+	if (inv->has_ext) {
+		e->flags |= BS_PENDING_EXT;
+		e->offered = (uint16_t)inv->ext;
+		e->granted = (uint16_t)(inv->ext & r->w->conf->extensions);
+	}
+	put_text(e, 0, inv->app_version);
+	put_text(e, 1, inv->version.label);
+	e->sdk[0] = (uint8_t)inv->version.major;
+	e->sdk[1] = (uint8_t)inv->version.minor;
+	e->sdk[2] = (uint8_t)inv->version.patch;
+}
+
+/* The entry that answers this invite: that of an earlier copy, or a new one. */
+static struct bs_pending_entry *entry_for(struct bs_roles *r, const struct bs_input *in,
+					  const struct bs_invite *inv, const struct bs_device *d,
+					  bool known)
+{
+	uint32_t i =
+		bs_pending_find(&r->pending, d->number, inv->nonce.ptr, inv->nonce.len, in->peer);
+	struct bs_pending_entry *e;
+	unsigned local;
+
+	if (i != BS_PENDING_NONE) {
+		e = bs_pending_get(&r->pending, i);
+		bs_count(r->w->counters, BS_C_invite_repeated);
+		/* While a key is being changed, nobody knows which one the device has. */
+		if (d->has_next)
+			e->flags ^= BS_PENDING_NEXT_KEY;
+		return e;
+	}
+	local = bs__local_index(r, in->socket, in->local);
+	if (local == BS_LOCALS_MAX)
+		return NULL;
+	i = bs_pending_add(&r->pending, d->number, inv->nonce.ptr, inv->nonce.len, in->peer, known,
+			   r->now_ms);
+	e = bs_pending_get(&r->pending, i);
+	fill_entry(r, e, in, inv, local);
+	e->nsi = bs__nsi_take(r, BS_NSI_PENDING, i);
+	if (e->nsi == 0) {
+		bs_pending_remove(&r->pending, i);
+		return NULL;
+	}
+	bs__fill_check(r, BS_FILL_PENDING, r->pending.n, r->pending.cap);
+	return e;
+}
+
+static void answer_attach(struct bs_roles *r, const struct bs_input *in,
+			  const struct bs_invite *inv, const struct bs_device *d, bool known)
+{
+	const struct bs_pending_entry *e;
+	bs_ssize len;
+
+	if (!mode_fits(r, d, inv) || !size_fits(r, inv, in->p.len, known))
+		return;
+	if (r->w->conf->require_extensions && !inv->has_ext) {
+		bs_count(r->w->counters, BS_C_ext_required);
+		return;
+	}
+	e = entry_for(r, in, inv, d, known);
+	if (!e)
+		return;
+	len = bs__attach_compose(r, e, d, bs__send_reserve(r), BS_UDP_BUF);
+	if (len < 0) {
+		bs_count(r->w->counters, BS_C_crypto_failed);
+		return;
+	}
+	bs__send_commit(r, (size_t)len, e->local, in->peer);
+	bs_count(r->w->counters, BS_C_invite_answered_attach);
+}
+
+void bs__invite_input(struct bs_roles *r, struct bs_input *in)
+{
+	uint8_t roles = r->w->socket[in->socket].roles;
+	struct bs_invite inv;
+	struct bs_device d;
+	bool for_attach;
+	bool known;
+	int err = bs_invite_decode(&in->p, &inv);
+
+	if (!err && in->p.h.nsi_sp != 0)
+		err = BS_EFIELD;
+	/* On a common port the nonce tells the two roles apart. */
+	for_attach = !err && inv.nonce.len > 0;
+	if (!err && !(roles & (for_attach ? BS_SOCKET_ATTACH : BS_SOCKET_CONTROLLER)))
+		err = BS_ETYPE;
+	if (err) {
+		bs__drop(r, err);
+		return;
+	}
+	bs_count(r->w->counters, for_attach ? BS_C_invite_attach : BS_C_invite_controller);
+	if (!is_readable(r, &inv, in->peer) || !take_source(r, in->peer, &known) ||
+	    !find_device(r, inv.id, &d))
+		return;
+	if (take_id(r, d.number, for_attach)) {
+		if (for_attach)
+			answer_attach(r, in, &inv, &d, known);
+		else
+			answer_controller(r, in, &inv);
+	}
+	bs_device_wipe(&d);
+}

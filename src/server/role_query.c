@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answers to main: lists, one device, events, timelines, and the hourly "last seen". */
+#include "server/roles.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "util/endpoint.h"
+
+enum {
+	ROWS_PER_SLOT = BS_BULK_MAX / sizeof(struct bs_device_row),
+	EVENTS_PER_SLOT = BS_BULK_MAX / sizeof(struct bs_event_row),
+	STEPS_PER_SLOT = BS_BULK_MAX / sizeof(struct bs_attempt_row),
+	SEEN_PER_SLOT = BS_BULK_MAX / sizeof(struct bs_last_seen),
+	SEEN_SCAN = 4096, /* records looked at per tick */
+	ROUTED = 1,
+	MS_PER_S = 1000,
+};
+
+/* A slot for main, or NULL when main is behind. */
+static struct bs_bulk *slot_for_main(struct bs_roles *r, enum bs_bulk_kind kind, uint32_t id)
+{
+	struct bs_bulk *b = bs_post_bulk_reserve(r->w->post, r->w->index, r->w->n_workers);
+
+	if (b) {
+		b->kind = (uint8_t)kind;
+		b->id = id;
+		b->n = 0;
+	}
+	return b;
+}
+
+static void publish(struct bs_roles *r, struct bs_bulk *b, size_t row_len)
+{
+	b->len = (uint16_t)(b->n * row_len);
+	bs_post_bulk_publish(r->w->post, r->w->index, r->w->n_workers);
+}
+
+static void answer(struct bs_roles *r, uint32_t id, int err, uint64_t cursor, uint32_t n)
+{
+	struct bs_message m;
+
+	memset(&m, 0, sizeof(m));
+	m.kind = BS_MSG_ANSWER;
+	m.u.answer.id = id;
+	m.u.answer.err = err;
+	m.u.answer.cursor = cursor;
+	m.u.answer.n = n;
+	(void)bs_worker_send(r->w, r->w->n_workers, &m);
+}
+
+void bs__query_row(const struct bs_roles *r, uint32_t i, struct bs_device_row *row)
+{
+	const struct bs_device_hot *hot = &r->slab.hot[i];
+	const struct bs_device_cold *cold = &r->slab.cold[i];
+	const char *text = bs_intern_get(&r->texts, cold->text);
+	const char *label = strchr(text, '\n');
+
+	memset(row, 0, sizeof(*row));
+	row->number = hot->number;
+	row->nsi = hot->nsi;
+	row->peer = hot->peer;
+	row->local = r->local[hot->local].ep;
+	row->worker = (uint8_t)r->w->index;
+	row->state = hot->alive.unreachable ? BS_DEVICE_UNREACHABLE : BS_DEVICE_ONLINE;
+	row->connections = cold->n_conns;
+	row->connection_limit = cold->conn_limit;
+	row->caps = cold->caps;
+	row->ext = cold->ext;
+	row->flags = (hot->flags & BS_SLAB_LEGACY ? BS_ROW_LEGACY : 0) |
+		     (hot->flags & BS_SLAB_SYMMETRIC ? BS_ROW_NAT_SYMMETRIC : 0);
+	row->attached_ms = (uint64_t)cold->attached_s * MS_PER_S;
+	row->seen_ms = r->w->unix_ms - (r->now_ms - hot->alive.seen_ms);
+	row->alive_rtt_us = (uint32_t)hot->rtt_ms * 1000;
+	snprintf(row->version, sizeof(row->version), "%.*s",
+		 (int)(label ? label - text : (long)strlen(text)), text);
+	snprintf(row->label, sizeof(row->label), "%s", label ? label + 1 : "");
+}
+
+static void list(struct bs_roles *r, const struct bs_msg_query *q)
+{
+	struct bs_device_row row;
+	struct bs_bulk *b = NULL;
+	uint32_t n = 0;
+	uint32_t i = bs_slab_next(&r->slab, (uint32_t)q->cursor);
+
+	for (; i != BS_SLAB_NONE && n < q->max; i = bs_slab_next(&r->slab, i + 1), n++) {
+		if (!b)
+			b = slot_for_main(r, BS_BULK_ROWS, q->id);
+		if (!b)
+			break;
+		bs__query_row(r, i, &row);
+		memcpy(b->data + b->n * sizeof(row), &row, sizeof(row));
+		if (++b->n == ROWS_PER_SLOT) {
+			publish(r, b, sizeof(row));
+			b = NULL;
+		}
+	}
+	if (b && b->n > 0)
+		publish(r, b, sizeof(row));
+	/* Index plus one, so that 0 says "end". */
+	answer(r, q->id, BS_OK, i == BS_SLAB_NONE ? 0 : (uint64_t)i + 1, n);
+}
+
+static void device(struct bs_roles *r, const struct bs_message *m)
+{
+	struct bs_device_row row;
+	struct bs_bulk *b;
+	uint32_t since_s;
+	uint32_t nsi = (uint32_t)m->u.query.cursor;
+	uint32_t i;
+
+	if (!(m->flags & ROUTED)) {
+		struct bs_message fwd = *m;
+
+		nsi = bs_ids_holder(&r->ids, m->number, &since_s);
+		fwd.flags |= ROUTED;
+		fwd.u.query.cursor = nsi;
+		if (nsi == 0)
+			answer(r, m->u.query.id, BS_ENOENT, 0, 0);
+		else if (bs_worker_send(r->w, bs_worker_of_nsi(r->w, nsi), &fwd) != BS_OK)
+			answer(r, m->u.query.id, BS_EFULL, 0, 0);
+		return;
+	}
+	if (bs_nsi_table_get(&r->nsi, nsi, &i) != BS_NSI_DEVICE) {
+		answer(r, m->u.query.id, BS_ENOENT, 0, 0);
+		return;
+	}
+	b = slot_for_main(r, BS_BULK_ROWS, m->u.query.id);
+	if (!b) {
+		answer(r, m->u.query.id, BS_EFULL, 0, 0);
+		return;
+	}
+	bs__query_row(r, i, &row);
+	memcpy(b->data, &row, sizeof(row));
+	b->n = 1;
+	publish(r, b, sizeof(row));
+	answer(r, m->u.query.id, BS_OK, 0, 1);
+}
+
+/* The newest of a ring come first. */
+static void events(struct bs_roles *r, const struct bs_msg_query *q)
+{
+	uint64_t have = r->n_events < BS_RING_EVENTS ? r->n_events : BS_RING_EVENTS;
+	struct bs_bulk *b = NULL;
+	uint32_t n = 0;
+
+	for (; n < have && n < q->max; n++) {
+		const struct bs_event_row *row = &r->events[(r->n_events - 1 - n) % BS_RING_EVENTS];
+
+		if (!b)
+			b = slot_for_main(r, BS_BULK_EVENTS, q->id);
+		if (!b)
+			break;
+		memcpy(b->data + b->n * sizeof(*row), row, sizeof(*row));
+		if (++b->n == EVENTS_PER_SLOT) {
+			publish(r, b, sizeof(*row));
+			b = NULL;
+		}
+	}
+	if (b)
+		publish(r, b, sizeof(struct bs_event_row));
+	answer(r, q->id, BS_OK, 0, n);
+}
+
+static void attempt(struct bs_roles *r, const struct bs_msg_query *q)
+{
+	uint64_t have = r->n_steps < BS_RING_STEPS ? r->n_steps : BS_RING_STEPS;
+	struct bs_bulk *b = slot_for_main(r, BS_BULK_ATTEMPT, q->id);
+	uint64_t k;
+
+	for (k = 0; b && k < have && b->n < STEPS_PER_SLOT; k++) {
+		const struct bs_attempt_row *row =
+			&r->steps[(r->n_steps - have + k) % BS_RING_STEPS];
+
+		if (row->attempt != q->cursor)
+			continue;
+		memcpy(b->data + b->n * sizeof(*row), row, sizeof(*row));
+		b->n++;
+	}
+	if (b && b->n > 0)
+		publish(r, b, sizeof(struct bs_attempt_row));
+	answer(r, q->id, b ? BS_OK : BS_EFULL, 0, b ? b->n : 0);
+}
+
+void bs__query_message(struct bs_roles *r, const struct bs_message *m)
+{
+	switch (m->u.query.kind) {
+	case BS_QUERY_LIST: list(r, &m->u.query); return;
+	case BS_QUERY_DEVICE: device(r, m); return;
+	case BS_QUERY_EVENTS: events(r, &m->u.query); return;
+	case BS_QUERY_ATTEMPT: attempt(r, &m->u.query); return;
+	default: answer(r, m->u.query.id, BS_OK, 0, 0); return;
+	}
+}
+
+void bs__seen_due(struct bs_roles *r)
+{
+	struct bs_bulk *b = NULL;
+	uint32_t scanned = 0;
+	uint32_t i = r->seen_pos;
+
+	for (; i < r->slab.used && scanned < SEEN_SCAN; i++, scanned++) {
+		struct bs_device_hot *hot = &r->slab.hot[i];
+		struct bs_last_seen row;
+
+		if (!(hot->flags & BS_SLAB_SEEN))
+			continue;
+		if (!b)
+			b = slot_for_main(r, BS_BULK_LAST_SEEN, 0);
+		if (!b)
+			break;
+		row.number = hot->number;
+		row.seen_s =
+			(uint32_t)((r->w->unix_ms - (r->now_ms - hot->alive.seen_ms)) / MS_PER_S);
+		row.ip4 = bs_endpoint_ip4(&hot->peer);
+		memcpy(b->data + b->n * sizeof(row), &row, sizeof(row));
+		hot->flags &= (uint8_t)~BS_SLAB_SEEN;
+		if (++b->n == SEEN_PER_SLOT) {
+			publish(r, b, sizeof(row));
+			b = NULL;
+		}
+	}
+	if (b)
+		publish(r, b, sizeof(struct bs_last_seen));
+	if (scanned > 0)
+		bs_post_wake(r->w->post, r->w->n_workers);
+	r->seen_pos = i;
+	if (i >= r->slab.used) {
+		r->seen_pos = 0;
+		r->seen_next = r->w->now + r->w->conf->last_seen_interval;
+	}
+}

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/roles.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/udp.h"
+#include "server/worker_loop.h"
+#include "util/endpoint.h"
+
+enum {
+	LIMITER_BUCKETS = 16384,
+	BURST_FACTOR = 5,
+	ASKS_MAX = 4096,
+	CLOSINGS_MAX = 1024,
+	MOVES_MAX = 4096,
+	EP6_SHARE = 8, /* of the devices, at most one in so many has IPv6 candidates of its own */
+	PROBES_EXTRA = 4096,
+	MS_PER_S = 1000,
+	FILL_PERCENT = 90,
+};
+
+static const char *const fill_name[BS_FILL_N] = {
+	[BS_FILL_SLAB] = "device records (max-devices)",
+	[BS_FILL_NSI] = "session numbers (max-devices, max-connections)",
+	[BS_FILL_IDS] = "ids (max-devices)",
+	[BS_FILL_PENDING] = "pending attaches (pending-entries)",
+	[BS_FILL_CONNS] = "connections (max-connections)",
+	[BS_FILL_ASKS] = "connect requests under way",
+	[BS_FILL_WATCH] = "watched ids",
+	[BS_FILL_LOCALS] = "local addresses",
+};
+
+/* A worker's share of a limit of the whole server.  The kernel spreads by hash, so a share needs
+ * some room above the mean. */
+static uint32_t share(uint32_t all, unsigned n)
+{
+	uint64_t s = n == 1 ? all : (uint64_t)all / n + all / (4 * n) + 64;
+
+	return s < all ? (uint32_t)s : all;
+}
+
+static uint32_t rate_share(uint32_t all, unsigned n)
+{
+	return (all + n - 1) / n;
+}
+
+static uint32_t span_ms(bs_time span)
+{
+	return (uint32_t)(span / BS_TIME_PER_MS);
+}
+
+void bs__roles_conf(struct bs_roles *r)
+{
+	const struct bs_conf *c = r->w->conf;
+	unsigned n = r->w->n_workers;
+	uint32_t known = rate_share(c->attach_rate_known, n);
+	uint32_t address = rate_share(c->attach_rate_unknown, n);
+	uint32_t prefix = rate_share(c->attach_rate_prefix, n);
+
+	r->pace.interval_ms = span_ms(c->alive_interval);
+	r->pace.retry_ms = span_ms(c->alive_retry);
+	r->pace.retries = c->alive_retries;
+	r->pace.unreachable_ms = span_ms(c->alive_unreachable);
+	r->pace.timeout_ms = span_ms(c->alive_timeout);
+	bs_pending_set_limits(&r->pending, c->pending_per_id, c->pending_per_prefix,
+			      span_ms(c->pending_lifetime));
+	bs_limiter_set(&r->limit_known, known, known * BURST_FACTOR);
+	bs_limiter_set(&r->limit_address, address, address * BURST_FACTOR);
+	bs_limiter_set(&r->limit_prefix, prefix, prefix * BURST_FACTOR);
+	/* One device always reaches one worker, so this one is not shared out. */
+	bs_limiter_set(&r->limit_id, c->attach_rate_id, c->attach_burst_id);
+}
+
+static int init_tables(struct bs_roles *r)
+{
+	const struct bs_conf *c = r->w->conf;
+	unsigned n = r->w->n_workers;
+	uint32_t devices = share(c->max_devices, n);
+	uint32_t conns = share(c->max_connections, n);
+	uint32_t clients = share(c->max_clients, n);
+	int err = bs_slab_init(&r->slab, devices);
+
+	if (!err)
+		err = bs_nsi_table_init(&r->nsi, devices + conns + clients + c->pending_entries +
+							 PROBES_EXTRA);
+	if (!err)
+		err = bs_ids_init(&r->ids, devices);
+	if (!err)
+		err = bs_watch_init(&r->watch, devices + clients);
+	if (!err)
+		err = bs_pending_init(&r->pending, c->pending_entries, r->hash_key,
+				      bs__pending_gone, r);
+	if (!err)
+		err = bs_intern_init(&r->texts, r->hash_key);
+	if (!err)
+		err = bs_pool_init(&r->conns, conns, sizeof(struct bs_conn_record),
+				   offsetof(struct bs_conn_record, next));
+	if (!err)
+		err = bs_pool_init(&r->asks, ASKS_MAX, sizeof(struct bs_ask),
+				   offsetof(struct bs_ask, next));
+	if (!err)
+		err = bs_pool_init(&r->closings, CLOSINGS_MAX, sizeof(struct bs_closing),
+				   offsetof(struct bs_closing, next));
+	if (!err)
+		err = bs_pool_init(&r->moves, MOVES_MAX, sizeof(struct bs_move),
+				   offsetof(struct bs_move, next));
+	if (!err)
+		err = bs_pool_init(&r->ep6, devices / EP6_SHARE + 64, sizeof(struct bs_device_ep6),
+				   offsetof(struct bs_device_ep6, next));
+	return err;
+}
+
+static int init_limits(struct bs_roles *r)
+{
+	int err = bs_limiter_init(&r->limit_known, LIMITER_BUCKETS, 1, 1);
+
+	if (!err)
+		err = bs_limiter_init(&r->limit_address, LIMITER_BUCKETS, 1, 1);
+	if (!err)
+		err = bs_limiter_init(&r->limit_prefix, LIMITER_BUCKETS, 1, 1);
+	if (!err)
+		err = bs_limiter_init(&r->limit_id, LIMITER_BUCKETS, 1, 1);
+	r->sketch = calloc(1, sizeof(*r->sketch));
+	r->events = calloc(BS_RING_EVENTS, sizeof(*r->events));
+	r->steps = calloc(BS_RING_STEPS, sizeof(*r->steps));
+	if (!err && (!r->sketch || !r->events || !r->steps))
+		err = BS_ENOMEM;
+	return err;
+}
+
+int bs_roles_new(struct bs_worker *w, struct bs_roles **out)
+{
+	struct bs_roles *r = calloc(1, sizeof(*r));
+	int err;
+
+	if (!r)
+		return BS_ENOMEM;
+	r->w = w;
+	r->start = w->now;
+	r->start_ms = w->unix_ms;
+	r->closing_list = BS_POOL_NONE;
+	r->seen_next = w->now + w->conf->last_seen_interval;
+	err = w->crypto->random(w->crypto->ctx, r->hash_key, sizeof(r->hash_key));
+	if (!err)
+		err = bs_registry_server_secret(w->registry, "attach", r->secret);
+	if (!err)
+		err = init_tables(r);
+	if (!err)
+		err = init_limits(r);
+	if (err) {
+		bs_roles_free(r);
+		return err;
+	}
+	bs_wheel_init(&r->device_wheel, &r->slab.hot->timer, sizeof(*r->slab.hot), 0);
+	bs_wheel_init(&r->conn_wheel, r->conns.records + offsetof(struct bs_conn_record, timer),
+		      r->conns.len, 0);
+	bs_wheel_init(&r->closing_wheel, r->closings.records + offsetof(struct bs_closing, timer),
+		      r->closings.len, 0);
+	bs_wheel_init(&r->move_wheel, r->moves.records + offsetof(struct bs_move, timer),
+		      r->moves.len, 0);
+	bs__roles_conf(r);
+	*out = r;
+	return BS_OK;
+}
+
+void bs_roles_free(struct bs_roles *r)
+{
+	if (!r)
+		return;
+	bs_slab_fini(&r->slab);
+	bs_nsi_table_fini(&r->nsi);
+	bs_ids_fini(&r->ids);
+	bs_watch_fini(&r->watch);
+	bs_pending_fini(&r->pending);
+	bs_intern_fini(&r->texts);
+	bs_pool_fini(&r->conns);
+	bs_pool_fini(&r->asks);
+	bs_pool_fini(&r->closings);
+	bs_pool_fini(&r->moves);
+	bs_pool_fini(&r->ep6);
+	bs_limiter_fini(&r->limit_known);
+	bs_limiter_fini(&r->limit_address);
+	bs_limiter_fini(&r->limit_prefix);
+	bs_limiter_fini(&r->limit_id);
+	free(r->sketch);
+	free(r->events);
+	free(r->steps);
+	bs_wipe(r, sizeof(*r));
+	free(r);
+}
+
+size_t bs_roles_device_bytes(void)
+{
+	const size_t record = sizeof(struct bs_device_hot) + sizeof(struct bs_device_cold);
+
+	/* Tables of entries are four fifths full at their limit. */
+	return record + sizeof(struct bs_nsi_entry) * 5 / 4 + sizeof(struct bs_id_entry) * 5 / 4;
+}
+
+void bs__roles_clock(struct bs_roles *r)
+{
+	uint64_t up_ms = (r->w->now - r->start) / BS_TIME_PER_MS;
+
+	r->tick = (uint32_t)(up_ms / BS_TICK_MS);
+	r->now_ms = (uint32_t)(up_ms - up_ms % BS_TICK_MS);
+	r->now_s = (uint32_t)(up_ms / MS_PER_S);
+}
+
+uint32_t bs__tick_of_ms(const struct bs_roles *r, uint32_t due_ms)
+{
+	int32_t ahead = (int32_t)(due_ms - r->now_ms);
+
+	return r->tick + (ahead <= 0 ? 1 : ((uint32_t)ahead + BS_TICK_MS - 1) / BS_TICK_MS);
+}
+
+uint32_t bs__tick_of(const struct bs_roles *r, bs_time due)
+{
+	uint64_t up_ms = BS_TIME_DIFF(due, r->start) <= 0
+				 ? 0
+				 : (due - r->start + BS_TIME_PER_MS - 1) / BS_TIME_PER_MS;
+	uint32_t tick = (uint32_t)((up_ms + BS_TICK_MS - 1) / BS_TICK_MS);
+
+	return (int32_t)(tick - r->tick) <= 0 ? r->tick + 1 : tick;
+}
+
+bool bs__roles_tick(struct bs_roles *r, unsigned max)
+{
+	uint32_t i;
+
+	bs_pending_expire(&r->pending, r->now_ms);
+	bs_count_set(r->w->counters, BS_C_pending_entries, r->pending.n);
+	bs_count_set(r->w->counters, BS_C_wheel_late_ms,
+		     (uint64_t)(r->tick - r->device_wheel.tick) * BS_TICK_MS);
+	while ((i = bs_wheel_next(&r->conn_wheel, r->tick)) != BS_WHEEL_NONE)
+		bs__conn_due(r, i);
+	while ((i = bs_wheel_next(&r->closing_wheel, r->tick)) != BS_WHEEL_NONE)
+		bs__close_due(r, i);
+	while ((i = bs_wheel_next(&r->move_wheel, r->tick)) != BS_WHEEL_NONE)
+		bs__move_due(r, i);
+	if (BS_TIME_DIFF(r->w->now, r->seen_next) >= 0)
+		bs__seen_due(r);
+	for (; max > 0; max--) {
+		i = bs_wheel_next(&r->device_wheel, r->tick);
+		if (i == BS_WHEEL_NONE)
+			return false;
+		bs__alive_due(r, i);
+	}
+	return true;
+}
+
+void bs__drop(struct bs_roles *r, int err)
+{
+	bs_count(r->w->counters, bs_counter_of_drop(err));
+}
+
+static void input_by_type(struct bs_roles *r, struct bs_input *in)
+{
+	bool attach = r->w->socket[in->socket].roles & BS_SOCKET_ATTACH;
+
+	switch (in->p.h.type) {
+	case BS_TYPE_U_INVITE: bs__invite_input(r, in); return;
+	case BS_TYPE_STATS: bs__stats_input(r, in); return;
+	case BS_TYPE_PROBE:
+		if (r->w->gate)
+			r->w->gate_ops->probe(r->w->gate, &in->p, in->peer, in->socket, in->local);
+		return;
+	default: break;
+	}
+	if (!attach) {
+		bs__drop(r, BS_ETYPE);
+		return;
+	}
+	switch (in->p.h.type) {
+	case BS_TYPE_U_ALIVE: bs__alive_input(r, in); return;
+	case BS_TYPE_U_ATTACH: bs__attach_input(r, in); return;
+	case BS_TYPE_U_CONNECT: bs__connect_input(r, in); return;
+	case BS_TYPE_U_PUSH: bs__push_input(r, in); return;
+	case BS_TYPE_U_CLOSE: bs__close_input(r, in); return;
+	default: bs__drop(r, BS_ETYPE); return;
+	}
+}
+
+void bs__roles_datagram(struct bs_roles *r, uint8_t *data, size_t len,
+			const struct bs_endpoint *peer, unsigned socket,
+			const struct bs_endpoint *local)
+{
+	struct bs_input in = { .data = data, .peer = peer, .local = local, .socket = socket };
+	int err = bs_packet_decode(data, len, &in.p);
+
+	if (!err && peer->port == 0)
+		err = BS_ESOURCE;
+	if (err)
+		bs__drop(r, err);
+	else
+		input_by_type(r, &in);
+}
+
+uint32_t bs__random32(struct bs_roles *r)
+{
+	const struct bs_crypto *c = r->w->crypto;
+	uint32_t v;
+
+	if (r->random_left < sizeof(v)) {
+		if (c->random(c->ctx, r->random, sizeof(r->random)) != BS_OK) {
+			bs_count(r->w->counters, BS_C_crypto_failed);
+			return 0;
+		}
+		r->random_left = sizeof(r->random);
+	}
+	r->random_left -= (unsigned)sizeof(v);
+	memcpy(&v, r->random + r->random_left, sizeof(v));
+	memset(r->random + r->random_left, 0, sizeof(v));
+	return v;
+}
+
+uint32_t bs__nsi_take(struct bs_roles *r, enum bs_nsi_kind kind, uint32_t index)
+{
+	unsigned tries;
+
+	for (tries = 0; tries < 16; tries++) {
+		uint32_t nsi = bs_nsi_make(bs__random32(r), r->w->index, r->w->n_workers);
+		int err = nsi ? bs_nsi_table_put(&r->nsi, nsi, kind, index) : BS_EEXIST;
+
+		if (!err) {
+			bs__fill_check(r, BS_FILL_NSI, r->nsi.n, r->nsi.limit);
+			return nsi;
+		}
+		if (err == BS_EFULL)
+			break;
+	}
+	bs_count(r->w->counters, BS_C_nsi_exhausted);
+	return 0;
+}
+
+unsigned bs__local_index(struct bs_roles *r, unsigned socket, const struct bs_endpoint *ep)
+{
+	unsigned i;
+
+	for (i = 0; i < r->n_locals; i++) {
+		if (r->local[i].socket == socket && bs_endpoint_equal(&r->local[i].ep, ep))
+			return i;
+	}
+	if (i == BS_LOCALS_MAX) {
+		bs_count(r->w->counters, BS_C_udp_locals_full);
+		return i;
+	}
+	r->local[i].ep = *ep;
+	r->local[i].socket = (uint8_t)socket;
+	r->n_locals++;
+	bs__fill_check(r, BS_FILL_LOCALS, r->n_locals, BS_LOCALS_MAX);
+	return i;
+}
+
+void bs__fill_check(struct bs_roles *r, enum bs_fill_kind kind, uint32_t n, uint32_t cap)
+{
+	if (r->fill_told[kind] || (uint64_t)n * 100 < (uint64_t)cap * FILL_PERCENT)
+		return;
+	r->fill_told[kind] = true;
+	bs_log_notice("server, %s nearly full (worker %u: %u of %u)", fill_name[kind], r->w->index,
+		      n, cap);
+}
+
+void bs__step(struct bs_roles *r, uint64_t attempt, uint32_t number, uint8_t step, uint16_t status)
+{
+	struct bs_attempt_row *row = &r->steps[r->n_steps++ % BS_RING_STEPS];
+
+	row->unix_ms = r->w->unix_ms;
+	row->attempt = attempt;
+	row->number = number;
+	row->step = step;
+	row->status = status;
+	row->worker = (uint8_t)r->w->index;
+}
+
+uint8_t *bs__send_reserve(struct bs_roles *r)
+{
+	return bs__worker_reserve(r->w);
+}
+
+void bs__send_commit(struct bs_roles *r, size_t len, unsigned local, const struct bs_endpoint *peer)
+{
+	bs__worker_commit(r->w, len, r->local[local].socket, &r->local[local].ep, peer);
+}
+
+void bs__send(struct bs_roles *r, unsigned local, const struct bs_endpoint *peer,
+	      const uint8_t *data, size_t len)
+{
+	memcpy(bs__send_reserve(r), data, len);
+	bs__send_commit(r, len, local, peer);
+}
+
+void bs__roles_message(struct bs_roles *r, struct bs_message *m)
+{
+	switch (m->kind) {
+	case BS_MSG_DROP: {
+		uint32_t i;
+
+		if (bs_nsi_table_get(&r->nsi, m->u.drop.nsi, &i) == BS_NSI_DEVICE)
+			bs__device_end(r, i, (enum bs_drop_reason)m->u.drop.reason);
+		return;
+	}
+	case BS_MSG_DISCONNECT: bs__conn_disconnect(r, m); return;
+	case BS_MSG_SESSION_GONE: bs__conn_session_gone(r, m); return;
+	case BS_MSG_CLAIM:
+	case BS_MSG_RELEASE:
+	case BS_MSG_CONNECT:
+	case BS_MSG_WATCH:
+	case BS_MSG_KICK:
+	case BS_MSG_REVOKE: bs__owner_message(r, m); return;
+	case BS_MSG_QUERY: bs__query_message(r, m); return;
+	default: bs_count(r->w->counters, BS_C_message_unknown); return;
+	}
+}

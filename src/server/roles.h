@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * roles.h - what a worker keeps for its roles, and how the files of the roles call each other.
+ *
+ *   role_invite.c   controller and attach server: invites             answers 3, 4.1
+ *   role_attach.c   the proof, the attachment's beginning and end     4.3, 4.4
+ *   role_alive.c    keepalive, polls, address changes, events         6, 12.4
+ *   role_connect.c  U_CONNECT, connections, U_CLOSE                   8, 12.5
+ *   role_report.c   STATS and U_PUSH                                  7, 11.1
+ *   role_owner.c    who holds an id; presence; routing of connects
+ *   role_query.c    answers to main
+ *
+ * Private to server/: everything here belongs to one worker's thread.
+ */
+#ifndef BS_SERVER_ROLES_H
+#define BS_SERVER_ROLES_H
+
+#include "log/log.h"
+#include "proto/attach_server.h"
+#include "server/ids.h"
+#include "server/intern.h"
+#include "server/limiter.h"
+#include "server/nsi_table.h"
+#include "server/pending.h"
+#include "server/pool.h"
+#include "server/server.h"
+#include "server/sketch.h"
+#include "server/slab.h"
+#include "server/watch.h"
+#include "server/worker.h"
+
+/** Milliseconds of one tick of the wheels. */
+#define BS_TICK_MS 10u
+/** Local addresses that a worker tells apart: every index fits a byte. */
+#define BS_LOCALS_MAX 255u
+/** Records in the rings of events and of connection steps. */
+#define BS_RING_EVENTS 512u
+#define BS_RING_STEPS  4096u
+/** IPv6 candidates kept per device that has any. */
+#define BS_DEVICE_EP6_MAX 4
+
+/** A local address that devices write to. */
+struct bs_local {
+	struct bs_endpoint ep;
+	uint8_t socket;
+};
+
+/** Side record of a device with IPv6 candidates. */
+struct bs_device_ep6 {
+	struct bs_endpoint ep[BS_DEVICE_EP6_MAX];
+	uint32_t next;
+	uint8_t n;
+};
+
+/** A datagram on its way through the roles. */
+struct bs_input {
+	uint8_t *data; /**< may be changed in place */
+	struct bs_packet p;
+	const struct bs_endpoint *peer;
+	const struct bs_endpoint *local;
+	unsigned socket;
+};
+
+/** One limiter of log lines per kind of line. */
+enum bs_log_kind {
+	BS_LK_EVENT,
+	BS_LK_FLAP,
+	BS_LK_REPLACED,
+	BS_LK_STATS,
+	BS_LK_ATTACH,
+	BS_LK_CONNECT,
+	BS_LK_REGISTRY,
+	BS_LK_CRYPTO,
+	BS_LK_N,
+};
+
+/** Tables whose filling is announced once at 90 %. */
+enum bs_fill_kind {
+	BS_FILL_SLAB,
+	BS_FILL_NSI,
+	BS_FILL_IDS,
+	BS_FILL_PENDING,
+	BS_FILL_CONNS,
+	BS_FILL_ASKS,
+	BS_FILL_WATCH,
+	BS_FILL_LOCALS,
+	BS_FILL_N,
+};
+
+struct bs_roles {
+	struct bs_worker *w;
+	uint32_t now_ms; /**< of the present tick: all keepalive times are whole ticks */
+	uint32_t tick;
+	uint32_t now_s;    /**< uptime */
+	uint64_t start_ms; /**< Unix time at uptime 0 */
+	bs_time start;
+
+	struct bs_slab slab;
+	struct bs_wheel device_wheel;
+	struct bs_nsi_table nsi;
+	struct bs_ids ids;
+	struct bs_watch watch;
+	struct bs_pending pending;
+	struct bs_sketch *sketch;
+	struct bs_limiter limit_known;   /**< per prefix that is known */
+	struct bs_limiter limit_address; /**< per address that is not */
+	struct bs_limiter limit_prefix;  /**< per prefix that is not */
+	struct bs_limiter limit_id;
+	struct bs_intern texts;
+	struct bs_pool ep6;
+	struct bs_pool conns;
+	struct bs_wheel conn_wheel;
+	struct bs_pool asks;
+	struct bs_pool closings;
+	struct bs_wheel closing_wheel;
+	uint32_t closing_list; /**< those in use */
+	struct bs_pool moves;
+	struct bs_wheel move_wheel;
+
+	struct bs_alive_pace pace;
+	struct bs_local local[BS_LOCALS_MAX];
+	unsigned n_locals;
+	uint8_t secret[32]; /**< nonces and seeds are computed with it */
+	uint8_t hash_key[BS_SIPHASH_KEY_LEN];
+	uint8_t random[256]; /**< drawn in batches for numbers that travel in the clear */
+	unsigned random_left;
+	uint64_t last_event; /**< of presence */
+	bs_time seen_next;   /**< next report of "last seen" */
+	uint32_t seen_pos;
+
+	struct bs_event_row *events; /**< [BS_RING_EVENTS] */
+	uint64_t n_events;
+	struct bs_attempt_row *steps; /**< [BS_RING_STEPS] */
+	uint64_t n_steps;
+	struct bs_log_limit log_limit[BS_LK_N];
+	bool fill_told[BS_FILL_N];
+};
+
+/* roles.c */
+BS_MUSTCHECK int bs_roles_new(struct bs_worker *w, struct bs_roles **out);
+void bs_roles_free(struct bs_roles *r);
+/** Bytes per device at the limit, tables included. */
+size_t bs_roles_device_bytes(void);
+/** w->conf changed. */
+void bs__roles_conf(struct bs_roles *r);
+/** Time went on: set the clocks; then run what is due, at most so many timers. */
+void bs__roles_clock(struct bs_roles *r);
+/** Run due timers; true when there are more. */
+bool bs__roles_tick(struct bs_roles *r, unsigned max);
+/** A datagram that this worker owns, or that names nobody. */
+void bs__roles_datagram(struct bs_roles *r, uint8_t *data, size_t len,
+			const struct bs_endpoint *peer, unsigned socket,
+			const struct bs_endpoint *local);
+/** A message that is not the gate's. */
+void bs__roles_message(struct bs_roles *r, struct bs_message *m);
+/** Random bits for numbers that travel in the clear; 0 with a count when there are none. */
+uint32_t bs__random32(struct bs_roles *r);
+/** A free number of this worker entered into the table, or 0 (counted). */
+uint32_t bs__nsi_take(struct bs_roles *r, enum bs_nsi_kind kind, uint32_t index);
+/** Index of a local address, or BS_LOCALS_MAX when there are too many (counted). */
+unsigned bs__local_index(struct bs_roles *r, unsigned socket, const struct bs_endpoint *ep);
+/** Tick at which a keepalive time is reached. */
+uint32_t bs__tick_of_ms(const struct bs_roles *r, uint32_t due_ms);
+/** The same for a bs_time. */
+uint32_t bs__tick_of(const struct bs_roles *r, bs_time due);
+/** Say once that a table is nearly full. */
+void bs__fill_check(struct bs_roles *r, enum bs_fill_kind kind, uint32_t n, uint32_t cap);
+/** Note a step of a connection attempt. */
+void bs__step(struct bs_roles *r, uint64_t attempt, uint32_t number, uint8_t step, uint16_t status);
+
+/** Queue a packet to a device from one of the local addresses. */
+void bs__send(struct bs_roles *r, unsigned local, const struct bs_endpoint *peer,
+	      const uint8_t *data, size_t len);
+/** Room of BS_UDP_BUF bytes in the send queue, to compose a packet in place. */
+uint8_t *bs__send_reserve(struct bs_roles *r);
+void bs__send_commit(struct bs_roles *r, size_t len, unsigned local,
+		     const struct bs_endpoint *peer);
+void bs__drop(struct bs_roles *r, int err);
+
+/* role_invite.c */
+void bs__invite_input(struct bs_roles *r, struct bs_input *in);
+/** nonce_s and seed_s of a pending entry, 32 bytes each, computed from what it remembers. */
+BS_MUSTCHECK int bs__pending_secrets(struct bs_roles *r, const struct bs_pending_entry *e,
+				     struct bs_slice id, uint8_t nonce_s[32], uint8_t seed_s[32]);
+/** An entry left the table early or expired. */
+void bs__pending_gone(void *ctx, const struct bs_pending_entry *e, bool expired);
+/** The request that answers an invite, as it was or will be sent; its length or an error. */
+BS_MUSTCHECK bs_ssize bs__attach_compose(struct bs_roles *r, const struct bs_pending_entry *e,
+					 const struct bs_device *d, uint8_t *buf, size_t cap);
+
+/* role_attach.c */
+void bs__attach_input(struct bs_roles *r, struct bs_input *in);
+/** End an attachment: its connections go, the owner is told. */
+void bs__device_end(struct bs_roles *r, uint32_t i, enum bs_drop_reason reason);
+/** Tell the owner of the id; repeated with the keepalive until it got through. */
+void bs__device_claim(struct bs_roles *r, uint32_t i);
+/** Tell the owner that an attachment is gone. */
+void bs__release(struct bs_roles *r, uint32_t number, uint32_t nsi);
+
+/* role_alive.c */
+void bs__alive_input(struct bs_roles *r, struct bs_input *in);
+void bs__alive_start(struct bs_roles *r, uint32_t i);
+void bs__alive_due(struct bs_roles *r, uint32_t i);
+void bs__move_due(struct bs_roles *r, uint32_t i);
+void bs__move_cancel(struct bs_roles *r, uint32_t device);
+
+/* role_connect.c */
+void bs__connect_request(struct bs_roles *r, const struct bs_message *m);
+void bs__connect_input(struct bs_roles *r, struct bs_input *in);
+void bs__conn_due(struct bs_roles *r, uint32_t i);
+void bs__conn_disconnect(struct bs_roles *r, const struct bs_message *m);
+void bs__conn_session_gone(struct bs_roles *r, const struct bs_message *m);
+/** The device reported open (true) or close. */
+void bs__conn_report(struct bs_roles *r, uint32_t conn, bool open);
+/** All connections of a device end; the clients are told when tell is set. */
+void bs__conn_end_all(struct bs_roles *r, uint32_t device, uint16_t status, bool tell);
+/** Answer a connect request without having asked the device. */
+void bs__connect_refuse(struct bs_roles *r, const struct bs_message *m, uint16_t status,
+			enum bs_connect_reason reason);
+
+/* role_close.c */
+/** Send U_CLOSE for a connection (or the attachment, nsi 0) where the device understands it. */
+void bs__close_start(struct bs_roles *r, uint32_t device, uint32_t nsi, uint16_t status);
+void bs__close_due(struct bs_roles *r, uint32_t i);
+void bs__close_input(struct bs_roles *r, struct bs_input *in);
+
+/* role_report.c */
+void bs__stats_input(struct bs_roles *r, struct bs_input *in);
+void bs__push_input(struct bs_roles *r, struct bs_input *in);
+
+/* role_owner.c */
+void bs__owner_claim(struct bs_roles *r, uint32_t number, uint32_t nsi);
+void bs__owner_release(struct bs_roles *r, uint32_t number, uint32_t nsi);
+void bs__owner_message(struct bs_roles *r, struct bs_message *m);
+
+/* role_query.c */
+void bs__query_message(struct bs_roles *r, const struct bs_message *m);
+void bs__query_row(const struct bs_roles *r, uint32_t i, struct bs_device_row *row);
+/** Report "last seen" in slices. */
+void bs__seen_due(struct bs_roles *r);
+
+#endif
