@@ -70,7 +70,8 @@ static int set_on(int fd, int level, int option)
 	return setsockopt(fd, level, option, &on, sizeof(on));
 }
 
-int bs_tcp_listen(const struct bs_endpoint *ep, int backlog)
+/** A bound socket; share: others with the same wish may bind there too. */
+static int bind_to(const struct bs_endpoint *ep, bool share)
 {
 	union address a;
 	socklen_t len = to_address(ep, &a);
@@ -79,15 +80,39 @@ int bs_tcp_listen(const struct bs_endpoint *ep, int backlog)
 	if (fd < 0)
 		return code_of_errno(errno);
 	/* REUSEADDR: a restart must not wait for the TIME_WAIT of old sessions. */
-	if (set_on(fd, SOL_SOCKET, SO_REUSEADDR) < 0 || set_on(fd, SOL_SOCKET, SO_REUSEPORT) < 0 ||
+	if (set_on(fd, SOL_SOCKET, SO_REUSEADDR) < 0 ||
+	    (share && set_on(fd, SOL_SOCKET, SO_REUSEPORT) < 0) ||
 	    (a.any.sa_family == AF_INET6 && set_on(fd, IPPROTO_IPV6, IPV6_V6ONLY) < 0) ||
-	    bind(fd, &a.any, len) < 0 || listen(fd, backlog) < 0) {
+	    bind(fd, &a.any, len) < 0) {
 		int err = code_of_errno(errno);
 
 		close(fd);
 		return err;
 	}
 	return fd;
+}
+
+int bs_tcp_listen(const struct bs_endpoint *ep, int backlog)
+{
+	int fd = bind_to(ep, true);
+
+	if (fd >= 0 && listen(fd, backlog) < 0) {
+		int err = code_of_errno(errno);
+
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+int bs_tcp_probe_free(const struct bs_endpoint *ep)
+{
+	int fd = bind_to(ep, false);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return BS_OK;
 }
 
 int bs_tcp_accept(int listener, struct bs_endpoint *peer, struct bs_endpoint *local)

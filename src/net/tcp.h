@@ -19,6 +19,11 @@
  */
 BS_MUSTCHECK int bs_tcp_listen(const struct bs_endpoint *ep, int backlog);
 /**
+ * Whether nobody else listens on ep: SO_REUSEPORT would let two servers of one user share a port
+ * without a word.  BS_OK (also for port 0), BS_EBUSY, or as bs_tcp_listen.
+ */
+BS_MUSTCHECK int bs_tcp_probe_free(const struct bs_endpoint *ep);
+/**
  * Take one connection; the descriptor is non-blocking, close-on-exec and without Nagle's delay.
  * Returns it and fills peer and local (may be NULL); BS_EAGAIN when none waits, BS_EFULL when
  * descriptors or memory ran out, BS_EIO.

@@ -77,6 +77,7 @@ struct bs_tls_peer {
 	uint8_t issuer_hash[BS_TLS_HASH_LEN]; /**< of the DER of the issuer's name */
 	uint8_t serial[BS_TLS_SERIAL_MAX];    /**< big-endian, without leading zeros */
 	uint8_t serial_len;
+	bool direct;           /**< issued by a certificate of the CA set itself */
 	uint64_t not_after_s;  /**< Unix time: the earliest end of validity in the chain */
 	uint64_t proved_s;     /**< Unix time of the full handshake that proved the key */
 	uint64_t access_epoch; /**< at the last check by the caller */
@@ -91,6 +92,8 @@ struct bs_tls_material {
 	struct bs_slice key2;
 	const struct bs_slice *cas; /**< bundles of client CA certificates */
 	size_t n_cas;
+	const struct bs_slice *ca_ders; /**< more client CA certificates, one each, DER */
+	size_t n_ca_ders;
 	const struct bs_slice *crls; /**< bundles of CRLs */
 	size_t n_crls;
 	uint64_t crl_epoch; /**< rises whenever CAs or CRLs changed */
@@ -175,6 +178,12 @@ BS_MUSTCHECK int bs_tls_server_new(struct bs_tls_pem *pem, struct bs_tls_keys *k
 void bs_tls_server_free(struct bs_tls_server *s);
 /** New ticket keys from now on. */
 void bs_tls_server_set_keys(struct bs_tls_server *s, struct bs_tls_keys *keys);
+/**
+ * Whether what an older context accepted still stands under this one: BS_OK; BS_EAUTH: a CRL names
+ * the certificate now; BS_ESTATE: cannot tell, the client has to prove itself again.
+ */
+BS_MUSTCHECK int bs_tls_server_recheck(const struct bs_tls_server *s,
+				       const struct bs_tls_peer *peer);
 const struct bs_tls_stats *bs_tls_server_stats(const struct bs_tls_server *s);
 
 /** A session that waits for its handshake; io is copied.  NULL without memory. */

@@ -49,6 +49,7 @@ struct bs_tls_keys {
 struct bs__tls_chain {
 	uint8_t cert_hash[BS_TLS_HASH_LEN];
 	uint8_t ca_fp[BS_TLS_HASH_LEN];
+	bool direct;
 	uint64_t not_before_s;
 	uint64_t not_after_s; /**< 0 = empty slot */
 };

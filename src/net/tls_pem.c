@@ -78,6 +78,35 @@ X509 *bs__tls_next_cert(BIO *b, bool *bad)
 	return x;
 }
 
+/** Append DER certificates to a bundle, as PEM. */
+static int append_ders(struct bs__pem_text *t, const struct bs_slice *der, size_t n,
+		       const struct errbuf *e)
+{
+	BIO *b = BIO_new(BIO_s_mem());
+	int err = b && BIO_write(b, t->p, (int)t->len) == (int)t->len ? BS_OK : BS_ENOMEM;
+	char *data;
+
+	for (size_t i = 0; err == BS_OK && i < n; i++) {
+		const unsigned char *p = der[i].ptr;
+		X509 *x = d2i_X509(NULL, &p, (long)der[i].len);
+
+		if (!x || p != der[i].ptr + der[i].len)
+			err = fail(e, "client CA", "a certificate of the registry is not readable");
+		else if (PEM_write_bio_X509(b, x) != 1)
+			err = BS_ENOMEM;
+		X509_free(x);
+	}
+	if (err == BS_OK) {
+		long len = BIO_get_mem_data(b, &data);
+		const struct bs_slice all = { (const uint8_t *)data, (size_t)len };
+
+		free_text(t);
+		err = copy_text(t, &all, 1);
+	}
+	BIO_free(b);
+	return err;
+}
+
 /** One server certificate and its key: readable, fitting, of the type, strong enough. */
 static int check_pair(struct bs_tls_pem *p, const struct bs__pem_text *cert,
 		      const struct bs__pem_text *key, int type, const char *part,
@@ -228,6 +257,8 @@ int bs_tls_pem_new(const struct bs_tls_material *m, struct bs_tls_pem **out, cha
 		err = copy_text(&p->key2, &m->key2, 1);
 	if (err == BS_OK)
 		err = copy_text(&p->cas, m->cas, m->n_cas);
+	if (err == BS_OK && m->n_ca_ders > 0)
+		err = append_ders(&p->cas, m->ca_ders, m->n_ca_ders, &e);
 	if (err == BS_OK)
 		err = copy_text(&p->crls, m->crls, m->n_crls);
 	if (err == BS_OK)

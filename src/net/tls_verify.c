@@ -115,6 +115,8 @@ static int summarise(X509_STORE_CTX *x, struct bs__tls_chain *out)
 		if (to < out->not_after_s)
 			out->not_after_s = to;
 	}
+	/* A chain of two is the client's certificate and a CA of the set. */
+	out->direct = n <= 2;
 	return bs__tls_cert_fp(sk_X509_value(chain, n > 1 ? 1 : 0), out->ca_fp);
 }
 
@@ -172,6 +174,7 @@ static enum bs_tls_refusal verify_peer(struct bs_tls *t, X509_STORE_CTX *x)
 		return BS_TLS_REFUSED_CHAIN;
 	memcpy(t->peer.cert_hash, c->cert_hash, BS_TLS_HASH_LEN);
 	memcpy(t->peer.ca_fp, c->ca_fp, BS_TLS_HASH_LEN);
+	t->peer.direct = c->direct;
 	t->peer.not_after_s = c->not_after_s;
 	t->peer.proved_s = now_s;
 	if (s->hooks.check && s->hooks.check(s->hooks.ctx, &t->peer) != BS_OK)
@@ -193,4 +196,47 @@ int bs__tls_verify(X509_STORE_CTX *x, void *arg)
 	if (X509_STORE_CTX_get_error(x) == X509_V_OK)
 		X509_STORE_CTX_set_error(x, x509_error_of(t->refusal));
 	return 0;
+}
+
+/** Whether a CRL of the peer's issuer lists its serial. */
+static bool crl_lists(X509_CRL *crl, const struct bs_tls_peer *peer)
+{
+	uint8_t issuer[BS_TLS_HASH_LEN];
+	unsigned int len = sizeof(issuer);
+	X509_REVOKED *entry = NULL;
+	bool listed = false;
+
+	if (X509_NAME_digest(X509_CRL_get_issuer(crl), EVP_sha256(), issuer, &len) != 1 ||
+	    memcmp(issuer, peer->issuer_hash, sizeof(issuer)) != 0)
+		return false;
+	ASN1_INTEGER *serial = ASN1_INTEGER_new();
+
+	if (!serial || ASN1_STRING_set(serial, peer->serial, peer->serial_len) != 1)
+		listed = true; /* without memory: rather refuse than let through */
+	else if (X509_CRL_get0_by_serial(crl, &entry, serial) == 1)
+		listed = true;
+	ASN1_INTEGER_free(serial);
+	return listed;
+}
+
+int bs_tls_server_recheck(const struct bs_tls_server *s, const struct bs_tls_peer *peer)
+{
+	STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(SSL_CTX_get_cert_store(s->ctx));
+	bool known = false;
+
+	if (bs__tls_clock(s) > peer->not_after_s)
+		return BS_EAUTH;
+	for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
+		X509_OBJECT *o = sk_X509_OBJECT_value(all, i);
+		uint8_t fp[BS_TLS_HASH_LEN];
+
+		if (X509_OBJECT_get_type(o) == X509_LU_CRL) {
+			if (crl_lists(X509_OBJECT_get0_X509_CRL(o), peer))
+				return BS_EAUTH;
+		} else if (bs__tls_cert_fp(X509_OBJECT_get0_X509(o), fp) == BS_OK) {
+			known = known || memcmp(fp, peer->ca_fp, sizeof(fp)) == 0;
+		}
+	}
+	/* An intermediate CA of the client's own sending may be revoked or orphaned: prove again. */
+	return known && peer->direct ? BS_OK : BS_ESTATE;
 }

@@ -149,7 +149,55 @@
 #define BS_COUNTERS_GATE(X)                                                                        \
  X(gate_accepted, counter, "sessions", "TCP connections accepted")                                 \
  X(gate_sessions, gauge, "sessions", "client sessions now")                                        \
- X(gate_full, counter, "sessions", "refused because max-clients is reached")
+ X(gate_full, counter, "sessions", "refused because max-clients is reached")                       \
+ X(gate_source_rate, counter, "sessions", "refused: too many from one address")                    \
+ X(gate_descriptors, counter, "events", "accepts that failed for want of descriptors or memory")   \
+ X(gate_handshake_full, counter, "handshakes", "full TLS handshakes finished")                     \
+ X(gate_handshake_resumed, counter, "handshakes", "TLS sessions resumed")                          \
+ X(gate_ticket_ignored, counter, "handshakes", "session tickets not honoured")                     \
+ X(gate_chain_known, counter, "handshakes", "certificate chains verified before")                  \
+ X(gate_refused_no_cert, counter, "handshakes", "refused: no certificate")                         \
+ X(gate_refused_untrusted, counter, "handshakes", "refused: no way to a client CA")                \
+ X(gate_refused_expired, counter, "handshakes", "refused: certificate expired")                    \
+ X(gate_refused_not_yet, counter, "handshakes", "refused: certificate not valid yet")              \
+ X(gate_refused_revoked, counter, "handshakes", "refused: certificate, key or client revoked")     \
+ X(gate_refused_weak_key, counter, "handshakes", "refused: key too short")                         \
+ X(gate_refused_key_type, counter, "handshakes", "refused: key neither RSA nor ECDSA")             \
+ X(gate_refused_key_usage, counter, "handshakes", "refused: not for client authentication")        \
+ X(gate_refused_chain, counter, "handshakes", "refused: chain too long or not readable")           \
+ X(gate_refused_alpn, counter, "handshakes", "refused: protocol basestation/1 not offered")        \
+ X(gate_refused_version, counter, "handshakes", "refused: TLS too old")                            \
+ X(gate_refused_handshake, counter, "handshakes", "refused: any other failure of TLS")             \
+ X(gate_refused_identity, counter, "sessions", "refused: identity in the certificate")             \
+ X(gate_handshake_timeout, counter, "sessions", "ended: handshake not finished in time")           \
+ X(gate_hello_timeout, counter, "sessions", "ended: no HELLO in time")                             \
+ X(gate_idle, counter, "sessions", "ended: silent for longer than agreed")                         \
+ X(gate_slow, counter, "sessions", "ended: the client does not read")                              \
+ X(gate_broken, counter, "sessions", "ended: TLS or TCP failed")                                   \
+ X(gate_malformed, counter, "sessions", "ended: malformed or unexpected packet")                   \
+ X(gate_bad_request, counter, "requests", "refused: content not acceptable")                       \
+ X(gate_requests, counter, "requests", "requests of clients")                                      \
+ X(gate_limited, counter, "requests", "refused: over the rate of a session")                       \
+ X(gate_forbidden, counter, "requests", "refused: no right to the device")                         \
+ X(gate_client_limit, counter, "requests", "connects refused: connections of this client")         \
+ X(gate_table_full, counter, "requests", "refused: a table of the gate is full")                   \
+ X(gate_late_result, counter, "requests", "connects accepted after the client had gone")           \
+ X(gate_connections, gauge, "connections", "connections of clients known to the gate")             \
+ X(gate_watches, gauge, "watches", "devices watched by clients")                                   \
+ X(gate_events, counter, "packets", "events sent to clients")                                      \
+ X(gate_query_late, counter, "requests", "lists and watches answered without all states")          \
+ X(gate_revoked_sessions, counter, "sessions", "ended: client or certificate revoked")             \
+ X(gate_revoked_connections, counter, "connections", "ended: right withdrawn")                     \
+ X(gate_revoked_watches, counter, "watches", "ended: right withdrawn")                             \
+ X(probe_received, counter, "packets", "probes of clients")                                        \
+ X(probe_answered, counter, "packets", "probes answered")                                          \
+ X(probe_malformed, counter, "packets", "probes not well formed")                                  \
+ X(probe_unknown, counter, "packets", "probes of no session")                                      \
+ X(probe_mac, counter, "packets", "probes with a wrong MAC")                                       \
+ X(probe_replay, counter, "packets", "probes whose counter did not rise")                          \
+ X(probe_expired, counter, "packets", "probes under an old token")                                 \
+ X(probe_limit, counter, "packets", "probes over the answers of a token")                          \
+ X(probe_no_port, counter, "packets", "probes that ask for a port or address we do not have")
 
 #define BS_COUNTERS(X)                                                                             \
  BS_COUNTERS_UDP(X)                                                                                \

@@ -102,8 +102,11 @@ START_TEST(two_listeners_share_a_port)
 	int b = bs_tcp_listen(&ep, 8);
 
 	ck_assert_int_ge(b, 0);
+	/* Which is why a server asks first. */
+	ck_assert_int_eq(bs_tcp_probe_free(&ep), BS_EBUSY);
 	bs_tcp_close(a);
 	bs_tcp_close(b);
+	ck_assert_int_eq(bs_tcp_probe_free(&ep), BS_OK);
 }
 END_TEST
 

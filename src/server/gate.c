@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/gate.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "net/tcp.h"
+#include "server/gate_internal.h"
+#include "util/endpoint.h"
+
+/** Connections taken from one listener per turn. */
+#define ACCEPT_PER_TURN 16
+/** Pause after running out of descriptors. */
+#define ACCEPT_PAUSE BS_TIME_MS(100)
+/** Verified chains that a worker remembers. */
+#define CHAIN_CACHE 1024u
+/** Buckets of the rate per source. */
+#define SOURCE_BUCKETS 4096u
+/** Sessions that one tick looks at for time limits, at least. */
+#define SWEEP_MIN 256u
+/** Ticks in which the whole table is swept: one second. */
+#define SWEEP_TICKS 100u
+/** Questions under way on one worker. */
+#define QUERIES_MAX 256u
+
+/* Accepting. */
+
+/** An address without port, and of IPv6 only the network: what one source can vary is left out. */
+static uint64_t hash_source(const struct bs_gate *g, const struct bs_endpoint *peer)
+{
+	uint8_t key[sizeof(peer->ip)];
+
+	memcpy(key, peer->ip, sizeof(key));
+	if (!bs_endpoint_is_ip4(peer))
+		memset(key + 8, 0, sizeof(key) - 8);
+	return bs_siphash(g->probe_map.seed, key, sizeof(key));
+}
+
+static void notice_full(struct bs_gate *g)
+{
+	bool near = g->live >= g->cap - g->cap / 10;
+
+	if (near && !g->near_full)
+		bs_log_notice("gate, %u of %u client sessions of this worker are in use", g->live,
+			      g->cap);
+	g->near_full = near;
+}
+
+static void take(struct bs_gate *g, int fd, const struct bs_endpoint *peer,
+		 const struct bs_endpoint *local)
+{
+	struct bs_worker *w = g->w;
+	uint32_t now_ms = (uint32_t)(w->now / BS_TIME_MS(1));
+
+	bs_count(w->counters, BS_C_gate_accepted);
+	if (!bs_limiter_take(&g->sources, hash_source(g, peer), now_ms)) {
+		bs_count(w->counters, BS_C_gate_source_rate);
+		bs_tcp_close(fd);
+		return;
+	}
+	if (!bs__session_new(g, fd, peer, local)) {
+		bs_count(w->counters, BS_C_gate_full);
+		bs_log_limited(&g->log_full, w->now, BS_LOG_WARNING,
+			       "gate, client refused: max-clients is reached");
+		return;
+	}
+	notice_full(g);
+}
+
+static void stop_accepting(struct bs_gate *g)
+{
+	if (g->accepting)
+		for (unsigned i = 0; i < g->n_listen; i++)
+			ev_io_stop(g->w->loop, &g->listener[i].io);
+	g->accepting = false;
+}
+
+static void start_accepting(struct bs_gate *g)
+{
+	if (!g->accepting && !g->draining)
+		for (unsigned i = 0; i < g->n_listen; i++)
+			ev_io_start(g->w->loop, &g->listener[i].io);
+	g->accepting = !g->draining;
+}
+
+static void on_accept(struct ev_loop *loop, struct ev_io *io, int events)
+{
+	struct bs_gate_listener *l =
+		(struct bs_gate_listener *)((char *)io - offsetof(struct bs_gate_listener, io));
+	struct bs_gate *g = l->gate;
+
+	for (int i = 0; i < ACCEPT_PER_TURN && g->accepting; i++) {
+		struct bs_endpoint peer, local;
+		int fd = bs_tcp_accept(io->fd, &peer, &local);
+
+		if (fd >= 0) {
+			take(g, fd, &peer, &local);
+			continue;
+		}
+		if (fd == BS_EAGAIN)
+			return;
+		/* The listener stays readable: without a pause the loop would spin. */
+		bs_count(g->w->counters, BS_C_gate_descriptors);
+		bs_log_limited(&g->log_full, g->w->now, BS_LOG_WARNING, "gate, cannot accept (%s)",
+			       bs_strerror(fd));
+		stop_accepting(g);
+		g->accept_again = g->w->now + ACCEPT_PAUSE;
+	}
+}
+
+/* Turns of the loop. */
+
+static void on_prepare(struct ev_loop *loop, struct ev_prepare *p, int events)
+{
+	struct bs_gate *g = (struct bs_gate *)((char *)p - offsetof(struct bs_gate, prepare));
+
+	bs__session_work(g);
+	/* Work is left: an idle watcher keeps the loop from sleeping, datagrams go first. */
+	if (g->ready)
+		ev_idle_start(loop, &g->idle);
+	else
+		ev_idle_stop(loop, &g->idle);
+}
+
+static void on_idle(struct ev_loop *loop, struct ev_idle *idle, int events)
+{
+}
+
+static void sweep(struct bs_gate *g, bs_time now)
+{
+	uint32_t n = g->fresh / SWEEP_TICKS + 1;
+
+	if (n < SWEEP_MIN)
+		n = SWEEP_MIN;
+	if (n > g->fresh)
+		n = g->fresh;
+	for (uint32_t i = 0; i < n; i++) {
+		if (g->sweep >= g->fresh)
+			g->sweep = 0;
+		bs__session_tick(&g->session[g->sweep++], now);
+	}
+}
+
+static void gate_tick(struct bs_gate *g, bs_time now)
+{
+	if (bs__gate_refresh(g))
+		bs__gate_recheck_begin(g, true);
+	if (!g->accepting && !g->draining && BS_TIME_DIFF(now, g->accept_again) >= 0)
+		start_accepting(g);
+	bs__gate_connect_tick(g, now);
+	bs__gate_query_tick(g, now);
+	bs__gate_recheck_tick(g);
+	sweep(g, now);
+}
+
+static void gate_message(struct bs_gate *g, struct bs_message *m)
+{
+	switch (m->kind) {
+	case BS_MSG_CONNECT_RESULT: bs__gate_connect_result(g, m); break;
+	case BS_MSG_CONN_CLOSED: bs__gate_conn_closed(g, m); break;
+	case BS_MSG_PRESENCE:
+		if (m->u.presence.change)
+			bs__presence_change(g, m);
+		else
+			bs__gate_query_answer(g, m);
+		break;
+	case BS_MSG_REVOKE: bs__gate_recheck_begin(g, false); break;
+	default: bs_count(g->w->counters, BS_C_message_unknown); break;
+	}
+}
+
+/* Snapshots. */
+
+bool bs__gate_refresh(struct bs_gate *g)
+{
+	struct bs_gate_shared *sh = g->shared;
+	uint64_t generation = atomic_load_explicit(&sh->generation, memory_order_acquire);
+	const struct bs_tls_hooks hooks = { .ctx = g, .check = bs__gate_check_peer };
+	char text[BS_TLS_ERROR_MAX] = "";
+	struct bs_tls_server *tls = NULL;
+	struct bs_tls_pem *pem;
+	struct bs_tls_keys *keys;
+	bool other_set;
+
+	if (generation == g->generation)
+		return false;
+	pthread_mutex_lock(&sh->lock);
+	pem = bs_tls_pem_ref(sh->pem);
+	keys = bs_tls_keys_ref(sh->keys);
+	pthread_mutex_unlock(&sh->lock);
+	g->generation = generation;
+	other_set = g->pem &&
+		    memcmp(bs_tls_pem_epoch(pem), bs_tls_pem_epoch(g->pem), BS_TLS_HASH_LEN) != 0;
+	if (pem == g->pem) {
+		bs_tls_server_set_keys(g->tls, keys);
+	} else if (bs_tls_server_new(pem, keys, &hooks, CHAIN_CACHE, &tls, text, sizeof(text)) ==
+		   BS_OK) {
+		/* Sessions of the old context go on; it is freed with the last of them. */
+		bs_tls_server_free(g->tls);
+		g->tls = tls;
+		memset(&g->seen_stats, 0, sizeof(g->seen_stats));
+	} else {
+		bs_log_error("gate, keeps the certificates it has (%s)", text);
+		bs_tls_pem_unref(pem);
+		bs_tls_keys_unref(keys);
+		return false;
+	}
+	bs_tls_pem_unref(g->pem);
+	bs_tls_keys_unref(g->keys);
+	g->pem = pem;
+	g->keys = keys;
+	return other_set;
+}
+
+/* Life. */
+
+static void gate_free(struct bs_gate *g)
+{
+	if (!g)
+		return;
+	stop_accepting(g);
+	ev_prepare_stop(g->w->loop, &g->prepare);
+	ev_idle_stop(g->w->loop, &g->idle);
+	for (uint32_t i = 0; i < g->fresh; i++) {
+		bs__session_end(&g->session[i]);
+		if (g->session[i].state == BS_SESSION_GHOST)
+			bs__gate_conns_forget(&g->session[i]);
+	}
+	bs_tls_server_free(g->tls);
+	bs_tls_pem_unref(g->pem);
+	bs_tls_keys_unref(g->keys);
+	bs_limiter_fini(&g->sources);
+	bs_gate_pool_fini(&g->attempts);
+	bs_gate_pool_fini(&g->conns);
+	bs_gate_pool_fini(&g->watches);
+	bs_gate_pool_fini(&g->watched);
+	bs_gate_pool_fini(&g->queries);
+	bs_gate_pool_fini(&g->clients);
+	bs_gate_map_fini(&g->probe_map);
+	bs_gate_map_fini(&g->conn_map);
+	bs_gate_map_fini(&g->watch_map);
+	bs_gate_map_fini(&g->client_map);
+	bs_gate_map_fini(&g->handle_map);
+	bs_gate_map_fini(&g->query_map);
+	free(g->session);
+	free(g);
+}
+
+/** This worker's share of a limit that holds for all workers together. */
+static uint32_t share(const struct bs_gate *g, uint32_t all)
+{
+	uint32_t n = g->w->n_workers ? g->w->n_workers : 1;
+
+	return (all + n - 1) / n;
+}
+
+static int make_tables(struct bs_gate *g)
+{
+	const struct bs_conf *conf = g->w->conf;
+	uint32_t conns = share(g, conf->max_connections);
+	uint32_t watches = g->cap > UINT32_MAX / 4 ? g->cap : 4 * g->cap;
+	uint8_t seed[BS_SIPHASH_KEY_LEN];
+	const struct {
+		struct bs_gate_pool *pool;
+		size_t item;
+		struct bs_gate_map *map;
+		size_t n;
+	} rows[] = {
+		{ &g->attempts, sizeof(struct bs_gate_attempt), &g->handle_map, g->cap + 64u },
+		{ &g->conns, sizeof(struct bs_gate_conn), &g->conn_map, conns },
+		{ &g->watched, sizeof(struct bs_gate_watched), &g->watch_map, watches },
+		{ &g->queries, sizeof(struct bs_gate_query), &g->query_map, QUERIES_MAX },
+		{ &g->clients, sizeof(struct bs_gate_client), &g->client_map, g->cap },
+		{ &g->watches, sizeof(struct bs_gate_watcher), NULL, watches },
+		{ NULL, 0, &g->probe_map, g->cap },
+	};
+	int err = g->w->crypto->random(g->w->crypto->ctx, seed, sizeof(seed));
+
+	for (size_t i = 0; err == BS_OK && i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (rows[i].pool)
+			err = bs_gate_pool_init(rows[i].pool, rows[i].item, rows[i].n);
+		if (err == BS_OK && rows[i].map)
+			err = bs_gate_map_init(rows[i].map, rows[i].n, seed);
+	}
+	if (err == BS_OK)
+		err = bs_limiter_init(&g->sources, SOURCE_BUCKETS, conf->handshake_rate,
+				      2 * conf->handshake_rate);
+	g->session = err == BS_OK ? calloc(g->cap, sizeof(*g->session)) : NULL;
+	return err == BS_OK && !g->session ? BS_ENOMEM : err;
+}
+
+/** The name that clients are told for this node. */
+static void take_name(struct bs_gate *g)
+{
+	const char *name = g->w->conf->node_name;
+	size_t len;
+
+	if (!name && gethostname(g->node, sizeof(g->node) - 1) != 0)
+		name = "localhost";
+	len = name ? strlen(name) : strlen(g->node);
+	if (name && len < sizeof(g->node))
+		memcpy(g->node, name, len + 1);
+	if (g->node[0] == '\0')
+		memcpy(g->node, "localhost", sizeof("localhost"));
+}
+
+static void make_watchers(struct bs_gate *g)
+{
+	struct bs_gate_shared *sh = g->shared;
+
+	g->n_listen = sh->n_listen;
+	for (unsigned i = 0; i < g->n_listen; i++) {
+		struct bs_gate_listener *l = &g->listener[i];
+
+		l->gate = g;
+		ev_io_init(&l->io, on_accept, sh->fd[g->w->index * sh->n_listen + i], EV_READ);
+		ev_set_priority(&l->io, EV_MINPRI);
+	}
+	ev_prepare_init(&g->prepare, on_prepare);
+	ev_idle_init(&g->idle, on_idle);
+	ev_set_priority(&g->idle, EV_MINPRI);
+	ev_prepare_start(g->w->loop, &g->prepare);
+}
+
+static struct bs_gate *gate_new(struct bs_worker *w, void *shared)
+{
+	struct bs_gate *g = calloc(1, sizeof(*g));
+	int err = BS_ENOMEM;
+
+	if (!g)
+		goto fail;
+	g->w = w;
+	g->shared = shared;
+	g->next_handle = 1;
+	g->cap = share(g, w->conf->max_clients);
+	take_name(g);
+	make_watchers(g);
+	err = make_tables(g);
+	if (err != BS_OK)
+		goto fail;
+	(void)bs__gate_refresh(g);
+	if (!g->tls) {
+		err = BS_ECONF;
+		goto fail;
+	}
+	start_accepting(g);
+	return g;
+fail:
+	bs_log_error("gate, cannot start on worker %u (%s)", w->index, bs_strerror(err));
+	gate_free(g);
+	return NULL;
+}
+
+static void gate_conf_changed(struct bs_gate *g)
+{
+	const struct bs_conf *conf = g->w->conf;
+
+	bs_limiter_set(&g->sources, conf->handshake_rate, 2 * conf->handshake_rate);
+	take_name(g);
+}
+
+static void gate_drain(struct bs_gate *g)
+{
+	if (g->draining)
+		return;
+	g->draining = true;
+	stop_accepting(g);
+	for (uint32_t i = 0; i < g->fresh; i++) {
+		struct bs_session *s = &g->session[i];
+		struct bs_gate_event m;
+
+		if (s->state != BS_SESSION_OPEN) {
+			if (s->state == BS_SESSION_HANDSHAKE || s->state == BS_SESSION_HELLO)
+				bs__session_end(s);
+			continue;
+		}
+		memset(&m, 0, sizeof(m));
+		m.h.cp = s->cp;
+		m.has_status = true;
+		m.status = bs__gate_status(BS_ST_DRAINING, "the server is about to stop");
+		bs_count(g->w->counters, BS_C_gate_events);
+		bs__session_send_tx(s, bs_gate_event_encode(&m, NULL, 0, g->tx, sizeof(g->tx)));
+		bs__session_close(s);
+	}
+}
+
+const struct bs_gate_ops *bs_gate_ops(void)
+{
+	static const struct bs_gate_ops ops = {
+		.bind = bs__gate_bind,
+		.unbind = bs__gate_unbind,
+		.reload = bs__gate_reload,
+		.main_tick = bs__gate_main_tick,
+		.port = bs__gate_port,
+		.new = gate_new,
+		.free = gate_free,
+		.probe = bs__gate_probe,
+		.message = gate_message,
+		.tick = gate_tick,
+		.conf_changed = gate_conf_changed,
+		.drain = gate_drain,
+	};
+
+	return &ops;
+}
