@@ -7,6 +7,7 @@
 
 #include "conf/conf.h"
 #include "server/control_job.h"
+#include "server/first_run.h"
 
 /* What an offline run has open; opened when a command first needs it, so that a restore can run
  * on a registry that nobody has open. */
@@ -68,7 +69,10 @@ static int offline_open(void *arg, struct bs_ctl_error *e)
 				       .key_file = o->conf->key_file,
 				       .write = true };
 	struct bs_errtext text = { "" };
-	int err = bs_registry_open(&rc, &o->registry, &text);
+	int err = bs_first_run(o->conf, text.text, sizeof(text.text));
+
+	if (err == BS_OK)
+		err = bs_registry_open(&rc, &o->registry, &text);
 
 	if (err == BS_OK)
 		err = bs_store_start(o->registry, NULL, NULL, &o->store, NULL);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "server/control.h"
+#include "server/first_run.h"
 #include "server/limits.h"
 #include "server/server.h"
 #include "server/trial.h"
@@ -151,8 +152,11 @@ static int open_registry(struct bs_node *n, const struct bs_node_options *o, cha
 		.prefault = true,
 	};
 	struct bs_errtext text = { "" };
-	int code = bs_registry_open(&rc, &n->registry, &text);
+	int code = bs_first_run(o->conf, err, cap);
 
+	if (code != BS_OK)
+		return code;
+	code = bs_registry_open(&rc, &n->registry, &text);
 	if (code != BS_OK) {
 		snprintf(err, cap, "database, %s",
 			 text.text[0] != '\0' ? text.text : bs_strerror(code));

@@ -19,6 +19,7 @@
 #include "crypto/crypto.h"
 #include "net/sockaddr.h"
 #include "net/tls.h"
+#include "server/first_run.h"
 #include "store/registry.h"
 #include "store/seal.h"
 #include "util/endpoint.h"
@@ -256,7 +257,7 @@ int bs_trial_ports(const struct bs_conf *conf, bs_limits_report_fn fn, void *arg
 }
 
 /* The folder that dir would be made in. */
-static int check_parent(struct report *r, const char *dir)
+static int check_parent(struct report *r, const char *key, const char *dir)
 {
 	char parent[1024];
 	char *slash;
@@ -271,7 +272,7 @@ static int check_parent(struct report *r, const char *dir)
 		*slash = '\0';
 	if (access(parent, W_OK | X_OK) == 0)
 		return BS_OK;
-	return fault(r, code_of_errno(errno), "database, %s cannot be made (%s: %s)", dir, parent,
+	return fault(r, code_of_errno(errno), "%s, %s cannot be made (%s: %s)", key, dir, parent,
 		     strerror(errno));
 }
 
@@ -284,6 +285,9 @@ static int check_master_key(struct report *r, const struct bs_conf *conf)
 	bs_wipe(key, sizeof(key));
 	if (err == BS_OK)
 		return BS_OK;
+	/* the first start makes it */
+	if (err == BS_ENOENT && conf->key_file != NULL && !bs_first_run_has_registry(conf))
+		return check_parent(r, "key-file", conf->key_file);
 	return fault(r, err, "key-file, %s", text.text[0] != '\0' ? text.text : bs_strerror(err));
 }
 
@@ -302,7 +306,7 @@ int bs_trial_registry(const struct bs_conf *conf, bs_limits_report_fn fn, void *
 	int err = check_master_key(&r, conf);
 
 	if (!there)
-		(void)!check_parent(&r, conf->database);
+		(void)!check_parent(&r, "database", conf->database);
 	if (!there || err != BS_OK)
 		return r.err;
 	err = bs_registry_open(&rc, &reg, &text);

@@ -13,6 +13,7 @@ int main(void)
 	srunner_add_suite(sr, bs_suite_daemonize());
 	srunner_add_suite(sr, bs_suite_limits());
 	srunner_add_suite(sr, bs_suite_trial());
+	srunner_add_suite(sr, bs_suite_first_run());
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);

@@ -10,5 +10,6 @@ Suite *bs_suite_notify(void);
 Suite *bs_suite_daemonize(void);
 Suite *bs_suite_limits(void);
 Suite *bs_suite_trial(void);
+Suite *bs_suite_first_run(void);
 
 #endif
