@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bsbench - the generator behind scripts/bench: many devices in one thread, or a bare echo as the
+ * limit to compare with.
+ *
+ * bsbench echo                      answer every datagram of 24 bytes with one of 25; prints its port
+ * bsbench pace PORT N RATE SECONDS  send 24 bytes at RATE from N addresses, count what comes back
+ * bsbench devices PORT N SECONDS    attach N devices (bench-0000000 ...), answer keep-alives
+ * bsbench attach PORT N SECONDS     attach and start over, as often as the server can
+ *
+ * Device i writes from its own address in 127/8 (IP_PKTINFO), so one socket serves all of them and
+ * the address a datagram came to names the device.  Lines "begin" and "end COUNT" bracket what is
+ * measured; the driver reads the server's CPU time at each of them.
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "crypto/openssl.h"
+#include "net/udp.h"
+#include "proto/device.h"
+#include "util/endpoint.h"
+
+/** First address of the simulated devices, 127.1.0.1; the server listens on 127.0.0.1. */
+#define FIRST_IP  0x7f010001u
+#define SERVER_IP 0x7f000001u
+
+/** One simulated device. */
+struct sim {
+	struct bs_device dev;
+	struct bs_device_conf conf;
+	struct bs_device_conn conn;
+	struct bs_rpc_slot slot;
+	char id[BS_DEVICE_ID_MAX + 1];
+};
+
+struct bench {
+	struct sim *sims;
+	size_t n;
+	struct bs_udp_rx *rx;
+	struct bs_udp_tx *tx;
+	struct bs_udp_sent sent;
+	struct bs_openssl *openssl;
+	struct bs_endpoint server, self;
+	int fd;
+	uint64_t attaches;
+	uint64_t answers;
+};
+
+static const uint8_t secret[BS_PSK_LEN] = { 0x42 };
+static const struct bs_device_ops no_ops;
+
+static bs_time now_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (bs_time)ts.tv_sec * UINT64_C(1000000000) + (bs_time)ts.tv_nsec;
+}
+
+static void die(const char *what)
+{
+	fprintf(stderr, "bsbench: %s\n", what);
+	exit(1);
+}
+
+static void open_socket(struct bench *b, uint32_t ip)
+{
+	bs_endpoint_set_ip4(&b->self, ip, 0);
+	b->fd = bs_udp_open(&b->self, 8u << 20);
+	b->rx = bs_udp_rx_new();
+	b->tx = bs_udp_tx_new();
+	if (b->fd < 0 || b->rx == NULL || b->tx == NULL)
+		die("cannot open a socket");
+}
+
+static void send_from(struct bench *b, const uint8_t *data, size_t len, uint32_t ip,
+		      const struct bs_endpoint *to)
+{
+	struct bs_endpoint local;
+	uint8_t *buf = bs_udp_reserve(b->tx);
+
+	if (buf == NULL) {
+		bs_udp_flush(b->tx, &b->sent);
+		buf = bs_udp_reserve(b->tx);
+	}
+	memcpy(buf, data, len);
+	bs_endpoint_set_ip4(&local, ip, 0);
+	bs_udp_commit(b->tx, len, b->fd, &local, to);
+}
+
+static void wait_readable(struct bench *b, int ms)
+{
+	struct pollfd p = { .fd = b->fd, .events = POLLIN };
+
+	(void)poll(&p, 1, ms);
+}
+
+/* ---- bare echo */
+
+static void run_echo(void)
+{
+	struct bench b;
+	struct bs_datagram *d;
+	static const uint8_t answer[25] = { 0 };
+
+	memset(&b, 0, sizeof(b));
+	open_socket(&b, SERVER_IP);
+	printf("%u\n", b.self.port);
+	fflush(stdout);
+	for (;;) {
+		int n = bs_udp_receive(b.rx, b.fd, b.self.port, &d);
+
+		if (n <= 0) {
+			wait_readable(&b, 1000);
+			continue;
+		}
+		for (int i = 0; i < n; i++) {
+			uint8_t *buf = bs_udp_reserve(b.tx);
+
+			if (buf == NULL) {
+				bs_udp_flush(b.tx, &b.sent);
+				buf = bs_udp_reserve(b.tx);
+			}
+			memcpy(buf, answer, sizeof(answer));
+			bs_udp_commit(b.tx, sizeof(answer), b.fd, &d[i].local, &d[i].peer);
+		}
+		bs_udp_flush(b.tx, &b.sent);
+	}
+}
+
+static uint64_t drain(struct bench *b)
+{
+	struct bs_datagram *d;
+	uint64_t got = 0;
+	int n;
+
+	while ((n = bs_udp_receive(b->rx, b->fd, b->self.port, &d)) > 0)
+		got += (uint64_t)n;
+	return got;
+}
+
+static void run_pace(uint16_t port, size_t n, unsigned rate, unsigned seconds)
+{
+	struct bench b;
+	static const uint8_t packet[24] = { 0 };
+	uint64_t sent = 0, got = 0, want;
+	bs_time start, t;
+
+	memset(&b, 0, sizeof(b));
+	open_socket(&b, 0);
+	bs_endpoint_set_ip4(&b.server, SERVER_IP, port);
+	printf("begin\n");
+	fflush(stdout);
+	start = now_ns();
+	while ((t = now_ns() - start) < seconds * UINT64_C(1000000000)) {
+		want = t / 1000 * rate / 1000000;
+		for (int i = 0; sent < want && i < BS_UDP_BATCH; i++, sent++)
+			send_from(&b, packet, sizeof(packet), FIRST_IP + (uint32_t)(sent % n),
+				  &b.server);
+		bs_udp_flush(b.tx, &b.sent);
+		got += drain(&b);
+		if (sent >= want)
+			wait_readable(&b, 1);
+	}
+	printf("end %llu\n", (unsigned long long)got);
+}
+
+/* ---- devices */
+
+static void make_devices(struct bench *b, size_t n)
+{
+	b->openssl = bs_openssl_new();
+	b->sims = calloc(n, sizeof(*b->sims));
+	b->n = n;
+	if (b->sims == NULL || b->openssl == NULL)
+		die("no memory");
+	for (size_t i = 0; i < n; i++) {
+		struct sim *s = &b->sims[i];
+
+		snprintf(s->id, sizeof(s->id), "bench-%07zu.p2p.test", i);
+		s->conf.id.ptr = (const uint8_t *)s->id;
+		s->conf.id.len = strlen(s->id);
+		s->conf.psk = secret;
+		s->conf.ops = &no_ops;
+		if (bs_device_init(&s->dev, &s->conf, bs_openssl_crypto(b->openssl), &s->conn, 1,
+				   &s->slot, 1) != BS_OK)
+			die("a device cannot be made");
+	}
+}
+
+static void start_device(struct bench *b, size_t i, bs_time now)
+{
+	struct sim *s = &b->sims[i];
+
+	bs_device_stop(&s->dev);
+	bs_device_start(&s->dev, now);
+	(void)bs_device_take_events(&s->dev);
+	bs_device_resolved(&s->dev, &b->server, 1, now);
+}
+
+static void flush_device(struct bench *b, size_t i, bs_time now)
+{
+	struct bs_endpoint to;
+	uint8_t buf[BS_PACKET_SMALL];
+	size_t len;
+
+	while ((len = bs_device_output(&b->sims[i].dev, buf, sizeof(buf), &to, now)) > 0) {
+		if (buf[8] == BS_TYPE_U_ALIVE)
+			b->answers++;
+		send_from(b, buf, len, FIRST_IP + (uint32_t)i, &to);
+	}
+}
+
+/** Take what arrived; again: attached devices start over at once. */
+static void turn(struct bench *b, bool again, int wait_ms)
+{
+	struct bs_datagram *d;
+	int n = bs_udp_receive(b->rx, b->fd, b->self.port, &d);
+	const bs_time now = now_ns();
+
+	for (int i = 0; i < n; i++) {
+		const size_t who = bs_endpoint_ip4(&d[i].local) - FIRST_IP;
+
+		if (who >= b->n)
+			continue;
+		(void)bs_device_input(&b->sims[who].dev, d[i].data, d[i].len, &d[i].peer, now);
+		flush_device(b, who, now);
+		if (bs_device_take_events(&b->sims[who].dev) & BS_ATTACH_EV_ATTACHED) {
+			b->attaches++;
+			if (again) {
+				start_device(b, who, now);
+				flush_device(b, who, now);
+			}
+		}
+	}
+	bs_udp_flush(b->tx, &b->sent);
+	if (n <= 0)
+		wait_readable(b, wait_ms);
+}
+
+static void sweep_timeouts(struct bench *b, bs_time now)
+{
+	bs_time at;
+
+	for (size_t i = 0; i < b->n; i++) {
+		if (!bs_device_next_timeout(&b->sims[i].dev, &at) || BS_TIME_DIFF(now, at) < 0)
+			continue;
+		bs_device_timeout(&b->sims[i].dev, now);
+		flush_device(b, i, now);
+		if (bs_device_take_events(&b->sims[i].dev) & BS_ATTACH_EV_RESOLVE) {
+			bs_device_resolved(&b->sims[i].dev, &b->server, 1, now);
+			flush_device(b, i, now);
+		}
+	}
+	bs_udp_flush(b->tx, &b->sent);
+}
+
+static void run_for(struct bench *b, bool again, unsigned seconds)
+{
+	const bs_time end = now_ns() + seconds * UINT64_C(1000000000);
+	bs_time swept = now_ns();
+
+	while (now_ns() < end) {
+		turn(b, again, 5);
+		if (now_ns() - swept > UINT64_C(500000000)) {
+			swept = now_ns();
+			sweep_timeouts(b, swept);
+		}
+	}
+}
+
+static void attach_all(struct bench *b)
+{
+	const bs_time start = now_ns();
+	bs_time swept = start;
+
+	for (size_t i = 0; i < b->n; i++) {
+		start_device(b, i, now_ns());
+		flush_device(b, i, now_ns());
+		bs_udp_flush(b->tx, &b->sent);
+		/* A bounded number under way, so that no socket buffer overflows. */
+		while (i + 1 - b->attaches > 256 && now_ns() - start < UINT64_C(60000000000))
+			turn(b, false, 1);
+	}
+	while (b->attaches < b->n) {
+		turn(b, false, 5);
+		if (now_ns() - swept > UINT64_C(500000000)) {
+			swept = now_ns();
+			sweep_timeouts(b, swept);
+		}
+		if (now_ns() - start > UINT64_C(60000000000)) {
+			fprintf(stderr, "bsbench: only %llu of %zu devices attached\n",
+				(unsigned long long)b->attaches, b->n);
+			exit(1);
+		}
+	}
+}
+
+static void run_devices(uint16_t port, size_t n, unsigned seconds, bool again)
+{
+	struct bench b;
+
+	memset(&b, 0, sizeof(b));
+	open_socket(&b, 0);
+	bs_endpoint_set_ip4(&b.server, SERVER_IP, port);
+	make_devices(&b, n);
+	attach_all(&b);
+	if (again) {
+		for (size_t i = 0; i < n; i++) {
+			start_device(&b, i, now_ns());
+			flush_device(&b, i, now_ns());
+		}
+		bs_udp_flush(b.tx, &b.sent);
+	}
+	printf("begin\n");
+	fflush(stdout);
+	b.attaches = b.answers = 0;
+	run_for(&b, again, seconds);
+	printf("end %llu\n", (unsigned long long)(again ? b.attaches : b.answers));
+	fflush(stdout);
+}
+
+static unsigned long number(const char *text)
+{
+	char *end;
+	const unsigned long v = strtoul(text, &end, 10);
+
+	if (*text == '\0' || *end != '\0')
+		die("an argument is not a number");
+	return v;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "echo") == 0)
+		run_echo();
+	else if (argc == 6 && strcmp(argv[1], "pace") == 0)
+		run_pace((uint16_t)number(argv[2]), number(argv[3]), (unsigned)number(argv[4]),
+			 (unsigned)number(argv[5]));
+	else if (argc == 5 && (strcmp(argv[1], "devices") == 0 || strcmp(argv[1], "attach") == 0))
+		run_devices((uint16_t)number(argv[2]), number(argv[3]), (unsigned)number(argv[4]),
+			    argv[1][0] == 'a');
+	else
+		die("usage: bsbench echo | pace PORT N RATE SECONDS | devices PORT N SECONDS | "
+		    "attach PORT N SECONDS");
+	return 0;
+}
