@@ -15,6 +15,7 @@
 #include "daemon/notify.h"
 #include "daemon/privileges.h"
 #include "server/control.h"
+#include "server/gate.h"
 #include "server/node.h"
 #include "server/trial.h"
 
@@ -80,7 +81,7 @@ static int open_node(struct start *s)
 		.conf = s->conf,
 		.conf_path = s->conf_path,
 		.conf_flags = BS_CONF_CHECK_MODE,
-		.gate = NULL,
+		.gate = bs_gate_ops(),
 		.daemon = s->o->daemon,
 		.chown = s->identity.change,
 		.uid = s->identity.uid,
