@@ -130,7 +130,7 @@ struct bs_msg_drop {
 
 struct bs_msg_conn {
 	uint32_t nsi;
-	uint16_t status;  /**< for the STATUS payload of an EVENT */
+	uint16_t status;  /**< for the STATUS payload of an EVENT; 0 = no event */
 	bool tell_device; /**< send U_CLOSE where the device understands it */
 };
 

@@ -139,12 +139,12 @@ static void end_conn(struct bs_roles *r, uint32_t i)
 	count_live(r);
 }
 
+/* Also when the session is gone: the gate keeps a record as long as there is a connection, so that a
+ * revocation finds it.  Status 0: forget it, the client is not told. */
 static void tell_closed(struct bs_roles *r, const struct bs_conn_record *conn, uint16_t status)
 {
 	struct bs_message m;
 
-	if (conn->orphan)
-		return;
 	memset(&m, 0, sizeof(m));
 	m.kind = BS_MSG_CONN_CLOSED;
 	m.number = conn->number;
@@ -165,8 +165,8 @@ void bs__conn_end_all(struct bs_roles *r, uint32_t device, uint16_t status, bool
 
 		if (conn->state == BS_CONN_ASKING)
 			send_result(r, i, tell ? status : BS_ST_REATTACHING, BS_CR_REPLACED);
-		else if (tell)
-			tell_closed(r, conn, status);
+		else
+			tell_closed(r, conn, tell ? status : 0);
 		end_conn(r, i);
 	}
 }
@@ -377,6 +377,7 @@ void bs__conn_due(struct bs_roles *r, uint32_t i)
 
 	if (conn->state != BS_CONN_ASKING) {
 		bs_count(r->w->counters, BS_C_connections_expired);
+		tell_closed(r, conn, BS_ST_CLOSED);
 		end_conn(r, i);
 		return;
 	}
