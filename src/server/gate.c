@@ -115,9 +115,9 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *p, int events)
 {
 	struct bs_gate *g = (struct bs_gate *)((char *)p - offsetof(struct bs_gate, prepare));
 
-	bs__session_work(g);
-	/* Work is left: an idle watcher keeps the loop from sleeping, datagrams go first. */
-	if (g->ready)
+	/* Before sleeping the loop has sent its datagrams and messages.  Where there was work here,
+	 * an idle watcher lets it turn at once: for what is left, and for messages that came of it. */
+	if (bs__session_work(g) || g->ready)
 		ev_idle_start(loop, &g->idle);
 	else
 		ev_idle_stop(loop, &g->idle);
@@ -215,11 +215,36 @@ bool bs__gate_refresh(struct bs_gate *g)
 
 /* Life. */
 
+static void gate_drain(struct bs_gate *g)
+{
+	if (g->draining)
+		return;
+	g->draining = true;
+	stop_accepting(g);
+	for (uint32_t i = 0; i < g->fresh; i++) {
+		struct bs_session *s = &g->session[i];
+		struct bs_gate_event m;
+
+		if (s->state != BS_SESSION_OPEN) {
+			if (s->state == BS_SESSION_HANDSHAKE || s->state == BS_SESSION_HELLO)
+				bs__session_end(s);
+			continue;
+		}
+		memset(&m, 0, sizeof(m));
+		m.h.cp = s->cp;
+		m.has_status = true;
+		m.status = bs__gate_status(BS_ST_DRAINING, "the server is about to stop");
+		bs_count(g->w->counters, BS_C_gate_events);
+		bs__session_send_tx(s, bs_gate_event_encode(&m, NULL, 0, g->tx, sizeof(g->tx)));
+		bs__session_close(s);
+	}
+}
+
 static void gate_free(struct bs_gate *g)
 {
 	if (!g)
 		return;
-	stop_accepting(g);
+	gate_drain(g);
 	ev_prepare_stop(g->w->loop, &g->prepare);
 	ev_idle_stop(g->w->loop, &g->idle);
 	for (uint32_t i = 0; i < g->fresh; i++) {
@@ -318,6 +343,8 @@ static void make_watchers(struct bs_gate *g)
 		ev_set_priority(&l->io, EV_MINPRI);
 	}
 	ev_prepare_init(&g->prepare, on_prepare);
+	/* Behind the worker's own, which sends the datagrams. */
+	ev_set_priority(&g->prepare, EV_MINPRI);
 	ev_idle_init(&g->idle, on_idle);
 	ev_set_priority(&g->idle, EV_MINPRI);
 	ev_prepare_start(g->w->loop, &g->prepare);
@@ -358,31 +385,6 @@ static void gate_conf_changed(struct bs_gate *g)
 
 	bs_limiter_set(&g->sources, conf->handshake_rate, 2 * conf->handshake_rate);
 	take_name(g);
-}
-
-static void gate_drain(struct bs_gate *g)
-{
-	if (g->draining)
-		return;
-	g->draining = true;
-	stop_accepting(g);
-	for (uint32_t i = 0; i < g->fresh; i++) {
-		struct bs_session *s = &g->session[i];
-		struct bs_gate_event m;
-
-		if (s->state != BS_SESSION_OPEN) {
-			if (s->state == BS_SESSION_HANDSHAKE || s->state == BS_SESSION_HELLO)
-				bs__session_end(s);
-			continue;
-		}
-		memset(&m, 0, sizeof(m));
-		m.h.cp = s->cp;
-		m.has_status = true;
-		m.status = bs__gate_status(BS_ST_DRAINING, "the server is about to stop");
-		bs_count(g->w->counters, BS_C_gate_events);
-		bs__session_send_tx(s, bs_gate_event_encode(&m, NULL, 0, g->tx, sizeof(g->tx)));
-		bs__session_close(s);
-	}
 }
 
 const struct bs_gate_ops *bs_gate_ops(void)

@@ -362,13 +362,14 @@ void bs__gate_connect_tick(struct bs_gate *g, bs_time now)
 
 /* Results and connections. */
 
-static void send_disconnect(struct bs_gate *g, uint32_t nsi, uint16_t status)
+static void send_disconnect(struct bs_gate *g, uint32_t nsi, uint64_t ref, uint16_t status)
 {
 	struct bs_message m;
 
 	memset(&m, 0, sizeof(m));
 	m.kind = BS_MSG_DISCONNECT;
 	m.gate = (uint8_t)g->w->index;
+	m.ref = ref;
 	m.u.conn.nsi = nsi;
 	m.u.conn.status = status;
 	m.u.conn.tell_device = true;
@@ -376,7 +377,7 @@ static void send_disconnect(struct bs_gate *g, uint32_t nsi, uint16_t status)
 	(void)bs_worker_send(g->w, bs_worker_of_nsi(g->w, nsi), &m);
 }
 
-static int conn_new(struct bs_session *s, uint32_t nsi, uint32_t number)
+static int conn_new(struct bs_session *s, uint32_t nsi, const struct bs_gate_attempt *a)
 {
 	struct bs_gate *g = s->gate;
 	struct bs_gate_conn *c = bs_gate_pool_take(&g->conns);
@@ -389,7 +390,8 @@ static int conn_new(struct bs_session *s, uint32_t nsi, uint32_t number)
 	}
 	c->session = s;
 	c->nsi = nsi;
-	c->number = number;
+	c->number = a->number;
+	c->ref = a->handle;
 	c->next = s->conns;
 	s->conns = c;
 	s->client->conns++;
@@ -447,10 +449,11 @@ void bs__gate_conn_end(struct bs_gate_conn *c, uint16_t status, bool tell_client
 	struct bs_session *s = c->session;
 	struct bs_gate *g = s->gate;
 	uint32_t nsi = c->nsi;
+	uint64_t ref = c->ref;
 
 	/* First the record: a holder on this very worker answers before the call returns. */
 	conn_free(c);
-	send_disconnect(g, nsi, status);
+	send_disconnect(g, nsi, ref, status);
 	if (tell_client && s->state == BS_SESSION_OPEN)
 		send_event(s, nsi, status, "the right to this device was withdrawn");
 }
@@ -520,11 +523,11 @@ static void answer_success(struct bs_gate *g, const struct bs_gate_attempt *a,
 	fill_answer(&m, s, r);
 	if (g->w->crypto->random(g->w->crypto->ctx, m.relay_key, sizeof(m.relay_key)) != BS_OK) {
 		bs_count(g->w->counters, BS_C_crypto_failed);
-		send_disconnect(g, r->nsi, BS_ST_ERROR);
+		send_disconnect(g, r->nsi, a->handle, BS_ST_ERROR);
 		answer_failure(g, a, BS_ST_ERROR, "no random numbers");
-	} else if (conn_new(s, r->nsi, a->number) != BS_OK) {
+	} else if (conn_new(s, r->nsi, a) != BS_OK) {
 		bs_count(g->w->counters, BS_C_gate_table_full);
-		send_disconnect(g, r->nsi, BS_ST_RATE);
+		send_disconnect(g, r->nsi, a->handle, BS_ST_RATE);
 		answer_failure(g, a, BS_ST_RATE, "the server is full");
 	} else {
 		for (size_t i = 0; i < a->n_seq; i++) {
@@ -567,7 +570,7 @@ void bs__gate_connect_result(struct bs_gate *g, struct bs_message *m)
 		/* Nobody waits any more: what was opened is closed again. */
 		if (r->status == BS_ST_OK) {
 			bs_count(g->w->counters, BS_C_gate_late_result);
-			send_disconnect(g, r->nsi, BS_ST_ABORTED);
+			send_disconnect(g, r->nsi, m->ref, BS_ST_ABORTED);
 		}
 	} else if (r->status == BS_ST_OK) {
 		answer_success(g, a, r);
@@ -584,10 +587,11 @@ void bs__gate_conn_closed(struct bs_gate *g, const struct bs_message *m)
 	struct bs_gate_conn *c = bs_gate_map_get(&g->conn_map, m->u.conn.nsi);
 	struct bs_session *s = c ? c->session : NULL;
 
-	if (!c)
+	/* A number may be in use again: the holder's word is about the connection it was asked for. */
+	if (!c || c->ref != m->ref)
 		return;
 	conn_free(c);
-	if (s->state == BS_SESSION_OPEN)
+	if (s->state == BS_SESSION_OPEN && m->u.conn.status != 0)
 		send_event(s, m->u.conn.nsi, m->u.conn.status, "the connection was closed");
 }
 
@@ -633,6 +637,7 @@ void bs__gate_connect_session_end(struct bs_session *s)
 		m.kind = BS_MSG_SESSION_GONE;
 		m.gate = (uint8_t)g->w->index;
 		m.number = c->number;
+		m.ref = c->ref;
 		m.u.conn.nsi = c->nsi;
 		(void)bs_worker_send(g->w, bs_worker_of_nsi(g->w, c->nsi), &m);
 	}

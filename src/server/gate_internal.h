@@ -101,6 +101,7 @@ struct bs_gate_probe {
 struct bs_gate_conn {
 	struct bs_gate_conn *next; /**< of the same session */
 	struct bs_session *session;
+	uint64_t ref; /**< by which the holder knows it: the handle of the attempt */
 	uint32_t nsi;
 	uint32_t number; /**< device */
 };
@@ -270,8 +271,8 @@ void bs__session_release(struct bs_session *s);
 void bs__session_send(struct bs_session *s, const uint8_t *buf, size_t len);
 /** Queue a packet that an encoder made in g->tx; a negative length is an internal error. */
 void bs__session_send_tx(struct bs_session *s, bs_ssize len);
-/** Work through the queue of sessions, within the budget of one turn. */
-void bs__session_work(struct bs_gate *g);
+/** Work through the queue of sessions, within the budget of one turn; whether there was any. */
+bool bs__session_work(struct bs_gate *g);
 /** Time limits of one session. */
 void bs__session_tick(struct bs_session *s, bs_time now);
 

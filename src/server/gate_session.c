@@ -425,12 +425,13 @@ static void on_io(struct ev_loop *loop, struct ev_io *io, int events)
 		serve(s);
 }
 
-void bs__session_work(struct bs_gate *g)
+bool bs__session_work(struct bs_gate *g)
 {
 	unsigned handshakes = g->w->conf->handshakes_per_turn;
 	unsigned reads = READS_PER_TURN;
 	/* What is queued meanwhile waits for the next turn. */
 	struct bs_session *last = g->ready_last;
+	bool worked = g->ready != NULL;
 
 	while (g->ready && handshakes > 0 && reads > 0) {
 		struct bs_session *s = g->ready;
@@ -447,6 +448,7 @@ void bs__session_work(struct bs_gate *g)
 		if (was_last)
 			break;
 	}
+	return worked;
 }
 
 /** Ghosts looked at before a new session is refused. */
