@@ -36,6 +36,9 @@ typedef int64_t bs_time_diff;
 # define BS_IP_LEN      16
 #endif
 
+/** Whether addresses can be IPv6: a constant 0 lets the compiler drop that code. */
+#define BS_HAS_IP6 (BS_IP_LEN > 4)
+
 /** Milliseconds as a bs_time span. */
 #define BS_TIME_MS(ms) ((bs_time)(ms)*BS_TIME_PER_MS)
 /** a - b, signed, correct across a wrap. */

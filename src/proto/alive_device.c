@@ -38,8 +38,8 @@ void bs_alive_request(struct bs_alive_device *l, const struct bs_device_conf *co
 	l->poll = false;
 	l->runs = 0;
 	arm(l, conf, now);
-	if (conf->ops->server_time && bs_payload_next(p, &off, &pl) && pl.type == BS_PL_TIME &&
-	    pl.len >= TIME_LEN)
+	if (BS_WITH_SERVER_TIME && conf->ops->server_time && bs_payload_next(p, &off, &pl) &&
+	    pl.type == BS_PL_TIME && pl.len >= TIME_LEN)
 		conf->ops->server_time(conf->app, bs_get_u32(pl.data + 1));
 }
 
@@ -92,7 +92,7 @@ size_t bs_alive_output(struct bs_alive_device *l, const struct bs_device_conf *c
 	ok.code = BS_ST_OK;
 	bs_packet_begin(&w, buf, cap, &h);
 	bs_notify_put(&w, &ok);
-	if (l->answer)
+	if (BS_WITH_EVENTS && l->answer)
 		put_events(&w, conf, l->again);
 	l->answer = false;
 	l->poll = false;

@@ -212,17 +212,6 @@ static int take_secret(struct bs_attach_device *a, uint8_t *pkt, size_t len, siz
 	return BS_OK;
 }
 
-/* Every request that is looked at counts, so after a wrong one a right one fails too. */
-static int check_sum(struct bs_attach_device *a, const uint8_t *pkt, size_t len)
-{
-	const struct bs_legacy_ops *legacy = a->conf->legacy;
-	size_t head = len - BS_VERIFY_LEN;
-	uint32_t want = legacy->sum(a->sum, pkt, head);
-
-	a->sum = legacy->sum(want, pkt + head, BS_VERIFY_LEN);
-	return legacy->check(pkt + head, BS_VERIFY_FILL_SERVER, want) ? BS_OK : BS_EMAC;
-}
-
 static enum bs_attach_status status_of(int err, bool legacy)
 {
 	switch (err) {
@@ -261,7 +250,7 @@ static int input_attach(struct bs_attach_device *a, const struct bs_packet *p, u
 		return BS_ESTATE;
 	err = read_attach(a, p, &m);
 	if (!err)
-		err = a->conf->legacy ? check_sum(a, pkt, p->len)
+		err = a->conf->legacy ? a->conf->legacy->check(a, pkt, p->len)
 				      : take_secret(a, pkt, p->len, m.last_off);
 	/* Trouble of our own is not the server's to hear about. */
 	if (bs_err_is_fatal(err))
@@ -348,9 +337,9 @@ uint8_t bs_attach_take_events(struct bs_attach_device *a)
 	return e;
 }
 
-void bs__device_version(const struct bs_device_conf *conf, struct bs_version *v)
+/* Into memory that is zero. */
+static void device_version(const struct bs_device_conf *conf, struct bs_version *v)
 {
-	memset(v, 0, sizeof(*v));
 	v->kind = VERSION_KIND_DEVICE;
 	v->major = conf->major;
 	v->minor = conf->minor;
@@ -361,20 +350,25 @@ void bs__device_version(const struct bs_device_conf *conf, struct bs_version *v)
 
 void bs__device_ipx(const struct bs_attach_device *a, struct bs_ipx *ipx)
 {
-	memset(ipx, 0, sizeof(*ipx));
 	ipx->priv = a->local;
 	ipx->global = a->global;
 	ipx->flags = a->symmetric ? BS_IPX_NAT_SYMMETRIC : 0;
+}
+
+void bs__device_stats(const struct bs_device_conf *conf, enum bs_stats_event event,
+		      struct bs_stats *m)
+{
+	memset(m, 0, sizeof(*m));
+	m->event = (uint8_t)event;
+	device_version(conf, &m->version);
+	m->id = conf->id;
 }
 
 static bs_ssize put_stats(struct bs_attach_device *a, uint8_t *buf, size_t cap)
 {
 	struct bs_stats m;
 
-	memset(&m, 0, sizeof(m));
-	m.event = BS_STATS_ATTACH_FAIL;
-	bs__device_version(a->conf, &m.version);
-	m.id = a->conf->id;
+	bs__device_stats(a->conf, BS_STATS_ATTACH_FAIL, &m);
 	m.has_attach = true;
 	m.attach_status = a->status;
 	m.attach_secure = !a->conf->legacy;
@@ -388,7 +382,7 @@ static bs_ssize put_invite(struct bs_attach_device *a, uint8_t *buf, size_t cap)
 	bs_ssize len;
 
 	memset(&m, 0, sizeof(m));
-	bs__device_version(a->conf, &m.version);
+	device_version(a->conf, &m.version);
 	m.id = a->conf->id;
 	m.has_ext = a->conf->ext_offer != 0;
 	m.ext = a->conf->ext_offer;
@@ -402,9 +396,8 @@ static bs_ssize put_invite(struct bs_attach_device *a, uint8_t *buf, size_t cap)
 		m.caps.suite = legacy ? legacy->suite->code : bs_suite_aes_cbc.code;
 	}
 	len = bs_invite_encode(buf, cap, &m);
-	/* Each invite restarts the sums. */
 	if (legacy && len > 0)
-		a->sum = legacy->sum(0, buf, (size_t)len);
+		legacy->start(a, buf, (size_t)len);
 	return len;
 }
 
@@ -458,18 +451,6 @@ static bs_ssize seal_response(struct bs_attach_device *a, struct bs_writer *w)
 	return len;
 }
 
-static bs_ssize sum_response(struct bs_attach_device *a, struct bs_writer *w)
-{
-	const struct bs_legacy_ops *legacy = a->conf->legacy;
-	uint8_t *p = bs_packet_add_reserve(w, BS_PL_VERIFY, 0, BS_VERIFY_LEN);
-	bs_ssize len = bs_packet_finish(w);
-
-	if (p && len > 0)
-		legacy->put(p, BS_VERIFY_FILL_DEVICE,
-			    legacy->sum(a->sum, w->buf, (size_t)len - BS_VERIFY_LEN));
-	return len;
-}
-
 static bs_ssize put_response(struct bs_attach_device *a, uint8_t *buf, size_t cap, bs_time now)
 {
 	const struct bs_device_conf *conf = a->conf;
@@ -493,7 +474,7 @@ static bs_ssize put_response(struct bs_attach_device *a, uint8_t *buf, size_t ca
 	m.n_eps = candidates(a, eps);
 	m.eps = eps;
 	bs_attach_response_begin(&w, buf, cap, &m);
-	len = conf->legacy ? sum_response(a, &w) : seal_response(a, &w);
+	len = conf->legacy ? conf->legacy->finish(a, &w) : seal_response(a, &w);
 	if (len > 0) {
 		a->state = BS_ATTACH_ATTACHED;
 		a->pending = 0;

@@ -22,6 +22,7 @@
 #include "proto/alive_device.h"
 #include "proto/device_conf.h"
 #include "wire/payload.h"
+#include "wire/stats.h"
 
 /** Bytes of a secure and of a legacy nonce, and of a seed. */
 #define BS_NONCE_LEN        32
@@ -153,8 +154,10 @@ static inline bool bs_attach_is_attached(const struct bs_attach_device *a)
 /** The basestation closed the attachment (extension CLOSE): wipe it, start over after 2 s. */
 void bs_attach_end(struct bs_attach_device *a, bs_time now);
 
-/* For the reports of the composite: the device's VERSION and its own endpoints. */
-void bs__device_version(const struct bs_device_conf *conf, struct bs_version *v);
+/* For the reports of the composite: a report with what all have, and, into memory that is zero, the
+ * device's own endpoints. */
+void bs__device_stats(const struct bs_device_conf *conf, enum bs_stats_event event,
+		      struct bs_stats *m);
 void bs__device_ipx(const struct bs_attach_device *a, struct bs_ipx *ipx);
 
 #endif

@@ -10,7 +10,7 @@ enum {
 
 uint32_t bs_attach_server_legacy_sum(uint32_t sum, const uint8_t *buf, size_t len)
 {
-	return bs_legacy_attach.sum(sum, buf, len);
+	return bs_legacy_sum(sum, buf, len);
 }
 
 bs_ssize bs_attach_server_legacy_request(const struct bs_attach_request *m, uint32_t invite_sum,
@@ -26,8 +26,8 @@ bs_ssize bs_attach_server_legacy_request(const struct bs_attach_request *m, uint
 	if (len < 0)
 		return len;
 	/* The sum covers the final length field too, so it comes last. */
-	bs_legacy_attach.put(verify, BS_VERIFY_FILL_SERVER,
-			     bs_legacy_attach.sum(invite_sum, buf, (size_t)len - BS_VERIFY_LEN));
+	bs_legacy_put(verify, BS_VERIFY_FILL_SERVER,
+		      bs_legacy_sum(invite_sum, buf, (size_t)len - BS_VERIFY_LEN));
 	return len;
 }
 
@@ -44,8 +44,8 @@ int bs_attach_server_legacy_open(uint32_t sum, const struct bs_packet *p,
 	if (p->len - r.last_off != HEAD_LEN + BS_VERIFY_LEN)
 		return BS_EFIELD;
 	verify = p->bytes + r.last_off + HEAD_LEN;
-	sum = bs_legacy_attach.sum(sum, p->bytes, p->len - BS_VERIFY_LEN);
-	if (!bs_legacy_attach.check(verify, BS_VERIFY_FILL_DEVICE, sum))
+	sum = bs_legacy_sum(sum, p->bytes, p->len - BS_VERIFY_LEN);
+	if (!bs_legacy_check(verify, BS_VERIFY_FILL_DEVICE, sum))
 		return BS_EMAC;
 	*out = r;
 	return BS_OK;

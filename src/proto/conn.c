@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "util/endpoint.h"
+#include "wire/payload.h"
 
 enum {
 	MAC_LEN = 16,
@@ -45,28 +46,6 @@ void bs_conn_count_tx(struct bs_conn *c, size_t len)
 {
 	c->stats.tx_pkts++;
 	c->stats.tx_bytes += (uint32_t)len;
-}
-
-/* The only CRYPTO payload, which must be the last one. */
-static int find_crypto(const struct bs_packet *p, size_t *off)
-{
-	struct bs_payload pl;
-	size_t at = 0;
-	size_t start = 0;
-	size_t n = 0;
-
-	while (bs_payload_next(p, &at, &pl)) {
-		if (pl.type != BS_PL_CRYPTO)
-			continue;
-		start = (size_t)(pl.data - p->bytes) - 4;
-		n++;
-	}
-	if (n == 0)
-		return BS_EMISSING;
-	if (n > 1 || bs_get_u16(p->bytes + start + 2) != p->len - start)
-		return BS_EPAYLOAD;
-	*off = start;
-	return BS_OK;
 }
 
 /* A 16-bit sum says too little about a packet to call another one its repeat. */
@@ -191,7 +170,7 @@ int bs_conn_open(struct bs_conn *c, const struct bs_crypto *crypto, const struct
 
 	if (!bs_conn_is_live(c) || p->h.type != BS_TYPE_DATA || p->h.nsi_sp != c->nsi_sp)
 		return BS_EUNKNOWN;
-	err = find_crypto(p, &off);
+	err = bs_payload_last(p, BS_PL_CRYPTO, &off);
 	if (err)
 		return err;
 	/* Before the MAC is computed: a flood of repeats must cost little. */

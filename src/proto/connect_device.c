@@ -42,8 +42,11 @@ static int pick_nsi(const struct bs_connect_env *env, uint32_t *nsi)
 {
 	uint8_t r[2];
 	uint16_t n;
-	int err = env->crypto->random(env->crypto->ctx, r, sizeof(r));
+	int err;
 
+	if (!BS_WITH_OWN_NSI)
+		return BS_EMISSING;
+	err = env->crypto->random(env->crypto->ctx, r, sizeof(r));
 	if (err)
 		return err;
 	n = bs_get_u16(r) & OWN_NSI_MASK;

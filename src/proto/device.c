@@ -299,11 +299,8 @@ static size_t put_report(const struct bs_device *d, const struct bs_conn *c, boo
 	struct bs_stats m;
 	bs_ssize len;
 
-	memset(&m, 0, sizeof(m));
+	bs__device_stats(d->conf, open ? BS_STATS_OPEN : BS_STATS_CLOSE, &m);
 	m.nsi = c->nsi_sp;
-	m.event = open ? BS_STATS_OPEN : BS_STATS_CLOSE;
-	bs__device_version(d->conf, &m.version);
-	m.id = d->conf->id;
 	if (open) {
 		m.has_ipx = true;
 		bs__device_ipx(&d->attach, &m.ipx);

@@ -9,18 +9,29 @@
 #ifndef BS_PROTO_LIMITS_H
 #define BS_PROTO_LIMITS_H
 
-#include "basestation/types.h"
-
 #ifdef BS_PROFILE_MCU
 # define BS__DEFAULT_REPLAY_SLOTS   8
 # define BS__DEFAULT_REPLAY_TAG     4
 # define BS__DEFAULT_CLIENT_ID_KEEP 32
+# define BS__DEFAULT_WITH           0
 #else
 # define BS__DEFAULT_REPLAY_SLOTS   64
 # define BS__DEFAULT_REPLAY_TAG     16
 # define BS__DEFAULT_CLIENT_ID_KEEP 64
+# define BS__DEFAULT_WITH           1
 #endif
 
+/** Parts of a device that a build may leave out (0): event records in keep-alive answers, the
+ *  time from the server, connection numbers for a server that gives none. */
+#ifndef BS_WITH_EVENTS
+# define BS_WITH_EVENTS BS__DEFAULT_WITH
+#endif
+#ifndef BS_WITH_SERVER_TIME
+# define BS_WITH_SERVER_TIME BS__DEFAULT_WITH
+#endif
+#ifndef BS_WITH_OWN_NSI
+# define BS_WITH_OWN_NSI BS__DEFAULT_WITH
+#endif
 /** MACs that a connection remembers to drop exact repeats, 1..255. */
 #ifndef BS_REPLAY_SLOTS
 # define BS_REPLAY_SLOTS BS__DEFAULT_REPLAY_SLOTS
@@ -41,8 +52,6 @@
 #ifndef BS_RPC_REPLY_MAX
 # define BS_RPC_REPLY_MAX 200
 #endif
-/** Whether addresses can be IPv6: 0 lets the compiler drop that code from the MCU profile. */
-#define BS_HAS_IP6 (BS_IP_LEN > 4)
 /** Controller addresses that are kept: as many as invites in a row, one for each. */
 #define BS_CONTROLLER_ADDRS 6
 

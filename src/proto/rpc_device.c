@@ -45,12 +45,11 @@ static bool is_silent(const struct bs_rpc_slot *s, const struct bs_conn *c)
 	return s->exception && !s->forced && !c->async;
 }
 
-static void want(struct bs_rpc_device *r, struct bs_conn *c, const struct bs_rpc_id *id,
-		 const struct bs_endpoint *to, uint8_t pending)
+static void want(struct bs_rpc_device *r, struct bs_conn *c, struct bs_rpc_slot *s,
+		 const struct bs_rpc_id *id, const struct bs_endpoint *to, uint8_t pending)
 {
-	if (!pending)
-		return;
 	r->conn = c;
+	r->slot = s;
 	r->id = *id;
 	r->to = *to;
 	r->pending = pending;
@@ -68,7 +67,7 @@ static void set_exception(struct bs_rpc_slot *s, uint32_t code)
 enum result {
 	ANSWERED,
 	DEFERRED,
-	REJECTED, /* not accepted: no notice either */
+	REJECTED, /* answered without a notice: not accepted, or a copy */
 };
 
 /* Ask the application. */
@@ -112,14 +111,27 @@ static enum result run(struct bs_rpc_device *r, const struct bs_device_conf *con
 	return result;
 }
 
+/* A request that is no copy: refuse it, or let the application answer. */
+static enum result take(struct bs_rpc_device *r, const struct bs_device_conf *conf,
+			struct bs_conn *c, struct bs_slice plain, const struct bs_rpc_id *id,
+			struct bs_rpc_slot *s)
+{
+	memset(s, 0, offsetof(struct bs_rpc_slot, reply));
+	s->id = *id;
+	if (plain.len >= QUERY_LEN && plain.len <= BS_RPC_REQUEST_MAX)
+		return run(r, conf, c, plain, s);
+	set_exception(s, plain.len < QUERY_LEN ? BS_RPC_NO_QUERY : BS_RPC_REQUEST_LONG);
+	return REJECTED;
+}
+
 int bs_rpc_device_input(struct bs_rpc_device *r, const struct bs_device_conf *conf,
 			struct bs_conn *c, size_t index, const struct bs_conn_data *d,
 			const struct bs_endpoint *from)
 {
+	uint8_t pending = c->async ? PENDING_NOTICE : 0;
+	enum result result = DEFERRED;
 	struct bs_rpc_slot *s;
-	uint8_t notice = c->async ? PENDING_NOTICE : 0;
 	struct bs_rpc_id id;
-	enum result result = ANSWERED;
 
 	if (d->h.flags & (BS_FLAG_RESPONSE | BS_FLAG_EXCEPTION))
 		return BS_ETYPE;
@@ -134,27 +146,16 @@ int bs_rpc_device_input(struct bs_rpc_device *r, const struct bs_device_conf *co
 	id.seq = d->h.seq;
 	id.retrans = d->h.retrans;
 	id.flags = (uint8_t)(d->h.flags & (BS_FLAG_TAG | BS_FLAG_NSI_CO));
-	if (r->token && id_equal(&r->deferred, &id)) {
-		want(r, c, &id, from, notice);
-		return BS_OK;
-	}
-	if (id_equal(&s->id, &id)) {
-		notice = 0;
-	} else {
-		memset(s, 0, offsetof(struct bs_rpc_slot, reply));
-		s->id = id;
-		if (d->plain.len < QUERY_LEN)
-			set_exception(s, BS_RPC_NO_QUERY);
-		else if (d->plain.len > BS_RPC_REQUEST_MAX)
-			set_exception(s, BS_RPC_REQUEST_LONG);
-		else
-			result = run(r, conf, c, d->plain, s);
-		if (s->forced || result == REJECTED)
-			notice = 0;
-	}
-	r->slot = s;
-	want(r, c, &id, from,
-	     (uint8_t)(notice | (result != DEFERRED && !is_silent(s, c) ? PENDING_REPLY : 0)));
+	/* A copy of the deferred request gets a notice, a copy of an answered one its answer. */
+	if (id_equal(&s->id, &id))
+		result = REJECTED;
+	else if (!r->token || !id_equal(&r->deferred, &id))
+		result = take(r, conf, c, d->plain, &id, s);
+	if (result == REJECTED)
+		pending = 0;
+	if (result != DEFERRED && !is_silent(s, c))
+		pending |= PENDING_REPLY;
+	want(r, c, s, &id, from, pending);
 	return BS_OK;
 }
 
@@ -248,8 +249,7 @@ int bs_rpc_device_answer(struct bs_rpc_device *r, struct bs_conn *c, uint32_t to
 		if (reply.len)
 			memcpy(s->reply, reply.ptr, reply.len);
 	}
-	r->slot = s;
-	want(r, c, &s->id, &c->remote, is_silent(s, c) ? 0 : PENDING_REPLY);
+	want(r, c, s, &s->id, &c->remote, is_silent(s, c) ? 0 : PENDING_REPLY);
 	return BS_OK;
 }
 

@@ -36,7 +36,7 @@ static int get_ext_part(const struct bs_packet *p, size_t *off, struct bs_attach
 			return BS_EFIELD;
 		m->interval_s = bs_get_u16(pl.data);
 	}
-	if (next_is(p, off, BS_PL_EP6, &pl)) {
+	if (BS_HAS_IP6 && next_is(p, off, BS_PL_EP6, &pl)) {
 		err = bs_ep6_get(&pl, &ep);
 		if (!err && ep.kind == BS_EP6_OBSERVED)
 			m->observed = ep.ep;
@@ -162,6 +162,6 @@ void bs_attach_response_begin(struct bs_writer *w, uint8_t *buf, size_t cap,
 	if (!m->has_ext)
 		return;
 	bs_ext_put(w, &m->ext);
-	for (i = 0; i < m->n_eps; i++)
+	for (i = 0; BS_HAS_IP6 && i < m->n_eps; i++)
 		bs_ep6_put(w, &m->eps[i]);
 }

@@ -16,7 +16,7 @@ static void take_ep6(const struct bs_packet *p, size_t *off, struct bs_endpoint 
 	struct bs_payload pl;
 	struct bs_ep6 ep6;
 
-	if (ep->port || bs_endpoint_ip4(ep))
+	if (!BS_HAS_IP6 || ep->port || bs_endpoint_ip4(ep))
 		return;
 	while (bs_payload_next(p, off, &pl)) {
 		if (pl.type == BS_PL_EP6 && bs_ep6_get(&pl, &ep6) == BS_OK) {
@@ -82,8 +82,9 @@ bs_ssize bs_rendezvous_packet_encode(uint8_t *buf, size_t cap, const struct bs_r
 		if (p)
 			bs_put_u32(p, m->interval_ms);
 	}
-	bs_ep6_put_if_needed(&w, &m->ep1, BS_EP6_OBSERVED);
-	if (m->step)
+	if (BS_HAS_IP6)
+		bs_ep6_put_if_needed(&w, &m->ep1, BS_EP6_OBSERVED);
+	if (BS_HAS_IP6 && m->step)
 		bs_ep6_put_if_needed(&w, &m->ep2, BS_EP6_OBSERVED);
 	return bs_packet_finish(&w);
 }

@@ -159,9 +159,11 @@ int bs_invite_answer_decode(const struct bs_packet *p, struct bs_invite_answer *
 	err = bs_ipx_get(&pl, &ipx);
 	if (err)
 		return err;
-	if (!bs_endpoint_is_set(&ipx.priv) && bs_ep6_collect(p, BS_EP6_SERVER, &ep, 1))
+	if (BS_HAS_IP6 && !bs_endpoint_is_set(&ipx.priv) &&
+	    bs_ep6_collect(p, BS_EP6_SERVER, &ep, 1))
 		ipx.priv = ep.ep;
-	if (!bs_endpoint_is_set(&ipx.global) && bs_ep6_collect(p, BS_EP6_OBSERVED, &ep, 1))
+	if (BS_HAS_IP6 && !bs_endpoint_is_set(&ipx.global) &&
+	    bs_ep6_collect(p, BS_EP6_OBSERVED, &ep, 1))
 		ipx.global = ep.ep;
 	if (!bs_endpoint_is_set(&ipx.priv))
 		return BS_EFIELD;
