@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/value.h"
+#include "ctl/field.h"
 
 /* Longest text argument; anything longer is a mistake. */
 #define TEXT_MAX 4096u
@@ -171,9 +171,9 @@ static const char *check_hex(const char *s, size_t exact)
 	size_t n = 0;
 
 	if (tmp && exact)
-		wrong = bs_value_hex(s, strlen(s), tmp, exact);
+		wrong = bs_field_hex(s, strlen(s), tmp, exact);
 	else if (tmp)
-		wrong = bs_value_hex_any(s, strlen(s), tmp, HEX_MAX, &n);
+		wrong = bs_field_hex_any(s, strlen(s), tmp, HEX_MAX, &n);
 	free(tmp);
 	return wrong;
 }
@@ -181,21 +181,21 @@ static const char *check_hex(const char *s, size_t exact)
 /* NULL, or what is wrong with the text of an argument that is neither a flag nor a number. */
 static const char *check_text(const struct bs_arg *a, const char *s)
 {
-	char out[BS_VALUE_CAP];
-	struct bs_value_subject subject;
-	struct bs_value_object object;
+	char out[BS_FIELD_CAP];
+	struct bs_field_subject subject;
+	struct bs_field_object object;
 	uint8_t secret[BS_PSK_LEN];
 	size_t len = strlen(s);
 
 	switch (a->type) {
-	case BS_ARG_DEVICE: return bs_value_device(s, len, out);
-	case BS_ARG_IDENTITY: return bs_value_identity(s, len, out);
-	case BS_ARG_SUBJECT: return bs_value_subject(s, len, &subject);
-	case BS_ARG_OBJECT: return bs_value_object(s, len, &object);
-	case BS_ARG_TAG: return bs_value_tag(s, len, out);
+	case BS_ARG_DEVICE: return bs_field_device(s, len, out);
+	case BS_ARG_IDENTITY: return bs_field_identity(s, len, out);
+	case BS_ARG_SUBJECT: return bs_field_subject(s, len, &subject);
+	case BS_ARG_OBJECT: return bs_field_object(s, len, &object);
+	case BS_ARG_TAG: return bs_field_tag(s, len, out);
 	case BS_ARG_HEX: return check_hex(s, 0);
 	case BS_ARG_HEX32: return check_hex(s, 32);
-	case BS_ARG_SECRET: return bs_value_secret(s, len, secret);
+	case BS_ARG_SECRET: return bs_field_secret(s, len, secret);
 	case BS_ARG_CHOICE: return check_choice(a, s);
 	case BS_ARG_FILE: return len == 0 ? "a path is missing" : NULL;
 	default: return len > TEXT_MAX ? "longer than 4096 bytes" : NULL;

@@ -67,8 +67,8 @@ static const char *set_created(struct bs_row *row, const char *s, size_t len)
 
 static const char *add_tag(struct bs_row *row, const char *s, size_t len)
 {
-	char tag[BS_VALUE_TAG_MAX + 1];
-	const char *wrong = bs_value_tag(s, len, tag);
+	char tag[BS_FIELD_TAG_MAX + 1];
+	const char *wrong = bs_field_tag(s, len, tag);
 	size_t i;
 
 	if (wrong)
@@ -77,7 +77,7 @@ static const char *add_tag(struct bs_row *row, const char *s, size_t len)
 		if (strcmp(row->tag[i], tag) == 0)
 			return NULL;
 	}
-	if (row->n_tags == BS_VALUE_TAGS_MAX)
+	if (row->n_tags == BS_FIELD_TAGS_MAX)
 		return "a device has at most 16 tags";
 	memcpy(row->tag[row->n_tags++], tag, sizeof(tag));
 	return NULL;
@@ -110,12 +110,12 @@ static const char *set_value(struct bs_row *row, unsigned col, const char *s, si
 	const char *wrong;
 
 	switch (col) {
-	case BS_COL_ID: return bs_value_device(s, len, row->id);
+	case BS_COL_ID: return bs_field_device(s, len, row->id);
 	case BS_COL_SECRET:
 		row->has_secret = false;
 		if (len == 0)
 			return NULL;
-		wrong = bs_value_secret(s, len, row->secret);
+		wrong = bs_field_secret(s, len, row->secret);
 		row->has_secret = wrong == NULL;
 		return wrong;
 	case BS_COL_STATE: return set_state(row, s, len);
@@ -429,7 +429,7 @@ json_t *bs_row_to_wire(const struct bs_row *row)
 	size_t i;
 
 	if (row->has_secret)
-		bs_value_put_hex(row->secret, BS_PSK_LEN, hex);
+		bs_field_put_hex(row->secret, BS_PSK_LEN, hex);
 	for (i = 0; tags && i < row->n_tags; i++) {
 		if (json_array_append_new(tags, json_string(row->tag[i])) != 0) {
 			json_decref(tags);
@@ -466,7 +466,7 @@ int bs_row_from_wire(const json_t *j, struct bs_row *row, struct bs_ctl_error *e
 	t.state = (uint8_t)state;
 	t.legacy = legacy == 1;
 	t.created = (uint64_t)created;
-	wrong = bs_value_device(id, strlen(id), t.id);
+	wrong = bs_field_device(id, strlen(id), t.id);
 	if (!wrong)
 		wrong = set_value(&t, BS_COL_SECRET, secret, strlen(secret));
 	if (!wrong)
@@ -492,7 +492,7 @@ const char *bs_row_csv_header(bool with_secrets)
 			    : "id,state,tags,legacy,created\n";
 }
 
-/* All values are of a kind that needs no quoting in either form: see value.h. */
+/* All values are of a kind that needs no quoting in either form: see field.h. */
 static size_t put_tags(const struct bs_row *row, const char *quote, const char *between, char *out,
 		       size_t cap)
 {
@@ -514,11 +514,11 @@ static const char *state_name(const struct bs_row *row)
 size_t bs_row_put_csv(const struct bs_row *row, bool with_secrets, char *out)
 {
 	char hex[2 * BS_PSK_LEN + 1] = "";
-	char tags[BS_VALUE_TAGS_MAX * (BS_VALUE_TAG_MAX + 1) + 1];
+	char tags[BS_FIELD_TAGS_MAX * (BS_FIELD_TAG_MAX + 1) + 1];
 
 	put_tags(row, "", " ", tags, sizeof(tags));
 	if (with_secrets && row->has_secret)
-		bs_value_put_hex(row->secret, BS_PSK_LEN, hex);
+		bs_field_put_hex(row->secret, BS_PSK_LEN, hex);
 	return (size_t)snprintf(out, BS_ROW_TEXT_MAX, "%s%s%s,%s,%s,%s,%llu\n", row->id,
 				with_secrets ? "," : "", hex, state_name(row), tags,
 				row->legacy ? "yes" : "no", (unsigned long long)row->created);
@@ -527,12 +527,12 @@ size_t bs_row_put_csv(const struct bs_row *row, bool with_secrets, char *out)
 size_t bs_row_put_json(const struct bs_row *row, bool with_secrets, char *out)
 {
 	char hex[2 * BS_PSK_LEN + 1] = "";
-	char tags[BS_VALUE_TAGS_MAX * (BS_VALUE_TAG_MAX + 4) + 1];
+	char tags[BS_FIELD_TAGS_MAX * (BS_FIELD_TAG_MAX + 4) + 1];
 	bool secret = with_secrets && row->has_secret;
 
 	put_tags(row, "\"", ",", tags, sizeof(tags));
 	if (secret)
-		bs_value_put_hex(row->secret, BS_PSK_LEN, hex);
+		bs_field_put_hex(row->secret, BS_PSK_LEN, hex);
 	return (size_t)snprintf(out, BS_ROW_TEXT_MAX,
 				"{\"id\":\"%s\"%s%s%s,\"state\":\"%s\",\"tags\":[%s],\"legacy\":%s,"
 				"\"created\":%llu}\n",

@@ -15,7 +15,7 @@
 
 #include "ctl/csv.h"
 #include "ctl/protocol.h"
-#include "ctl/value.h"
+#include "ctl/field.h"
 #include <jansson.h>
 
 /** State of a device in a row. */
@@ -34,7 +34,7 @@ struct bs_row {
 	bool legacy;      /**< may attach without a key */
 	uint64_t created; /**< Unix seconds, 0 = not said */
 	size_t n_tags;
-	char tag[BS_VALUE_TAGS_MAX][BS_VALUE_TAG_MAX + 1];
+	char tag[BS_FIELD_TAGS_MAX][BS_FIELD_TAG_MAX + 1];
 };
 
 /** Forms of a file. */

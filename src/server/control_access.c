@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include "ctl/value.h"
+#include "ctl/field.h"
 #include "server/control_job.h"
 
 static const char *const reason_words[] = {
@@ -16,10 +16,10 @@ static const char *const reason_words[] = {
 
 static void rule_subject(struct bs_access_rule *rule, const char *text)
 {
-	struct bs_value_subject v;
+	struct bs_field_subject v;
 
 	/* The command table has checked the text. */
-	if (bs_value_subject(text, strlen(text), &v) != NULL)
+	if (bs_field_subject(text, strlen(text), &v) != NULL)
 		return;
 	switch (v.who) {
 	case BS_SUBJECT_ANYBODY: rule->who_kind = BS_WHO_ANYBODY; break;
@@ -37,9 +37,9 @@ static void rule_subject(struct bs_access_rule *rule, const char *text)
 
 static void rule_object(struct bs_access_rule *rule, const char *text)
 {
-	struct bs_value_object v;
+	struct bs_field_object v;
 
-	if (bs_value_object(text, strlen(text), &v) != NULL)
+	if (bs_field_object(text, strlen(text), &v) != NULL)
 		return;
 	switch (v.what) {
 	case BS_OBJECT_ANY: rule->which_kind = BS_WHICH_ANY; break;
@@ -52,10 +52,10 @@ static void rule_object(struct bs_access_rule *rule, const char *text)
 
 static json_t *rule_json(const struct bs_access_rule *rule)
 {
-	struct bs_value_subject s;
-	struct bs_value_object o;
-	char who[BS_VALUE_CAP];
-	char device[BS_VALUE_CAP];
+	struct bs_field_subject s;
+	struct bs_field_object o;
+	char who[BS_FIELD_CAP];
+	char device[BS_FIELD_CAP];
 
 	memset(&s, 0, sizeof(s));
 	memset(&o, 0, sizeof(o));
@@ -72,8 +72,8 @@ static json_t *rule_json(const struct bs_access_rule *rule)
 		 : rule->which_kind == BS_WHICH_PATTERN ? BS_OBJECT_PATTERN
 							: BS_OBJECT_DEVICE;
 	memcpy(o.name, rule->which, sizeof(o.name));
-	bs_value_put_subject(&s, who);
-	bs_value_put_object(&o, device);
+	bs_field_put_subject(&s, who);
+	bs_field_put_object(&o, device);
 	return json_pack("{s:I,s:s,s:s,s:s,s:i,s:o}", "rule", (json_int_t)rule->id, "action",
 			 rule->allow ? "allow" : "deny", "who", who, "device", device, "priority",
 			 (int)rule->priority, "created", bs__control_json_time(rule->created));

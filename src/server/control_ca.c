@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ctl/value.h"
+#include "ctl/field.h"
 #include "server/control_job.h"
 
 static void run_trust(struct bs_control_job *j)
@@ -17,7 +17,7 @@ static void run_trust(struct bs_control_job *j)
 		bs__control_fail(j, BS_CTL_USAGE, NULL, NULL, "certificate or name is missing");
 		return;
 	}
-	if (bs_value_hex_any(hex, strlen(hex), der, sizeof(der), &n) != NULL || n == 0) {
+	if (bs_field_hex_any(hex, strlen(hex), der, sizeof(der), &n) != NULL || n == 0) {
 		bs__control_fail(j, BS_CTL_BAD_INPUT, name, NULL,
 				 "a CA certificate has 1 to %d bytes", BS_CA_DER_MAX);
 		return;

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ctl/value.h"
+#include "ctl/field.h"
 #include "server/control_job.h"
 
 static json_t *client_json(const struct bs_client *c)
@@ -57,6 +57,9 @@ static void store_client(struct bs_control_job *j, enum bs_store_op op, const st
 	struct bs_store_request req = { .op = op };
 
 	req.u.client = *c;
+	/* Only a change may name a state, and revoked is none that can be asked for. */
+	if (op == BS_STORE_CLIENT_DELETE)
+		req.u.client.state = 0;
 	j->result = json_pack("{s:s}", "identity", c->identity);
 	if (j->dry_run)
 		bs__control_finish(j, json_incref(j->result), NULL);
@@ -157,7 +160,7 @@ static bool take_serial(struct bs_control_job *j, struct bs_revocation *v)
 				 "needs --ca or --ca-fp: serial numbers repeat between CAs");
 		return false;
 	}
-	if (bs_value_hex_any(s, strlen(s), raw, sizeof(raw), &n) == NULL) {
+	if (bs_field_hex_any(s, strlen(s), raw, sizeof(raw), &n) == NULL) {
 		while (skip < n && raw[skip] == 0)
 			skip++;
 	}
@@ -201,8 +204,8 @@ static void run_revoke(struct bs_control_job *j)
 	snprintf(v->note, sizeof(v->note), "%s", note ? note : "");
 	j->result = json_pack(
 		"{s:s}", "note",
-		"sessions with this server end now; a direct session between a modified client and a "
-		"stock device cannot be ended by the server");
+		"sessions with this server end now; a direct session between a modified client "
+		"and a stock device cannot be ended by the server");
 	if (j->dry_run)
 		bs__control_finish(j, json_incref(j->result), NULL);
 	else

@@ -178,7 +178,7 @@ static void run_restore(struct bs_control_job *j)
 	if (c->close)
 		c->close(c->open_arg);
 	if (j->dry_run) {
-		/* The store checks the copy when it puts it in place; before that, no more is known. */
+		/* The store checks the copy when it puts it in place, not before. */
 		bs__control_finish(j, json_pack("{s:s}", "file", path), NULL);
 		return;
 	}

@@ -6,7 +6,7 @@
 #include "basestation/wire.h"
 #include "crypto/crypto.h"
 #include "ctl/rows.h"
-#include "ctl/value.h"
+#include "ctl/field.h"
 #include "server/control_job.h"
 
 static json_t *device_json(const struct bs_device *d)
@@ -79,7 +79,7 @@ static void run_add(struct bs_control_job *j)
 		bs__control_finish(j, json_incref(j->result), NULL);
 		return;
 	}
-	d->has_secret = secret && bs_value_secret(secret, strlen(secret), d->secret) == NULL;
+	d->has_secret = secret && bs_field_secret(secret, strlen(secret), d->secret) == NULL;
 	bs__control_submit(j, &req, bs__control_stored);
 	bs_device_wipe(d);
 }
@@ -147,7 +147,7 @@ static void run_rotate(struct bs_control_job *j)
 		bs__control_finish(j, json_incref(j->result), NULL);
 		return;
 	}
-	d->has_secret = secret && bs_value_secret(secret, strlen(secret), d->secret) == NULL;
+	d->has_secret = secret && bs_field_secret(secret, strlen(secret), d->secret) == NULL;
 	bs__control_submit(j, &req, bs__control_stored);
 	bs_device_wipe(d);
 }
@@ -380,7 +380,7 @@ static json_t *export_json(const struct bs_device *d)
 	row.state = d->state == BS_RECORD_DISABLED ? BS_ROW_DISABLED : BS_ROW_ENABLED;
 	row.legacy = (d->flags & BS_DEVICE_LEGACY) != 0;
 	row.created = d->created;
-	for (i = 0; i < d->tags.n && i < BS_VALUE_TAGS_MAX; i++)
+	for (i = 0; i < d->tags.n && i < BS_FIELD_TAGS_MAX; i++)
 		memcpy(row.tag[row.n_tags++], d->tags.name[i], sizeof(row.tag[0]));
 	v = bs_row_to_wire(&row);
 	bs_row_wipe(&row);

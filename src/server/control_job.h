@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * control_job.h - between control.c, which moves lines, and the control_<area>.c files, which run the
- * commands; nobody else includes it.
+ * control_job.h - between control.c, which moves lines, and the control_<area>.c files, which run
+ * the commands; nobody else includes it.
  *
  * A job is one request under way.  Its handler answers with any number of items and ends it with
  * exactly one finish or fail, now or from a later callback; the job is gone after that.  A client
@@ -11,8 +11,6 @@
  */
 #ifndef BS_SERVER_CONTROL_JOB_H
 #define BS_SERVER_CONTROL_JOB_H
-
-#include <jansson.h>
 
 #include "ctl/command.h"
 #include "ctl/protocol.h"

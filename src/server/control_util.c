@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ctl/value.h"
+#include "ctl/field.h"
 #include "log/log.h"
 #include "util/endpoint.h"
 
@@ -91,7 +91,7 @@ bool bs__control_sha256(const struct bs_control_job *j, const char *name, uint8_
 {
 	const char *s = bs__control_text(j, name);
 
-	return s && bs_value_hex(s, strlen(s), out, 32) == NULL;
+	return s && bs_field_hex(s, strlen(s), out, 32) == NULL;
 }
 
 bool bs__control_names(struct bs_control_job *j, const char *name, struct bs_names *out)
@@ -119,7 +119,7 @@ void bs__control_identity(const struct bs_control_job *j, char out[static BS_CLI
 {
 	const char *s = bs__control_text(j, "identity");
 
-	if (!s || bs_value_identity(s, strlen(s), out) != NULL)
+	if (!s || bs_field_identity(s, strlen(s), out) != NULL)
 		out[0] = '\0';
 }
 
@@ -133,7 +133,7 @@ bool bs__control_cursor(struct bs_control_job *j, struct bs_list_pos *pos)
 	memset(pos, 0, sizeof(*pos));
 	if (!s)
 		return true;
-	if (bs_value_hex_any(s, strlen(s), pos->b, sizeof(pos->b), &n) != NULL) {
+	if (bs_field_hex_any(s, strlen(s), pos->b, sizeof(pos->b), &n) != NULL) {
 		bs__control_fail(j, BS_CTL_USAGE, "cursor", "begin the list anew", "not a cursor");
 		return false;
 	}
@@ -149,7 +149,7 @@ void bs__control_page_end(struct bs_control_job *j, const struct bs_list_pos *po
 		bs__control_finish(j, NULL, NULL);
 		return;
 	}
-	bs_value_put_hex(pos->b, pos->len, text);
+	bs_field_put_hex(pos->b, pos->len, text);
 	bs__control_finish(j, NULL, text);
 }
 
@@ -178,7 +178,7 @@ json_t *bs__control_json_hex(const uint8_t *p, size_t n)
 {
 	char hex[2 * 64 + 1];
 
-	bs_value_put_hex(p, n > 64 ? 64 : n, hex);
+	bs_field_put_hex(p, n > 64 ? 64 : n, hex);
 	return json_string(hex);
 }
 

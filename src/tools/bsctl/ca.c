@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "ctl/value.h"
+#include "ctl/field.h"
 #include "tools/bsctl/ca_dir.h"
 #include "tools/bsctl/file.h"
 #include "tools/bsctl/link.h"
@@ -217,7 +217,7 @@ int bs_run_ca_issue(struct bs_tool *t, struct bs_ctl_error *e)
 		const char *s = bs_tool_text(t, "identity");
 
 		/* The command line was checked; this lower-cases. */
-		if (bs_value_identity(s, strlen(s), identity) != NULL)
+		if (bs_field_identity(s, strlen(s), identity) != NULL)
 			identity[0] = '\0';
 		names[0] = identity;
 	}

@@ -10,7 +10,7 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
-#include "ctl/value.h"
+#include "ctl/field.h"
 #include "tools/bsctl/file.h"
 
 #define PEM_MAX (256u * 1024u)
@@ -91,7 +91,7 @@ char *bs_ca_cert_hex(const char *path, char *name, size_t cap, struct bs_ctl_err
 	if (len > 0)
 		hex = malloc(2 * (size_t)len + 1);
 	if (hex)
-		bs_value_put_hex(der, (size_t)len, hex);
+		bs_field_put_hex(der, (size_t)len, hex);
 	else
 		bs_ctl_error_set(e, BS_CTL_FAILED, path, NULL, "no memory");
 	OPENSSL_free(der);

@@ -17,7 +17,7 @@
 #include <openssl/x509v3.h>
 
 #include "crypto/crypto.h"
-#include "ctl/value.h"
+#include "ctl/field.h"
 
 /* Clocks differ: a certificate is good from a little before it was made. */
 #define BACKDATE_S 300
@@ -230,7 +230,7 @@ static bool key_fp(EVP_PKEY *key, char out[static 65])
 
 	OPENSSL_free(der);
 	if (ok)
-		bs_value_put_hex(fp, sizeof(fp), out);
+		bs_field_put_hex(fp, sizeof(fp), out);
 	return ok;
 }
 
@@ -382,7 +382,7 @@ void bs_ca_signer_info(const struct bs_ca_signer *s, char *name, size_t cap, int
 	*not_after = asn1_unix(X509_get0_notAfter(s->cert));
 	if (X509_digest(s->cert, EVP_sha256(), digest, &len) != 1)
 		memset(digest, 0, sizeof(digest));
-	bs_value_put_hex(digest, sizeof(digest), fp);
+	bs_field_put_hex(digest, sizeof(digest), fp);
 }
 
 /* ---- issuing */

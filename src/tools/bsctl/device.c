@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "crypto/crypto.h"
-#include "ctl/value.h"
+#include "ctl/field.h"
 #include "tools/bsctl/file.h"
 #include "tools/bsctl/link.h"
 #include "tools/bsctl/print.h"
@@ -32,7 +32,7 @@ static int get_secret(struct bs_tool *t, uint8_t out[static BS_PSK_LEN], bool *m
 		return e->status;
 	while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r' || text[len - 1] == ' '))
 		len--;
-	wrong = bs_value_secret(text, len, out);
+	wrong = bs_field_secret(text, len, out);
 	bs_wipe(text, len);
 	free(text);
 	if (!wrong)
@@ -66,7 +66,7 @@ static int send_secret(struct bs_tool *t, const uint8_t secret[static BS_PSK_LEN
 	char line[2 * BS_PSK_LEN + 2];
 	int status = BS_CTL_OK;
 
-	bs_value_put_hex(secret, BS_PSK_LEN, line);
+	bs_field_put_hex(secret, BS_PSK_LEN, line);
 	if (json_object_set_new(args, "secret", json_string(line)) != 0)
 		bs_ctl_error_set(e, status = BS_CTL_FAILED, NULL, NULL, "no memory");
 	if (status == BS_CTL_OK && !bs_tool_link(t, e))

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "basestation/version.h"
-#include "log/log.h"
 #include "tools/bsctl/link.h"
 #include "tools/bsctl/print.h"
 #include "tools/bsctl/tool.h"
@@ -299,7 +298,6 @@ int main(int argc, char **argv)
 
 	/* A reader that leaves ("| head") shows as a write error, below. */
 	sigaction(SIGPIPE, &ignore, NULL);
-	bs_log_set_level(BS_LOG_WARNING);
 	status = run(argc - 1, argv + 1, &t, &e);
 	if (status != BS_CTL_OK)
 		bs_print_error(&e, t.opts ? t.json : want_json(argc, argv));

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "conf/conf.h"
-#include "ctl/value.h"
+#include "ctl/field.h"
 #include "tools/bsctl/ca_cert.h"
 #include "tools/bsctl/link.h"
 #include "tools/bsctl/print.h"
@@ -59,7 +59,7 @@ static int put_fp(json_t *args, const char *name, const uint8_t fp[static 32],
 {
 	char hex[65];
 
-	bs_value_put_hex(fp, 32, hex);
+	bs_field_put_hex(fp, 32, hex);
 	if (json_object_get(args, name)) {
 		bs_ctl_error_set(e, BS_CTL_USAGE, NULL, NULL,
 				 "a file and --%s are both given, and say the same thing", name);

@@ -113,7 +113,7 @@ static int complete_row(struct import *im, struct bs_row *row, struct bs_ctl_err
 	if (status != BS_CTL_OK)
 		return status;
 	row->has_secret = true;
-	bs_value_put_hex(row->secret, BS_PSK_LEN, hex);
+	bs_field_put_hex(row->secret, BS_PSK_LEN, hex);
 	if (fprintf(im->secrets.f, "%s,%s\n", row->id, hex) < 0)
 		status = bs_file_error(e, im->secrets.path, "cannot be written", errno);
 	bs_wipe(hex, sizeof(hex));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ctl/value.h"
+#include "ctl/field.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -64,7 +64,7 @@ static bool any(const char *s, size_t len, bool (*is)(char c))
 	return false;
 }
 
-const char *bs_value_device(const char *s, size_t len, char out[static BS_DEVICE_ID_MAX + 1])
+const char *bs_field_device(const char *s, size_t len, char out[static BS_DEVICE_ID_MAX + 1])
 {
 	if (len == 0)
 		return "a device id is missing";
@@ -78,11 +78,11 @@ const char *bs_value_device(const char *s, size_t len, char out[static BS_DEVICE
 	return NULL;
 }
 
-const char *bs_value_pattern(const char *s, size_t len, char out[static BS_VALUE_PATTERN_MAX + 1])
+const char *bs_field_pattern(const char *s, size_t len, char out[static BS_FIELD_PATTERN_MAX + 1])
 {
 	if (len == 0)
 		return "a pattern is missing";
-	if (len > BS_VALUE_PATTERN_MAX)
+	if (len > BS_FIELD_PATTERN_MAX)
 		return "a pattern has at most 64 characters";
 	if (!all(s, len, in_pattern))
 		return "a pattern has only the characters a-z 0-9 - . * ?";
@@ -90,7 +90,7 @@ const char *bs_value_pattern(const char *s, size_t len, char out[static BS_VALUE
 	return NULL;
 }
 
-const char *bs_value_identity(const char *s, size_t len, char out[static BS_CLIENT_ID_MAX + 1])
+const char *bs_field_identity(const char *s, size_t len, char out[static BS_CLIENT_ID_MAX + 1])
 {
 	char t[BS_CLIENT_ID_MAX + 1];
 	size_t i;
@@ -108,11 +108,11 @@ const char *bs_value_identity(const char *s, size_t len, char out[static BS_CLIE
 	return NULL;
 }
 
-const char *bs_value_tag(const char *s, size_t len, char out[static BS_VALUE_TAG_MAX + 1])
+const char *bs_field_tag(const char *s, size_t len, char out[static BS_FIELD_TAG_MAX + 1])
 {
 	if (len == 0)
 		return "a tag or group name is missing";
-	if (len > BS_VALUE_TAG_MAX)
+	if (len > BS_FIELD_TAG_MAX)
 		return "a tag or group name has at most 32 characters";
 	if (!all(s, len, in_tag))
 		return "a tag or group name has only letters, digits and - _ . : @";
@@ -131,7 +131,7 @@ static int hex_digit(char c)
 	return -1;
 }
 
-const char *bs_value_hex_any(const char *s, size_t len, uint8_t *out, size_t cap, size_t *n)
+const char *bs_field_hex_any(const char *s, size_t len, uint8_t *out, size_t cap, size_t *n)
 {
 	size_t got = 0;
 	size_t i = 0;
@@ -157,10 +157,10 @@ const char *bs_value_hex_any(const char *s, size_t len, uint8_t *out, size_t cap
 	return NULL;
 }
 
-const char *bs_value_hex(const char *s, size_t len, uint8_t *out, size_t n)
+const char *bs_field_hex(const char *s, size_t len, uint8_t *out, size_t n)
 {
 	size_t got = 0;
-	const char *wrong = bs_value_hex_any(s, len, out, n, &got);
+	const char *wrong = bs_field_hex_any(s, len, out, n, &got);
 
 	if (!wrong && got < n)
 		return "too few hex digits";
@@ -213,9 +213,9 @@ static bool base64_secret(const char *s, size_t len, uint8_t *out)
 	return true;
 }
 
-const char *bs_value_secret(const char *s, size_t len, uint8_t out[static BS_PSK_LEN])
+const char *bs_field_secret(const char *s, size_t len, uint8_t out[static BS_PSK_LEN])
 {
-	if (len == 32 && bs_value_hex(s, len, out, BS_PSK_LEN) == NULL)
+	if (len == 32 && bs_field_hex(s, len, out, BS_PSK_LEN) == NULL)
 		return NULL;
 	if (base64_secret(s, len, out))
 		return NULL;
@@ -223,7 +223,7 @@ const char *bs_value_secret(const char *s, size_t len, uint8_t out[static BS_PSK
 	return "a secret is 32 hex digits or 16 bytes in base64";
 }
 
-void bs_value_put_hex(const uint8_t *p, size_t n, char *out)
+void bs_field_put_hex(const uint8_t *p, size_t n, char *out)
 {
 	static const char digits[] = "0123456789abcdef";
 	size_t i;
@@ -247,24 +247,24 @@ static bool take(const char **s, size_t *len, const char *prefix)
 	return true;
 }
 
-const char *bs_value_subject(const char *s, size_t len, struct bs_value_subject *out)
+const char *bs_field_subject(const char *s, size_t len, struct bs_field_subject *out)
 {
-	struct bs_value_subject v;
+	struct bs_field_subject v;
 	const char *wrong;
 	const char *slash;
-	char tag[BS_VALUE_TAG_MAX + 1];
+	char tag[BS_FIELD_TAG_MAX + 1];
 
 	memset(&v, 0, sizeof(v));
 	if (len == 1 && s[0] == '*') {
 		v.who = BS_SUBJECT_ANYBODY;
 	} else if (take(&s, &len, "key:")) {
 		v.who = BS_SUBJECT_KEY;
-		wrong = bs_value_hex(s, len, v.key, sizeof(v.key));
+		wrong = bs_field_hex(s, len, v.key, sizeof(v.key));
 		if (wrong)
 			return "a key fingerprint is 64 hex digits (SHA-256 of the public key)";
 	} else if (take(&s, &len, "group:")) {
 		v.who = BS_SUBJECT_GROUP;
-		wrong = bs_value_tag(s, len, tag);
+		wrong = bs_field_tag(s, len, tag);
 		if (wrong)
 			return wrong;
 		put(v.name, tag, strlen(tag));
@@ -272,12 +272,12 @@ const char *bs_value_subject(const char *s, size_t len, struct bs_value_subject 
 		v.who = BS_SUBJECT_IDENTITY;
 		slash = memchr(s, '/', len);
 		/* An identity may itself hold a slash: only 64 hex digits before it name a CA. */
-		if (slash && bs_value_hex(s, (size_t)(slash - s), v.ca, sizeof(v.ca)) == NULL) {
+		if (slash && bs_field_hex(s, (size_t)(slash - s), v.ca, sizeof(v.ca)) == NULL) {
 			v.has_ca = true;
 			len -= (size_t)(slash + 1 - s);
 			s = slash + 1;
 		}
-		wrong = bs_value_identity(s, len, v.name);
+		wrong = bs_field_identity(s, len, v.name);
 		if (wrong)
 			return wrong;
 	}
@@ -285,9 +285,9 @@ const char *bs_value_subject(const char *s, size_t len, struct bs_value_subject 
 	return NULL;
 }
 
-const char *bs_value_object(const char *s, size_t len, struct bs_value_object *out)
+const char *bs_field_object(const char *s, size_t len, struct bs_field_object *out)
 {
-	struct bs_value_object v;
+	struct bs_field_object v;
 	const char *wrong;
 
 	memset(&v, 0, sizeof(v));
@@ -296,42 +296,42 @@ const char *bs_value_object(const char *s, size_t len, struct bs_value_object *o
 		wrong = NULL;
 	} else if (take(&s, &len, "tag:")) {
 		v.what = BS_OBJECT_TAG;
-		wrong = bs_value_tag(s, len, v.name);
+		wrong = bs_field_tag(s, len, v.name);
 	} else if (memchr(s, '*', len) || memchr(s, '?', len)) {
 		v.what = BS_OBJECT_PATTERN;
-		wrong = bs_value_pattern(s, len, v.name);
+		wrong = bs_field_pattern(s, len, v.name);
 	} else {
 		v.what = BS_OBJECT_DEVICE;
-		wrong = bs_value_device(s, len, v.name);
+		wrong = bs_field_device(s, len, v.name);
 	}
 	if (!wrong)
 		*out = v;
 	return wrong;
 }
 
-void bs_value_put_subject(const struct bs_value_subject *v, char out[static BS_VALUE_CAP])
+void bs_field_put_subject(const struct bs_field_subject *v, char out[static BS_FIELD_CAP])
 {
 	char hex[65];
 
 	switch (v->who) {
-	case BS_SUBJECT_ANYBODY: snprintf(out, BS_VALUE_CAP, "*"); break;
+	case BS_SUBJECT_ANYBODY: snprintf(out, BS_FIELD_CAP, "*"); break;
 	case BS_SUBJECT_KEY:
-		bs_value_put_hex(v->key, sizeof(v->key), hex);
-		snprintf(out, BS_VALUE_CAP, "key:%s", hex);
+		bs_field_put_hex(v->key, sizeof(v->key), hex);
+		snprintf(out, BS_FIELD_CAP, "key:%s", hex);
 		break;
-	case BS_SUBJECT_GROUP: snprintf(out, BS_VALUE_CAP, "group:%s", v->name); break;
+	case BS_SUBJECT_GROUP: snprintf(out, BS_FIELD_CAP, "group:%s", v->name); break;
 	default:
-		bs_value_put_hex(v->ca, sizeof(v->ca), hex);
-		snprintf(out, BS_VALUE_CAP, "%s%s%s", v->has_ca ? hex : "", v->has_ca ? "/" : "",
+		bs_field_put_hex(v->ca, sizeof(v->ca), hex);
+		snprintf(out, BS_FIELD_CAP, "%s%s%s", v->has_ca ? hex : "", v->has_ca ? "/" : "",
 			 v->name);
 	}
 }
 
-void bs_value_put_object(const struct bs_value_object *v, char out[static BS_VALUE_CAP])
+void bs_field_put_object(const struct bs_field_object *v, char out[static BS_FIELD_CAP])
 {
 	if (v->what == BS_OBJECT_ANY)
-		snprintf(out, BS_VALUE_CAP, "*");
+		snprintf(out, BS_FIELD_CAP, "*");
 	else
-		snprintf(out, BS_VALUE_CAP, "%s%s", v->what == BS_OBJECT_TAG ? "tag:" : "",
+		snprintf(out, BS_FIELD_CAP, "%s%s", v->what == BS_OBJECT_TAG ? "tag:" : "",
 			 v->name);
 }
