@@ -55,7 +55,7 @@ struct bs_slice {
 	size_t len;
 };
 
-/** A UDP or TCP endpoint.  Port 0 stands for "none".  ip is in network order, port in host order. */
+/** A UDP or TCP endpoint.  Port 0 stands for "none".  ip in network order, port in host order. */
 struct bs_endpoint {
 	uint8_t ip[BS_IP_LEN];
 	uint16_t port;

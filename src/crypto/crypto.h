@@ -23,15 +23,16 @@
 struct bs_crypto {
 	void *ctx; /**< backend state, passed to each function; borrowed */
 	/** HMAC-SHA-256 over n pieces of msg. BS_OK or BS_ECRYPTO. */
-	int (*hmac_sha256)(void *ctx, const uint8_t *key, size_t key_len, const struct bs_slice *msg,
-			   size_t n, uint8_t *out);
-	/** AES-128-CBC in place over len bytes, a multiple of 16; no padding. BS_OK or BS_ECRYPTO. */
+	int (*hmac_sha256)(void *ctx, const uint8_t *key, size_t key_len,
+			   const struct bs_slice *msg, size_t n, uint8_t *out);
+	/** AES-128-CBC in place over len bytes, a multiple of 16 (else BS_EINVAL); no padding.
+	 *  BS_OK or BS_ECRYPTO. */
 	int (*aes128_cbc_encrypt)(void *ctx, const uint8_t *key, const uint8_t *iv, uint8_t *buf,
 				  size_t len);
 	/** The reverse. */
 	int (*aes128_cbc_decrypt)(void *ctx, const uint8_t *key, const uint8_t *iv, uint8_t *buf,
 				  size_t len);
-	/** len unpredictable bytes. BS_OK or BS_ERANDOM (nothing may then be sent that needs them). */
+	/** len unpredictable bytes. BS_OK, or BS_ERANDOM: nothing that needs them may be sent. */
 	int (*random)(void *ctx, uint8_t *buf, size_t len);
 };
 

@@ -21,8 +21,8 @@
 BS_MUSTCHECK int bs_keys_derive(const struct bs_crypto *c, const struct bs_slice *pub, size_t n_pub,
 				const struct bs_slice *sec, size_t n_sec, struct bs_key_block *out);
 /** A key of a device: N = id, S = pre-shared secret (16 bytes). */
-BS_MUSTCHECK int bs_keys_derive_a(const struct bs_crypto *c, struct bs_slice id,
-				  const uint8_t *psk, struct bs_key_block *out);
+BS_MUSTCHECK int bs_keys_derive_a(const struct bs_crypto *c, struct bs_slice id, const uint8_t *psk,
+				  struct bs_key_block *out);
 /** C key of an attachment; each part is 32 bytes, server first. */
 BS_MUSTCHECK int bs_keys_derive_c(const struct bs_crypto *c, const uint8_t *nonce_s,
 				  const uint8_t *nonce_d, const uint8_t *seed_s,

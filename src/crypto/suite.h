@@ -52,7 +52,8 @@ extern const struct bs_suite bs_suite_null;
 #define BS__SUITE_HEAD_LEN 6u
 /* Append the head of a CRYPTO payload and room for its body, and set the packet's length field to
  * what it will be then.  Returns where the body starts; NULL (and the writer's error) when full. */
-uint8_t *bs__suite_start(struct bs_writer *w, uint16_t code, uint8_t payload_flags, size_t body_len);
+uint8_t *bs__suite_start(struct bs_writer *w, uint16_t code, uint8_t payload_flags,
+			 size_t body_len);
 /* BS_OK when off is the last payload, of this code, with room for tail_len bytes at its end. */
 int bs__suite_check(const uint8_t *pkt, size_t len, size_t off, uint16_t code, size_t tail_len);
 

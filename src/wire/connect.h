@@ -12,7 +12,7 @@
 
 /** Bytes of a CRYPTO payload that holds a D block. */
 #define BS_CONNECT_CRYPTO_LEN 150
-/** Longest interval that a client may announce, in ms: the device keeps 3.5 times that in 16 bits. */
+/** Longest interval that a client may announce, in ms: devices keep 3.5 times that in 16 bits. */
 #define BS_RENDEZVOUS_INTERVAL_MAX 18000
 /** Most client endpoints in EP6 payloads that are read from one request. */
 #define BS_CONNECT_EPS_MAX 8

@@ -6,7 +6,7 @@
 static struct bs_writer w;
 static uint8_t buf[512];
 
-/* change_header turns flags: a push is taken with RESPONSE as well, so both ways are one decoder. */
+/* Both ways are one decoder. */
 static int push(const struct bs_packet *p)
 {
 	struct bs_push m;
