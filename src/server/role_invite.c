@@ -291,10 +291,6 @@ static void answer_attach(struct bs_roles *r, const struct bs_input *in,
 
 	if (!mode_fits(r, d, inv) || !size_fits(r, inv, in->p.len, known))
 		return;
-	if (r->w->conf->require_extensions && !inv->has_ext) {
-		bs_count(r->w->counters, BS_C_ext_required);
-		return;
-	}
 	e = entry_for(r, in, inv, d, known);
 	if (!e)
 		return;

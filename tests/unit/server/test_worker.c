@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A server with devices: attach, keepalive, restart, rebind, second claim, refusals. */
+#include "rig.h"
+
+#include <stdio.h>
+
+#include "server/worker.h"
+#include "util/cursor.h"
+
+static struct rig rig;
+
+static void setup(void)
+{
+	struct rig_options o = { .workers = 1 };
+
+	rig_init(&rig, &o);
+}
+
+static void setup_two(void)
+{
+	struct rig_options o = { .workers = 2 };
+
+	rig_init(&rig, &o);
+}
+
+static void teardown(void)
+{
+	rig_fini(&rig);
+}
+
+START_TEST(test_attach_and_keepalive)
+{
+	struct rig_device *d = rig_device(&rig, "cam1.base.test", 1, 0);
+
+	rig_start(d);
+	rig_until_attached(d);
+	rig_until_count(&rig, BS_C_attach_ok, 1);
+	rig_until_count(&rig, BS_C_alive_answered, 5);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_devices_attached), 1);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_alive_timeout), 0);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_ids_held), 1);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_pending_entries), 0);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_invite_answered_controller), 1);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_attach_known_prefix), 1);
+}
+END_TEST
+
+START_TEST(test_unknown_id_gets_no_answer)
+{
+	struct rig_device *d = rig_stranger(&rig, "nobody.base.test", 1, 0);
+
+	rig_start(d);
+	rig_until_count(&rig, BS_C_invite_unknown_id, 1);
+	rig_turn(&rig, 50);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_udp_tx), 0);
+}
+END_TEST
+
+START_TEST(test_disabled_device_gets_no_answer)
+{
+	struct rig_device *d = rig_device(&rig, "off.base.test", 1, 0);
+
+	ck_assert_int_eq(box_state(&rig.box, "off.base.test", BS_RECORD_DISABLED).status, BS_OK);
+	rig_start(d);
+	rig_until_count(&rig, BS_C_invite_disabled, 1);
+	rig_turn(&rig, 50);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_udp_tx), 0);
+}
+END_TEST
+
+START_TEST(test_wrong_key)
+{
+	struct rig_device *d = rig_device(&rig, "key.base.test", 1, 0);
+	struct rig_device *bad = rig_stranger(&rig, "key.base.test", 2, 0);
+
+	(void)d;
+	rig_start(bad);
+	rig_until_count(&rig, BS_C_attach_failed_key, 1);
+	ck_assert(!rig_attached(bad));
+	ck_assert_uint_eq(rig_count(&rig, BS_C_attach_ok), 0);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_devices_attached), 0);
+}
+END_TEST
+
+/* The id is case sensitive on the wire; the registry is not. */
+START_TEST(test_id_in_another_case)
+{
+	uint8_t invite[] = { 0,   0,   0,   0,    0,   0,   0,   0,   0x80, 2,   0,  0,  0,
+			     0,   0,   51,  0x3A, 0,   0,   18,  0,   5,    0,   0,  0,  4,
+			     0,   0,   0,   6,    0,   0,   0,   0,   0x31, 0,   0,  17, 2,
+			     'C', 'A', 'M', '1',  '.', 'b', 'a', 's', 'e',  '.', 't' };
+	struct rig_device *d = rig_device(&rig, "cam1.base.t", 1, 0);
+
+	rig_start(d);
+	rig_until_attached(d);
+	rig_send(d, invite, sizeof(invite), true);
+	rig_turn(&rig, 50);
+	/* Not well formed as an id, so it is a bad field and not an unknown device. */
+	ck_assert_uint_eq(rig_count(&rig, BS_C_drop_field) + rig_count(&rig, BS_C_drop_payload) +
+				  rig_count(&rig, BS_C_drop_length),
+			  1);
+}
+END_TEST
+
+START_TEST(test_device_restarts)
+{
+	struct rig_device *d = rig_device(&rig, "cam1.base.test", 1, 0);
+
+	rig_start(d);
+	rig_until_attached(d);
+	rig_until_count(&rig, BS_C_attach_ok, 1);
+	rig_restart(d);
+	rig_until_count(&rig, BS_C_attach_ok, 2);
+	rig_until_count(&rig, BS_C_attach_replaced, 1);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_devices_attached), 1);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_ids_held), 1);
+}
+END_TEST
+
+/* An invite alone, which anybody can send, changes nothing. */
+START_TEST(test_invite_alone_changes_nothing)
+{
+	struct rig_device *d = rig_device(&rig, "cam1.base.test", 1, 0);
+	struct rig_device *liar = rig_stranger(&rig, "cam1.base.test", 9, 0);
+	uint64_t answered;
+
+	rig_start(d);
+	rig_until_count(&rig, BS_C_attach_ok, 1);
+	rig_start(liar);
+	rig_until_count(&rig, BS_C_attach_failed_key, 1);
+	answered = rig_count(&rig, BS_C_alive_answered);
+	rig_until_count(&rig, BS_C_alive_answered, answered + 3);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_attach_replaced), 0);
+	ck_assert(rig_attached(d));
+}
+END_TEST
+
+START_TEST(test_second_claim_newest_wins)
+{
+	struct rig_device *a = rig_device(&rig, "twin.base.test", 1, 0);
+	struct rig_device *b = rig_stranger(&rig, "twin.base.test", 1, 0);
+
+	rig_start(a);
+	rig_until_count(&rig, BS_C_attach_ok, 1);
+	rig_start(b);
+	rig_until_count(&rig, BS_C_attach_replaced, 1);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_ids_held), 1);
+	ck_assert(rig_attached(b));
+	rig_turn(&rig, 50);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_devices_attached), 1);
+}
+END_TEST
+
+START_TEST(test_flapping_is_an_alarm)
+{
+	struct rig_device *a = rig_device(&rig, "twin.base.test", 1, 0);
+	unsigned i;
+
+	rig_start(a);
+	for (i = 1; i <= 6; i++) {
+		rig_until_count(&rig, BS_C_attach_ok, i);
+		rig_restart(a);
+	}
+	rig_until_count(&rig, BS_C_attach_flapping, 1);
+}
+END_TEST
+
+START_TEST(test_silent_device_ends)
+{
+	struct rig_device *d = rig_device(&rig, "cam1.base.test", 1, 0);
+
+	rig_start(d);
+	rig_until_count(&rig, BS_C_attach_ok, 1);
+	d->mute = true;
+	rig_until_count(&rig, BS_C_alive_unreachable, 1);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_devices_attached), 1);
+	rig_until_count(&rig, BS_C_alive_timeout, 1);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_devices_attached), 0);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_devices_unreachable), 0);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_ids_held), 0);
+	ck_assert_uint_ge(rig_count(&rig, BS_C_alive_repeated), 3);
+}
+END_TEST
+
+START_TEST(test_unreachable_comes_back)
+{
+	struct rig_device *d = rig_device(&rig, "cam1.base.test", 1, 0);
+
+	rig_start(d);
+	rig_until_count(&rig, BS_C_attach_ok, 1);
+	d->mute = true;
+	rig_until_count(&rig, BS_C_alive_unreachable, 1);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_devices_unreachable), 1);
+	d->mute = false;
+	rig_until_count(&rig, BS_C_alive_answered, rig_count(&rig, BS_C_alive_answered) + 2);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_devices_unreachable), 0);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_alive_timeout), 0);
+}
+END_TEST
+
+/* A poll: a U_ALIVE answer with seq 0. */
+static void send_poll(struct rig_device *d)
+{
+	uint8_t poll[24] = { 0, 0, 0, 0,  0,    0, 0, 0, 130, 2, 0, 1,
+			     0, 0, 0, 24, 0x34, 0, 0, 8, 0,   0, 0, 1 };
+
+	bs_put_u32(poll + 4, rig_nsi(d));
+	rig_send(d, poll, sizeof(poll), false);
+}
+
+START_TEST(test_rebind_moves_the_record)
+{
+	struct rig_device *d = rig_device(&rig, "cam1.base.test", 1, 0);
+	uint64_t n;
+
+	rig_start(d);
+	rig_until_count(&rig, BS_C_attach_ok, 1);
+	rig_rebind(d);
+	send_poll(d);
+	rig_until_count(&rig, BS_C_alive_moved, 1);
+	n = rig_count(&rig, BS_C_alive_answered);
+	rig_until_count(&rig, BS_C_alive_answered, n + 3);
+	ck_assert(rig_attached(d));
+	ck_assert_uint_eq(rig_count(&rig, BS_C_attach_ok), 1);
+}
+END_TEST
+
+/* While the old address answers, a poll from elsewhere is a forgery. */
+START_TEST(test_forged_poll_moves_nothing)
+{
+	struct rig_device *d = rig_device(&rig, "cam1.base.test", 1, 0);
+	struct rig_device *liar = rig_stranger(&rig, "liar.base.test", 1, 0);
+	uint8_t poll[24] = { 0, 0, 0, 0,  0,    0, 0, 0, 130, 2, 0, 1,
+			     0, 0, 0, 24, 0x34, 0, 0, 8, 0,   0, 0, 1 };
+	uint8_t buf[64];
+
+	rig_start(d);
+	rig_until_count(&rig, BS_C_attach_ok, 1);
+	rig_rebind(liar); /* opens its socket */
+	liar->controller.port = rig.info.attach_port;
+	bs_put_u32(poll + 4, rig_nsi(d));
+	rig_send(liar, poll, sizeof(poll), true);
+	rig_until_count(&rig, BS_C_alive_move_probe, 1);
+	rig_until_count(&rig, BS_C_alive_move_refused, 1);
+	ck_assert_int_eq(rig_receive(liar, buf, sizeof(buf), 1000), 25);
+	/* Even when it answers the request that it was sent. */
+	poll[11] = 1;
+	memcpy(poll + 12, buf + 12, 2);
+	rig_send(liar, poll, sizeof(poll), true);
+	rig_turn(&rig, 200);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_alive_moved), 0);
+	ck_assert_uint_ge(rig_count(&rig, BS_C_drop_source), 1);
+	ck_assert(rig_attached(d));
+}
+END_TEST
+
+START_TEST(test_polls_are_answered_once_a_second)
+{
+	struct rig_device *d = rig_device(&rig, "cam1.base.test", 1, 0);
+	unsigned i;
+
+	rig_start(d);
+	rig_until_count(&rig, BS_C_attach_ok, 1);
+	for (i = 0; i < 5; i++)
+		send_poll(d);
+	rig_until_count(&rig, BS_C_alive_poll, 5);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_alive_poll_limited), 4);
+}
+END_TEST
+
+START_TEST(test_events_reach_the_ring)
+{
+	struct rig_device *d = rig_device(&rig, "cam1.base.test", 1, 0);
+
+	d->event = "1:L:hello\nEOM\n1:L:again\nEOM\n";
+	rig_start(d);
+	rig_until_count(&rig, BS_C_event_records, 2);
+}
+END_TEST
+
+START_TEST(test_revoked_device_ends_within_a_second)
+{
+	struct rig_device *d = rig_device(&rig, "cam1.base.test", 1, 0);
+	bs_time start;
+	uint64_t sent;
+
+	rig_start(d);
+	rig_until_count(&rig, BS_C_attach_ok, 1);
+	start = rig_now();
+	ck_assert_int_eq(box_state(&rig.box, "cam1.base.test", BS_RECORD_DISABLED).status, BS_OK);
+	while (rig_count(&rig, BS_C_devices_attached) > 0)
+		rig_step(&rig, 5);
+	ck_assert(BS_TIME_DIFF(rig_now(), start) < (bs_time_diff)BS_TIME_MS(1000));
+	sent = rig_count(&rig, BS_C_alive_sent);
+	rig_turn(&rig, 300);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_alive_sent), sent);
+}
+END_TEST
+
+START_TEST(test_extensions_are_granted)
+{
+	struct rig_device *d = rig_device(&rig, "new.base.test", 1,
+					  BS_EXT_IP6 | BS_EXT_ATTEMPT | BS_EXT_CLOSE | BS_EXT_GCM);
+
+	rig_start(d);
+	rig_until_count(&rig, BS_C_attach_ok, 1);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_ext_granted), 1);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_ext_stripped), 0);
+}
+END_TEST
+
+struct done {
+	bool called;
+	int err;
+};
+
+static void on_done(void *arg, int err)
+{
+	struct done *d = arg;
+
+	d->called = true;
+	d->err = err;
+}
+
+static bool is_done(struct rig *r, void *arg)
+{
+	(void)r;
+	return ((struct done *)arg)->called;
+}
+
+START_TEST(test_kick_closes_a_device_with_the_extension)
+{
+	struct rig_device *d = rig_device(&rig, "new.base.test", 1, BS_EXT_CLOSE);
+	struct done done = { false, 0 };
+
+	rig_start(d);
+	rig_until_count(&rig, BS_C_attach_ok, 1);
+	ck_assert_int_eq(bs_server_kick(rig.server, d->number, on_done, &done), BS_OK);
+	rig_until(&rig, is_done, &done);
+	ck_assert_int_eq(done.err, BS_OK);
+	rig_until_count(&rig, BS_C_close_answered, 1);
+	ck_assert_uint_ge(d->detached, 1);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_close_silent), 0);
+}
+END_TEST
+
+START_TEST(test_kick_of_nobody)
+{
+	struct rig_device *d = rig_device(&rig, "off.base.test", 1, 0);
+	struct done done = { false, 0 };
+
+	ck_assert_int_eq(bs_server_kick(rig.server, d->number, on_done, &done), BS_OK);
+	rig_until(&rig, is_done, &done);
+	ck_assert_int_eq(done.err, BS_ENOENT);
+}
+END_TEST
+
+/* A conf that took effect shows in the pace. */
+START_TEST(test_reload_changes_the_pace)
+{
+	struct rig_options o = { .workers = 2, .conf = "alive-interval = 50ms\n" };
+	struct rig_device *d = rig_device(&rig, "cam1.base.test", 1, 0);
+	const struct bs_conf *conf = rig_conf(&rig, &o);
+	unsigned i;
+
+	rig_start(d);
+	rig_until_count(&rig, BS_C_attach_ok, 1);
+	for (i = 0; i < 5; i++) {
+		ck_assert_int_eq(bs_server_reload(rig.server, conf), BS_OK);
+		rig_turn(&rig, 20);
+	}
+	rig_until_count(&rig, BS_C_alive_answered, 10);
+	ck_assert(rig_attached(d));
+	bs_conf_unref(conf);
+}
+END_TEST
+
+static void fleet(struct rig_options *o)
+{
+	struct rig_device *d[RIG_DEVICES];
+	char id[32];
+	unsigned used = 0;
+	unsigned i;
+	uint64_t n;
+
+	rig_init(&rig, o);
+	for (i = 0; i < RIG_DEVICES; i++) {
+		snprintf(id, sizeof(id), "cam%u.base.test", i);
+		d[i] = rig_device(&rig, id, (uint8_t)(i + 1), i % 2 ? BS_EXT_CLOSE : 0);
+		rig_start(d[i]);
+	}
+	for (i = 0; i < RIG_DEVICES; i++)
+		rig_until_attached(d[i]);
+	rig_until_count(&rig, BS_C_attach_ok, RIG_DEVICES);
+	rig_until_count(&rig, BS_C_ids_held, RIG_DEVICES);
+	n = rig_count(&rig, BS_C_alive_answered);
+	rig_until_count(&rig, BS_C_alive_answered, n + 5 * RIG_DEVICES);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_devices_attached), RIG_DEVICES);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_alive_timeout), 0);
+	for (i = 0; i < rig.info.n_workers; i++)
+		used += bs_count_get(bs_server_worker_counters(rig.server, i),
+				     BS_C_devices_attached) > 0;
+	ck_assert_uint_ge(used, 2);
+	/* Half of them start over, maybe on another worker. */
+	for (i = 0; i < RIG_DEVICES; i += 2)
+		rig_restart(d[i]);
+	rig_until_count(&rig, BS_C_attach_replaced, RIG_DEVICES / 2);
+	rig_until_count(&rig, BS_C_attach_ok, RIG_DEVICES + RIG_DEVICES / 2);
+	rig_turn(&rig, 100);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_devices_attached), RIG_DEVICES);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_ids_held), RIG_DEVICES);
+}
+
+START_TEST(test_four_workers_steered)
+{
+	struct rig_options o = { .workers = 4 };
+
+	fleet(&o);
+	if (rig.info.steering)
+		ck_assert_uint_eq(rig_count(&rig, BS_C_udp_steered_away), 0);
+	rig_fini(&rig);
+}
+END_TEST
+
+START_TEST(test_four_workers_forwarding)
+{
+	struct rig_options o = { .workers = 4, .no_steering = true };
+
+	fleet(&o);
+	ck_assert(!rig.info.steering);
+	ck_assert_uint_gt(rig_count(&rig, BS_C_udp_steered_away), 0);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_udp_steered_away),
+			  rig_count(&rig, BS_C_udp_forward_in));
+	rig_fini(&rig);
+}
+END_TEST
+
+START_TEST(test_single_port)
+{
+	struct rig_options o = { .workers = 2, .single_port = true };
+	struct rig_device *d;
+
+	rig_init(&rig, &o);
+	ck_assert(rig.info.single_port);
+	d = rig_device(&rig, "cam1.base.test", 1, 0);
+	rig_start(d);
+	rig_until_count(&rig, BS_C_attach_ok, 1);
+	rig_until_count(&rig, BS_C_alive_answered, 3);
+	rig_fini(&rig);
+}
+END_TEST
+
+START_TEST(test_ip6)
+{
+	struct rig_options o = { .workers = 2, .ip6 = true };
+	struct rig_device *d;
+	struct rig_device *stock;
+
+	rig_init(&rig, &o);
+	d = rig_device(&rig, "six.base.test", 1, BS_EXT_IP6);
+	stock = rig_device(&rig, "stock.base.test", 2, 0);
+	rig_start(d);
+	rig_start(stock);
+	rig_until_count(&rig, BS_C_attach_ok, 1);
+	rig_until_count(&rig, BS_C_alive_answered, 3);
+	rig_until_count(&rig, BS_C_invite_ip6_stock, 1);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_attach_ip6), 1);
+	ck_assert(rig_attached(d));
+	ck_assert(!rig_attached(stock));
+	rig_fini(&rig);
+}
+END_TEST
+
+START_TEST(test_slab_full_is_a_counted_refusal)
+{
+	struct rig_options o = { .workers = 1, .conf = "max-devices = 1\n" };
+	struct rig_device *a;
+	struct rig_device *b;
+
+	rig_init(&rig, &o);
+	a = rig_device(&rig, "one.base.test", 1, 0);
+	b = rig_device(&rig, "two.base.test", 2, 0);
+	rig_start(a);
+	rig_until_count(&rig, BS_C_attach_ok, 1);
+	rig_start(b);
+	rig_until_count(&rig, BS_C_attach_slab_full, 1);
+	ck_assert(rig_attached(a));
+	rig_until_count(&rig, BS_C_alive_answered, rig_count(&rig, BS_C_alive_answered) + 2);
+	rig_fini(&rig);
+}
+END_TEST
+
+static void add_one(TCase *t)
+{
+	tcase_add_test(t, test_attach_and_keepalive);
+	tcase_add_test(t, test_unknown_id_gets_no_answer);
+	tcase_add_test(t, test_disabled_device_gets_no_answer);
+	tcase_add_test(t, test_wrong_key);
+	tcase_add_test(t, test_id_in_another_case);
+	tcase_add_test(t, test_device_restarts);
+	tcase_add_test(t, test_invite_alone_changes_nothing);
+	tcase_add_test(t, test_second_claim_newest_wins);
+	tcase_add_test(t, test_flapping_is_an_alarm);
+	tcase_add_test(t, test_silent_device_ends);
+	tcase_add_test(t, test_unreachable_comes_back);
+	tcase_add_test(t, test_rebind_moves_the_record);
+	tcase_add_test(t, test_forged_poll_moves_nothing);
+	tcase_add_test(t, test_polls_are_answered_once_a_second);
+	tcase_add_test(t, test_events_reach_the_ring);
+	tcase_add_test(t, test_revoked_device_ends_within_a_second);
+	tcase_add_test(t, test_extensions_are_granted);
+	tcase_add_test(t, test_kick_closes_a_device_with_the_extension);
+	tcase_add_test(t, test_kick_of_nobody);
+}
+
+Suite *bs_suite_worker(void)
+{
+	Suite *s = suite_create("worker");
+	TCase *one = tcase_create("one");
+	TCase *two = tcase_create("two");
+	TCase *own = tcase_create("own");
+
+	tcase_add_checked_fixture(one, setup, teardown);
+	tcase_set_timeout(one, 30);
+	add_one(one);
+	suite_add_tcase(s, one);
+	tcase_add_checked_fixture(two, setup_two, teardown);
+	tcase_set_timeout(two, 30);
+	add_one(two);
+	tcase_add_test(two, test_reload_changes_the_pace);
+	suite_add_tcase(s, two);
+	tcase_set_timeout(own, 30);
+	tcase_add_test(own, test_four_workers_steered);
+	tcase_add_test(own, test_four_workers_forwarding);
+	tcase_add_test(own, test_single_port);
+	tcase_add_test(own, test_ip6);
+	tcase_add_test(own, test_slab_full_is_a_counted_refusal);
+	suite_add_tcase(s, own);
+	return s;
+}
