@@ -14,7 +14,8 @@
  *  BS_SUGGEST_WORD_MAX when either is too long. */
 size_t bs_suggest_distance(const char *a, const char *b);
 
-/** The nearest of words[n], or NULL when none is near enough to be meant (a third of the letters). */
+/** The nearest of words[n], or NULL when none is near enough to be meant (a third of the
+ *  letters). */
 const char *bs_suggest_nearest(const char *word, const char *const *words, size_t n);
 
 #endif

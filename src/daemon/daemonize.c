@@ -89,7 +89,7 @@ void bs_daemonize_tell(struct bs_daemonize *d, int status, const char *text)
 	memset(&w, 0, sizeof(w));
 	w.status = status;
 	snprintf(w.text, sizeof(w.text), "%s", text);
-	/* smaller than PIPE_BUF, so it goes whole or not at all; a caller that is gone is no error */
+	/* smaller than PIPE_BUF: it goes whole or not at all; a caller that is gone is no error */
 	while (write(d->fd, &w, sizeof(w)) < 0 && errno == EINTR)
 		continue;
 	close(d->fd);

@@ -23,7 +23,8 @@ struct bs_daemonize {
  * message in err when there is no pipe or no process: then nothing was split off.
  */
 int bs_daemonize(struct bs_daemonize *d, char *err, size_t cap) BS_MUSTCHECK;
-/** Let the caller go with this exit status; text goes to its stderr.  Once; later calls do nothing. */
+/** Let the caller go with this exit status; text goes to its stderr.  Once; later calls do
+ *  nothing. */
 void bs_daemonize_tell(struct bs_daemonize *d, int status, const char *text);
 /** Point stdin, stdout and, unless the log goes there, stderr at /dev/null. */
 void bs_daemonize_detach(bool keep_stderr);

@@ -143,7 +143,7 @@ static void report(struct start *s, int code)
 {
 	if (s->daemonize.fd >= 0)
 		bs_daemonize_tell(&s->daemonize, (int)bs_daemon_exit_code(code), s->err);
-	else
+	else if (s->err[0] != '\0')
 		fprintf(stderr, "basestationd: %s\n", s->err);
 }
 

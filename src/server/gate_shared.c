@@ -3,6 +3,7 @@
  * gate_shared.c - main's part of the client gate: listening sockets, certificates, ticket keys.
  */
 #include "server/gate_internal.h"
+#include "server/trial.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -276,7 +277,7 @@ static int listen_on(struct bs_gate_shared *sh, const struct bs_conf *conf, unsi
 out:
 	if (err != BS_OK)
 		bs_log_error("gate, cannot listen on TCP port %u of address %u of \"listen\" (%s)",
-			     sh->port, at + 1, bs_strerror(err));
+			     sh->port, at + 1, bs_listen_remedy(err));
 	return err;
 }
 

@@ -177,7 +177,10 @@ static int open_sockets(struct bs_node *n, const struct bs_gate_ops *gate, char 
 	if (fd < 0)
 		return fd;
 	n->control_fd = fd;
-	return bs_server_bind(&so, &n->server, err, cap);
+	fd = bs_server_bind(&so, &n->server, err, cap);
+	if (fd != BS_OK)
+		err[0] = '\0'; /* the log has it already, and one message is enough */
+	return fd;
 }
 
 int bs_node_open(const struct bs_node_options *o, struct bs_node **out, char *err, size_t cap)
@@ -209,13 +212,14 @@ int bs_node_open(const struct bs_node_options *o, struct bs_node **out, char *er
 		code = open_registry(n, o, err, cap);
 	if (code == BS_OK)
 		code = open_sockets(n, o->gate, err, cap);
-out:
 	if (code == BS_OK) {
 		*out = n;
 		return BS_OK;
 	}
-	if (err[0] == '\0')
-		snprintf(err, cap, "start, %s", bs_strerror(code));
+	bs_node_free(n);
+	return code;
+out:
+	snprintf(err, cap, "start, no memory");
 	bs_node_free(n);
 	return code;
 }

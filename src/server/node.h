@@ -38,7 +38,8 @@ struct bs_log_options bs_node_log_options(const struct bs_conf *conf, bool daemo
 
 /**
  * Check the certificates and random numbers, open the registry (made and migrated as needed), bind
- * the control socket and every port.  BS_OK, or a code with one message in err.
+ * the control socket and every port.  BS_OK, or a code with one message in err; "" when the log
+ * has the message already.
  */
 int bs_node_open(const struct bs_node_options *o, struct bs_node **out, char *err,
 		 size_t cap) BS_MUSTCHECK;

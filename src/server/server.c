@@ -14,6 +14,7 @@
 #include "net/udp.h"
 #include "server/roles.h"
 #include "server/server_internal.h"
+#include "server/trial.h"
 #include "util/endpoint.h"
 
 enum {
@@ -51,8 +52,10 @@ static int open_one(struct bs_worker *w, const struct bs_endpoint *address, uint
 	if (fd == BS_OK)
 		fd = bs_udp_open(&ep, buffer);
 	if (fd < 0) {
-		tell(err, cap, "server, cannot listen on UDP %s (%s)",
-		     bs_sockaddr_text(&ep, text, sizeof(text)), bs_strerror(fd));
+		tell(err, cap, "server, cannot listen on UDP %s for %s (%s)",
+		     bs_sockaddr_text(&ep, text, sizeof(text)),
+		     roles & BS_SOCKET_CONTROLLER ? "controller-port" : "attach-port",
+		     bs_listen_remedy(fd));
 		return fd;
 	}
 	w->socket[w->n_sockets++] = (struct bs_worker_socket){ .fd = fd, .roles = roles, .ep = ep };

@@ -233,11 +233,19 @@ static int try_port(struct report *r, const char *key, const struct bs_endpoint 
 	close(fd);
 	if (e == 0)
 		return BS_OK;
-	return fault(r, code_of_errno(e), "%s, %s cannot be bound (%s%s)", key, where, strerror(e),
-		     e == EADDRINUSE      ? "; stop the other program or choose another port"
-		     : e == EACCES        ? "; start as root or choose a port above 1023"
-		     : e == EADDRNOTAVAIL ? "; listen names an address that is not this machine's"
-					  : "");
+	return fault(r, code_of_errno(e), "%s, %s cannot be bound (%s)", key, where,
+		     bs_listen_remedy(code_of_errno(e)));
+}
+
+const char *bs_listen_remedy(int err)
+{
+	switch (err) {
+	case BS_EBUSY: return "in use; stop the other program or choose another port";
+	case BS_EPERM: return "not permitted; start as root or choose a port above 1023";
+	case BS_EUNREACH: return "not an address of this machine; correct listen";
+	case BS_EFULL: return "no descriptors left; raise RLIMIT_NOFILE";
+	default: return bs_strerror(err);
+	}
 }
 
 int bs_trial_ports(const struct bs_conf *conf, bs_limits_report_fn fn, void *arg)

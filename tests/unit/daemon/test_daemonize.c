@@ -72,7 +72,7 @@ START_TEST(pid_file_of_a_dead_daemon_is_taken_over)
 	fd = bs_pid_file_take(path, err, sizeof(err));
 	ck_assert_msg(fd >= 0, "%s", err);
 	read_file(path, text, sizeof(text));
-	ck_assert_int_eq(atol(text), getpid());
+	ck_assert_int_eq(strtol(text, NULL, 10), getpid());
 	ck_assert_uint_eq(strlen(text), strspn(text, "0123456789") + 1);
 	bs_pid_file_give(fd, path);
 }

@@ -261,8 +261,8 @@ START_TEST(ports)
 	ck_assert_int_eq(bs_trial_ports(c, on_finding, NULL), BS_EBUSY);
 	ck_assert_uint_eq(n_found, 2);
 	snprintf(want, sizeof(want),
-		 "controller-port, 127.0.0.1:%u cannot be bound (Address already in use; stop the "
-		 "other program or choose another port)",
+		 "controller-port, 127.0.0.1:%u cannot be bound (in use; stop the other program "
+		 "or choose another port)",
 		 taken_port(udp));
 	ck_assert_str_eq(found[0], want);
 	ck_found(1, BS_LOG_ERROR, "client-port, 127.0.0.1:");
@@ -278,7 +278,7 @@ START_TEST(address_of_another_machine)
 					  "attach-port = 0\n");
 
 	ck_assert_int_eq(bs_trial_ports(c, on_finding, NULL), BS_EUNREACH);
-	ck_found(0, BS_LOG_ERROR, "listen names an address that is not this machine's");
+	ck_found(0, BS_LOG_ERROR, "not an address of this machine; correct listen");
 	bs_conf_unref(c);
 }
 END_TEST
