@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "basestation/error.h"
 #include "util/endpoint.h"
 
 socklen_t bs_sockaddr_set(union bs_sockaddr *sa, const struct bs_endpoint *ep)
@@ -46,4 +47,15 @@ const char *bs_sockaddr_text(const struct bs_endpoint *ep, char *buf, size_t cap
 		ip[0] = '\0';
 	snprintf(buf, cap, ip4 ? "%s:%u" : "[%s]:%u", ip, ep->port);
 	return buf;
+}
+
+const char *bs_listen_remedy(int err)
+{
+	switch (err) {
+	case BS_EBUSY: return "in use; stop the other program or choose another port";
+	case BS_EPERM: return "not permitted; start as root or choose a port above 1023";
+	case BS_EUNREACH: return "not an address of this machine; correct listen";
+	case BS_EFULL: return "no descriptors left; raise RLIMIT_NOFILE";
+	default: return bs_strerror(err);
+	}
 }

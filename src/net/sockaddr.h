@@ -27,4 +27,8 @@ void bs_sockaddr_get(const union bs_sockaddr *sa, struct bs_endpoint *ep);
 /** "1.2.3.4:5" or "[::1]:5" for people; cut at cap.  Returns buf. */
 const char *bs_sockaddr_text(const struct bs_endpoint *ep, char *buf, size_t cap);
 
+/** What a code of bs_udp_open() or bs_tcp_listen() means and what helps, for the end of a message.
+ *  Static text. */
+const char *bs_listen_remedy(int err);
+
 #endif

@@ -3,7 +3,6 @@
  * gate_shared.c - main's part of the client gate: listening sockets, certificates, ticket keys.
  */
 #include "server/gate_internal.h"
-#include "server/trial.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <string.h>
 
 #include "basestation/wire.h"
+#include "net/sockaddr.h"
 #include "net/tcp.h"
 
 /** Largest certificate, key or CRL file. */

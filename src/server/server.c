@@ -14,7 +14,6 @@
 #include "net/udp.h"
 #include "server/roles.h"
 #include "server/server_internal.h"
-#include "server/trial.h"
 #include "util/endpoint.h"
 
 enum {

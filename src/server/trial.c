@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/trial.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -195,31 +194,18 @@ int bs_trial_certificates(const struct bs_conf *conf, uint64_t unix_s, bs_limits
 	return r.err;
 }
 
-static void address_text(const struct bs_endpoint *ep, char *out, size_t cap)
-{
-	char host[64] = "";
-	union bs_sockaddr sa;
-	bool ip4 = bs_endpoint_is_ip4(ep);
-
-	bs_sockaddr_set(&sa, ep);
-	(void)inet_ntop(sa.sa.sa_family,
-			ip4 ? (const void *)&sa.in4.sin_addr : (const void *)&sa.in6.sin6_addr,
-			host, sizeof(host));
-	snprintf(out, cap, ip4 ? "%s:%u" : "[%s]:%u", host, ep->port);
-}
-
 static int try_port(struct report *r, const char *key, const struct bs_endpoint *addr,
 		    uint16_t port, int type)
 {
 	struct bs_endpoint ep = *addr;
 	union bs_sockaddr sa;
-	char where[80];
+	char where[BS_ENDPOINT_TEXT_MAX];
 	int on = 1;
 	int e = 0;
 	int fd;
 
 	ep.port = port;
-	address_text(&ep, where, sizeof(where));
+	bs_sockaddr_text(&ep, where, sizeof(where));
 	fd = socket(bs_endpoint_is_ip4(&ep) ? AF_INET : AF_INET6, type | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return fault(r, code_of_errno(errno), "%s, %s cannot be opened (%s)", key, where,
@@ -235,17 +221,6 @@ static int try_port(struct report *r, const char *key, const struct bs_endpoint 
 		return BS_OK;
 	return fault(r, code_of_errno(e), "%s, %s cannot be bound (%s)", key, where,
 		     bs_listen_remedy(code_of_errno(e)));
-}
-
-const char *bs_listen_remedy(int err)
-{
-	switch (err) {
-	case BS_EBUSY: return "in use; stop the other program or choose another port";
-	case BS_EPERM: return "not permitted; start as root or choose a port above 1023";
-	case BS_EUNREACH: return "not an address of this machine; correct listen";
-	case BS_EFULL: return "no descriptors left; raise RLIMIT_NOFILE";
-	default: return bs_strerror(err);
-	}
 }
 
 int bs_trial_ports(const struct bs_conf *conf, bs_limits_report_fn fn, void *arg)

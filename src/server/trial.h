@@ -22,9 +22,6 @@ int bs_trial_certificates(const struct bs_conf *conf, uint64_t unix_s, bs_limits
 int bs_trial_ports(const struct bs_conf *conf, bs_limits_report_fn fn, void *arg) BS_MUSTCHECK;
 /** The registry: there and readable with this key, or its folder can be made. */
 int bs_trial_registry(const struct bs_conf *conf, bs_limits_report_fn fn, void *arg) BS_MUSTCHECK;
-/** What a code of bs_udp_open() or bs_tcp_listen() means and what helps, for the end of a message. */
-const char *bs_listen_remedy(int err);
-
 /** Random numbers: BS_OK or BS_ERANDOM after one report. */
 int bs_trial_random(bs_limits_report_fn fn, void *arg) BS_MUSTCHECK;
 
