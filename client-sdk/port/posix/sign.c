@@ -128,7 +128,9 @@ void bsc__signer_free(struct bsc__signer *s)
 		return;
 	EVP_PKEY_free(s->key);
 	RSA_meth_free(s->rsa);
-	EC_KEY_METHOD_free(s->ec);
+	/* This one, unlike its siblings, does not take NULL. */
+	if (s->ec != NULL)
+		EC_KEY_METHOD_free(s->ec);
 	free(s);
 }
 

@@ -355,6 +355,9 @@ void bsc__tls_free(struct bsc__tls *t)
 {
 	if (t == NULL)
 		return;
+	/* OpenSSL takes a session that ended without a goodbye for broken and would not resume it;
+	 * a cut cable is no reason for that, and a refusal has dropped the session already. */
+	SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(t->ssl);
 	free(t->host);
 	free(t);

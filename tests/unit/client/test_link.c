@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 #include "proto/rendezvous.h"
-#include "wire/probe.h"
 #include "rig.h"
+#include "wire/probe.h"
 
 Suite *bs_suite_link(void);
 
