@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Where the halves of a block lie (device-control 5). */
+/* Where the halves of a block lie (basestation-wire(7), KEYS). */
 enum {
 	AES_OFF = 0,
 	MAC_OFF = 32

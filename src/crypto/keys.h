@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * keys.h - the key schedule: A and C keys (device-control 5).  D blocks are random.
+ * keys.h - the key schedule: A and C keys (basestation-wire(7), KEYS).  D blocks are random.
  */
 #ifndef BS_CRYPTO_KEYS_H
 #define BS_CRYPTO_KEYS_H

@@ -6,7 +6,7 @@
 #include "basestation/wire.h"
 #include "util/cursor.h"
 
-/* Where a packet keeps its length (device-control 1.1). */
+/* Where a packet keeps its length (basestation-wire(7), PACKETS). */
 enum {
 	PACKET_LEN_OFF = 14
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * suite.h - CRYPTO payloads: seal and open whole packets (device-control 1.8).
+ * suite.h - CRYPTO payloads: seal and open whole packets (basestation-wire(7), CRYPTO).
  *
  * A suite is a constant table.  Code that must not know the NULL suite simply never names it, so a
  * build without it does not link it.

@@ -6,10 +6,9 @@
 #include "basestation/wire.h"
 #include "util/cursor.h"
 
-/* Payload header and suite code; then IV, ciphertext, MAC (device-control 1.8). */
+/* The body: IV, ciphertext, MAC (basestation-wire(7), CRYPTO). */
 enum {
-	PL_HEADER = 4,
-	HEAD_LEN = PL_HEADER + 2,
+	HEAD_LEN = BS__SUITE_HEAD_LEN,
 	IV_LEN = BS_AES_LEN,
 	MAC_LEN = 16
 };

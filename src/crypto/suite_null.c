@@ -6,10 +6,9 @@
 #include "basestation/wire.h"
 #include "util/cursor.h"
 
-/* Payload header and suite code; then text with padding, sum (device-control 1.8). */
+/* The body: text with padding, sum (basestation-wire(7), CRYPTO). */
 enum {
-	PL_HEADER = 4,
-	HEAD_LEN = PL_HEADER + 2,
+	HEAD_LEN = BS__SUITE_HEAD_LEN,
 	SUM_LEN = 2
 };
 
@@ -67,7 +66,7 @@ static int verify(const struct bs_crypto *c, const struct bs_key_block *k, enum 
 	return bs_get_u16(pkt + len - SUM_LEN) == sum_of(pkt, len - SUM_LEN) ? BS_OK : BS_EMAC;
 }
 
-/* Padding of any value up to the body's length is tolerated, as other ends do (device-data 1.4). */
+/* Padding of any value up to the body's length is tolerated, as other ends do. */
 static int open_in_place(const struct bs_crypto *c, const struct bs_key_block *k, enum bs_role self,
 			 uint8_t *pkt, size_t len, size_t off, struct bs_slice *plain)
 {

@@ -145,7 +145,7 @@ uint8_t *bs_packet_add_reserve(struct bs_writer *w, uint8_t type, uint8_t flags,
 {
 	uint8_t *p;
 
-	/* A short IPX makes devices in the field read beyond it: never written (12.6). */
+	/* A short IPX makes devices in the field read beyond it: never written. */
 	if (len > (size_t)(UINT16_MAX - PL_HEADER) || (type == BS_PL_IPX && len < IPX_MIN)) {
 		w->bad = true;
 		return NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * packet.h - header, payload list and the writer that every encoder uses (device-control 1).
+ * packet.h - header, payload list and the writer that every encoder uses (basestation-wire(7),
+ * PACKETS, PAYLOADS).
  *
  * The wire layer is pure: bytes in, values out and the reverse.  It allocates nothing, reads no
  * clock and keeps no state.  Decoders return a drop reason (-2xx) and leave out-parameters alone.

@@ -5,7 +5,7 @@
 
 #include "util/endpoint.h"
 
-/* Bytes of data in the three forms of IPX (device-control 1.9) and in EP, EP6. */
+/* Bytes of data in the three forms of IPX (basestation-wire(7), IPX) and in EP, EP6. */
 enum {
 	IPX_LEN = 13,
 	IPX_NSI_LEN = 17,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * payload.h - the payloads that several messages share (device-control 1.7, 1.9, extensions 2).
+ * payload.h - the payloads that several messages share (basestation-wire(7), PAYLOADS).
  *
  * get: from a payload's data; BS_OK, BS_EFIELD or BS_ESHORT.  put: append to a packet under
  * construction; errors stick to the writer.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * push.h - U_PUSH: a notification that the basestation hands on, and its answer
- * (basestation-wire(7), OTHER PACKETS).  Both end with CRYPTO under the C key, the caller's part.
+ * (basestation-wire(7), PUSH).  Both end with CRYPTO under the C key, the caller's part.
  */
 #ifndef BS_WIRE_PUSH_H
 #define BS_WIRE_PUSH_H

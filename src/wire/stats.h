@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * stats.h - STATS: what a device reports about failed attaches and its connections
- * (basestation-wire(7), STATS).  Not authenticated: hints for logs and counters, never more.
+ * (basestation-wire(7), STATISTICS).  Not authenticated: hints for logs and counters, never more.
  */
 #ifndef BS_WIRE_STATS_H
 #define BS_WIRE_STATS_H
