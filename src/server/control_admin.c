@@ -209,6 +209,9 @@ static void run_conf_show(struct bs_control_job *j)
 
 static void note_key(void *arg, const char *key, const char *how)
 {
+	struct bs_control_job *j = arg;
+
+	j->step++;
 	bs__control_item(arg, json_pack("{s:s,s:s}", "key", key, "change", how));
 }
 
@@ -229,7 +232,7 @@ static void run_conf_reload(struct bs_control_job *j)
 				 "the old conf stays in force", "%s",
 				 text[0] ? text : bs_strerror(err));
 	else
-		bs__control_finish(j, NULL, NULL);
+		bs__control_finish(j, json_pack("{s:I}", "keys_changed", (json_int_t)j->step), NULL);
 }
 
 static void run_log_level(struct bs_control_job *j)

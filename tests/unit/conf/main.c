@@ -9,7 +9,8 @@ int main(void)
 		bs_suite_quantity, bs_suite_suggest, bs_suite_schema, bs_suite_value,
 		bs_suite_clean,    bs_suite_parse,   bs_suite_check,  bs_suite_conf,
 		bs_suite_print,    bs_suite_ring,    bs_suite_format, bs_suite_sink,
-		bs_suite_log,
+		bs_suite_log,      bs_suite_command, bs_suite_csv,    bs_suite_field,
+		bs_suite_protocol, bs_suite_rows,
 	};
 	SRunner *sr = srunner_create(NULL);
 	int failed;

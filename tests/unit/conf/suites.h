@@ -17,5 +17,10 @@ Suite *bs_suite_ring(void);
 Suite *bs_suite_format(void);
 Suite *bs_suite_sink(void);
 Suite *bs_suite_log(void);
+Suite *bs_suite_command(void);
+Suite *bs_suite_csv(void);
+Suite *bs_suite_field(void);
+Suite *bs_suite_protocol(void);
+Suite *bs_suite_rows(void);
 
 #endif
