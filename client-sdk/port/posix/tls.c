@@ -13,9 +13,10 @@
 #include "sign.h"
 #include "wire/gate.h"
 
-/** A session to resume. */
+/** A session to resume.  Resuming checks no certificate, so the name that was checked belongs to
+ *  the key. */
 struct kept {
-	char *host;
+	char *host; /**< host, a newline, the name in the certificate */
 	uint16_t port;
 	SSL_SESSION *session;
 };
@@ -37,6 +38,7 @@ struct bsc__tls {
 	BIO *in;  /**< owned by ssl */
 	BIO *out; /**< owned by ssl */
 	char *host;
+	char *key; /**< as in struct kept */
 	uint16_t port;
 	bool done;
 	bool heard; /**< plain bytes came: our certificate was accepted */
@@ -161,25 +163,30 @@ static int check_pin(X509_STORE_CTX *store, void *arg)
 	return 0;
 }
 
+static struct kept *find_kept(struct bsc__tls_ctx *ctx, const char *key, uint16_t port)
+{
+	for (unsigned i = 0; i < BSC__TLS_HOSTS_MAX; i++)
+		if (ctx->kept[i].host != NULL && ctx->kept[i].port == port &&
+		    strcmp(ctx->kept[i].host, key) == 0)
+			return &ctx->kept[i];
+	return NULL;
+}
+
 /** Keep a session for its host; 1 = the reference is ours now. */
 static int keep_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct bsc__tls *t = SSL_get_app_data(ssl);
 	struct bsc__tls_ctx *ctx = t->ctx;
-	struct kept *k = NULL;
+	struct kept *k = find_kept(ctx, t->key, t->port);
 
-	for (unsigned i = 0; i < BSC__TLS_HOSTS_MAX && k == NULL; i++)
-		if (ctx->kept[i].host != NULL && ctx->kept[i].port == t->port &&
-		    strcmp(ctx->kept[i].host, t->host) == 0)
-			k = &ctx->kept[i];
 	if (k == NULL) {
-		char *host = strdup(t->host);
+		char *key = strdup(t->key);
 
-		if (host == NULL)
+		if (key == NULL)
 			return 0;
 		k = &ctx->kept[ctx->next_kept++ % BSC__TLS_HOSTS_MAX];
 		free(k->host);
-		k->host = host;
+		k->host = key;
 		k->port = t->port;
 	}
 	SSL_SESSION_free(k->session);
@@ -321,6 +328,8 @@ struct bsc__tls *bsc__tls_new(struct bsc__tls_ctx *ctx, const char *host, uint16
 			      const char *name)
 {
 	struct bsc__tls *t = calloc(1, sizeof *t);
+	size_t host_len = strlen(host);
+	struct kept *k;
 
 	if (t == NULL)
 		return NULL;
@@ -328,15 +337,22 @@ struct bsc__tls *bsc__tls_new(struct bsc__tls_ctx *ctx, const char *host, uint16
 	t->ctx = ctx;
 	t->port = port;
 	t->host = strdup(host);
+	t->key = malloc(host_len + strlen(name) + 2);
+	if (t->key != NULL) {
+		memcpy(t->key, host, host_len);
+		t->key[host_len] = '\n';
+		memcpy(t->key + host_len + 1, name, strlen(name) + 1);
+	}
 	t->ssl = SSL_new(ctx->ssl);
 	t->in = BIO_new(BIO_s_mem());
 	t->out = BIO_new(BIO_s_mem());
-	if (t->host == NULL || t->ssl == NULL || t->in == NULL || t->out == NULL ||
-	    !set_name(t->ssl, name)) {
+	if (t->host == NULL || t->key == NULL || t->ssl == NULL || t->in == NULL ||
+	    t->out == NULL || !set_name(t->ssl, name)) {
 		BIO_free(t->in);
 		BIO_free(t->out);
 		SSL_free(t->ssl);
 		free(t->host);
+		free(t->key);
 		free(t);
 		ERR_clear_error();
 		return NULL;
@@ -344,10 +360,9 @@ struct bsc__tls *bsc__tls_new(struct bsc__tls_ctx *ctx, const char *host, uint16
 	SSL_set_bio(t->ssl, t->in, t->out);
 	SSL_set_app_data(t->ssl, t);
 	SSL_set_connect_state(t->ssl);
-	for (unsigned i = 0; i < BSC__TLS_HOSTS_MAX; i++)
-		if (ctx->kept[i].session != NULL && ctx->kept[i].port == port &&
-		    strcmp(ctx->kept[i].host, host) == 0)
-			(void)SSL_set_session(t->ssl, ctx->kept[i].session);
+	k = find_kept(ctx, t->key, port);
+	if (k != NULL && k->session != NULL)
+		(void)SSL_set_session(t->ssl, k->session);
 	return t;
 }
 
@@ -360,6 +375,7 @@ void bsc__tls_free(struct bsc__tls *t)
 	SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(t->ssl);
 	free(t->host);
+	free(t->key);
 	free(t);
 }
 
@@ -380,13 +396,11 @@ size_t bsc__tls_take(struct bsc__tls *t, uint8_t *buf, size_t cap)
 /** A session that led to a refusal must not be tried again. */
 static void forget_session(struct bsc__tls *t)
 {
-	for (unsigned i = 0; i < BSC__TLS_HOSTS_MAX; i++) {
-		struct kept *k = &t->ctx->kept[i];
+	struct kept *k = find_kept(t->ctx, t->key, t->port);
 
-		if (k->host != NULL && k->port == t->port && strcmp(k->host, t->host) == 0) {
-			SSL_SESSION_free(k->session);
-			k->session = NULL;
-		}
+	if (k != NULL) {
+		SSL_SESSION_free(k->session);
+		k->session = NULL;
 	}
 }
 
