@@ -211,8 +211,14 @@ static bool size_fits(struct bs_roles *r, const struct bs_invite *inv, size_t le
 		fits = len >= BS_INVITE_PAD_LEN;
 	else
 		fits = known || len * FACTOR_NUM >= BS_ATTACH_REQUEST_LEN * FACTOR_DEN;
-	if (!fits)
+	if (!fits) {
 		bs_count(r->w->counters, BS_C_invite_amplify);
+		bs_log_limited(
+			&r->log_limit[BS_LK_ATTACH], r->w->now, BS_LOG_NOTICE,
+			"attach, invite too short to be answered without amplifying: a stock "
+			"device needs a longer id (%.*s)",
+			(int)inv->id.len, (const char *)inv->id.ptr);
+	}
 	return fits;
 }
 

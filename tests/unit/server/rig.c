@@ -197,25 +197,25 @@ struct bs_message rig_result(struct rig *r, unsigned n)
 
 /* ---- the server ---- */
 
-static const char conf_text[] = "listen = { %s }\n"
-				"controller-port = %u\n"
-				"attach-port = %u\n"
-				"workers = %u\n"
-				"max-devices = 1000\n"
-				"max-clients = 100\n"
-				"max-connections = 1000\n"
-				"pending-entries = 1024\n"
-				"alive-interval = 100ms\n"
-				"alive-retry = 50ms\n"
-				"alive-unreachable = 400ms\n"
-				"alive-timeout = 800ms\n"
-				"connect-retry = 100ms\n"
-				"connect-timeout = 450ms\n"
-				"attach-rate-unknown = 1000/s\n"
-				"attach-rate-prefix = 1000/s\n"
-				"attach-rate-id = 100/s\n"
-				"attach-burst-id = 100\n"
-				"%s";
+/* What every rig says unless its own lines do. */
+static const char *const conf_lines[] = {
+	"max-devices = 1000",           "max-clients = 100",
+	"max-connections = 1000",       "pending-entries = 1024",
+	"alive-interval = 100ms",       "alive-retry = 50ms",
+	"alive-unreachable = 400ms",    "alive-timeout = 800ms",
+	"connect-retry = 100ms",        "connect-timeout = 450ms",
+	"attach-rate-unknown = 1000/s", "attach-rate-prefix = 1000/s",
+	"attach-rate-id = 100/s",       "attach-burst-id = 100",
+};
+
+/* Whether the own lines set the key of this one. */
+static bool is_set(const char *own, const char *line)
+{
+	char key[64];
+
+	snprintf(key, sizeof(key), "%.*s =", (int)strcspn(line, " "), line);
+	return own && strstr(own, key);
+}
 
 /* A port that was free a moment ago, for "both roles on one port". */
 static uint16_t free_port(bool ip6)
@@ -245,13 +245,22 @@ const struct bs_conf *rig_conf(const struct rig *r, const struct rig_options *o)
 	struct bs_conf_error error = { "" };
 	char text[2048];
 	unsigned port = 0;
+	unsigned i;
 	int len;
 
 	(void)r;
 	if (o->single_port)
 		port = r->info.attach_port ? r->info.attach_port : free_port(o->ip6);
-	len = snprintf(text, sizeof(text), conf_text, o->ip6 ? "\"::1\"" : "\"127.0.0.1\"", port,
-		       port, o->workers ? o->workers : 1, o->conf ? o->conf : "");
+	len = snprintf(text, sizeof(text),
+		       "listen = { %s }\ncontroller-port = %u\nattach-port = %u\nworkers = %u\n",
+		       o->ip6 ? "\"::1\"" : "\"127.0.0.1\"", port, port,
+		       o->workers ? o->workers : 1);
+	for (i = 0; i < BS_LEN(conf_lines); i++) {
+		if (!is_set(o->conf, conf_lines[i]))
+			len += snprintf(text + len, sizeof(text) - (size_t)len, "%s\n",
+					conf_lines[i]);
+	}
+	len += snprintf(text + len, sizeof(text) - (size_t)len, "%s", o->conf ? o->conf : "");
 	ck_assert_msg(bs_conf_load_text("test", text, (size_t)len, &conf, &error) == BS_OK, "%s",
 		      error.text);
 	return conf;
@@ -334,7 +343,6 @@ void rig_step(struct rig *r, int ms)
 			rig_device_step(r->device[i]);
 	}
 	(void)bs_store_inbox_run(r->box.in);
-	r->box.n_changes = 0;
 	(void)bs_store_inbox_run(r->box.feed);
 	for (i = 0; i < r->box.n_changes; i++)
 		bs_server_change(r->server, &r->box.change[i]);

@@ -85,20 +85,19 @@ END_TEST
 /* The id is case sensitive on the wire; the registry is not. */
 START_TEST(test_id_in_another_case)
 {
-	uint8_t invite[] = { 0,   0,   0,   0,    0,   0,   0,   0,   0x80, 2,   0,  0,  0,
-			     0,   0,   51,  0x3A, 0,   0,   18,  0,   5,    0,   0,  0,  4,
-			     0,   0,   0,   6,    0,   0,   0,   0,   0x31, 0,   0,  17, 2,
-			     'C', 'A', 'M', '1',  '.', 'b', 'a', 's', 'e',  '.', 't' };
-	struct rig_device *d = rig_device(&rig, "cam1.base.t", 1, 0);
+	uint8_t invite[] = { 0,   0,   0,    0,   0,   0,   0,    0,   0x80, 2,   0,  0,   0,   0,
+			     0,   53,  0x3A, 0,   0,   18,  0,    5,   0,    0,   0,  4,   0,   0,
+			     0,   6,   0,    0,   0,   0,   0x31, 0,   0,    19,  2,  'C', 'A', 'M',
+			     '1', '.', 'b',  'a', 's', 'e', '.',  't', 'e',  's', 't' };
+	struct rig_device *d = rig_device(&rig, "cam1.base.test", 1, 0);
 
 	rig_start(d);
 	rig_until_attached(d);
 	rig_send(d, invite, sizeof(invite), true);
 	rig_turn(&rig, 50);
 	/* Not well formed as an id, so it is a bad field and not an unknown device. */
-	ck_assert_uint_eq(rig_count(&rig, BS_C_drop_field) + rig_count(&rig, BS_C_drop_payload) +
-				  rig_count(&rig, BS_C_drop_length),
-			  1);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_drop_field), 1);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_invite_answered_controller), 1);
 }
 END_TEST
 
@@ -425,9 +424,16 @@ END_TEST
 START_TEST(test_four_workers_forwarding)
 {
 	struct rig_options o = { .workers = 4, .no_steering = true };
+	unsigned i;
 
 	fleet(&o);
 	ck_assert(!rig.info.steering);
+	/* The hash of a new port leads to another worker more often than not. */
+	for (i = 0; i < RIG_DEVICES; i++) {
+		rig_rebind(rig.device[i]);
+		send_poll(rig.device[i]);
+	}
+	rig_until_count(&rig, BS_C_alive_moved, RIG_DEVICES);
 	ck_assert_uint_gt(rig_count(&rig, BS_C_udp_steered_away), 0);
 	ck_assert_uint_eq(rig_count(&rig, BS_C_udp_steered_away),
 			  rig_count(&rig, BS_C_udp_forward_in));
