@@ -46,7 +46,7 @@ struct load {
 	size_t n_includes;
 	char *files[INCLUDE_FILES_MAX]; /* names that places point at */
 	size_t n_files;
-	char dir[BS_CONF_VALUE_MAX]; /* of the file being read */
+	char dir[BS_CONF_VALUE_MAX]; /* of the file being read; "" without one */
 	struct bs_conf_place *places;
 };
 
@@ -164,7 +164,8 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 		place->file = ld->files[ld->n_files - 1];
 		place->line = cfg->line;
 	}
-	err = bs_conf_value_set(ld->conf, key, value, ld->dir, why, sizeof(why));
+	err = bs_conf_value_set(ld->conf, key, value, ld->dir[0] != '\0' ? ld->dir : NULL, why,
+				sizeof(why));
 	if (err == BS_ECONF)
 		fail(ld, err, cfg->filename, cfg->line, "%s: \"%s\" %s", key->key,
 		     bs_log_escape(shown, sizeof(shown), value, strlen(value)), why);
@@ -431,7 +432,6 @@ static int load(const char *name, char *text, size_t len, unsigned flags,
 		err = fail(&ld, BS_ENOMEM, name, 0, "no memory");
 		goto out;
 	}
-	(void)snprintf(ld.dir, sizeof(ld.dir), ".");
 	err = text == NULL ? parse_file(&ld, cfg, name) : parse_text(&ld, cfg, name, text, len);
 	if (err == BS_OK)
 		err = parse_includes(&ld, cfg);
