@@ -7,9 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+/* Less room than one commit may need: a write that failed then failed for want of it. */
+#define FULL_MARGIN (UINT64_C(1) << 18)
 
 static const char *const table_names[BS__TABLES] = {
 	[BS__META] = "meta",
@@ -73,12 +77,27 @@ int bs__env_code(int lmdb)
 	return lmdb > 0 ? bs__errno_code(lmdb) : BS_EIO;
 }
 
-/* LMDB says EIO for a short write, which on a full disk is what happens. */
+/* Whether the process is about to write more into the file than its limit allows. */
+static bool limit_is_reached(const char *dir)
+{
+	char path[PATH_MAX];
+	struct rlimit limit;
+	struct stat st;
+
+	if (getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY ||
+	    bs__env_path(dir, "data.mdb", path, sizeof(path)) != BS_OK || stat(path, &st) < 0)
+		return false;
+	return (uint64_t)st.st_size + FULL_MARGIN > (uint64_t)limit.rlim_cur;
+}
+
+/* LMDB says EIO for a short write, and that is what a full disk looks like at first. */
 static bool disk_is_full(const char *dir)
 {
 	struct statvfs v;
 
-	return statvfs(dir, &v) == 0 && v.f_bavail == 0;
+	if (statvfs(dir, &v) == 0 && (uint64_t)v.f_bavail * v.f_frsize < FULL_MARGIN)
+		return true;
+	return limit_is_reached(dir);
 }
 
 int bs__env_error(struct bs_errtext *err, const char *dir, int lmdb, const char *what)

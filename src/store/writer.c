@@ -335,9 +335,10 @@ static void *backup_main(void *arg)
 	memset(res, 0, sizeof(*res));
 	res->status = bs_registry_backup(s->reg, it->u.r.req.u.path, &res->err);
 	s->backup = NULL;
-	answer(s, it);
-	/* Release: the store thread sees that `backup` is free again. */
+	/* Release: the store thread sees that `backup` is free again.  Before the answer, so that
+	 * whoever has it may ask for the next one. */
 	atomic_store_explicit(&s->backup_runs, false, memory_order_release);
+	answer(s, it);
 	return NULL;
 }
 
