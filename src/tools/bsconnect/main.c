@@ -265,7 +265,7 @@ static void print_info(const struct bsc_conn_info *c, const struct bsc_session_i
 	(void)snprintf(text, sizeof text, "%s, %s", c->path == BSC_PATH_LOCAL ? "local" : "direct",
 		       c->remote);
 	report_text("path", text);
-	(void)snprintf(text, sizeof text, "%.1f ms, connected in %u ms", (double)c->rtt_us / 1000,
+	(void)snprintf(text, sizeof text, "%.2f ms, connected in %u ms", (double)c->rtt_us / 1000,
 		       (unsigned)c->connect_ms);
 	report_text("round trip", text);
 	text[0] = '\0';
