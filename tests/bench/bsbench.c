@@ -4,7 +4,8 @@
  * limit to compare with.
  *
  * bsbench echo                      answer every datagram of 24 bytes with one of 25; prints its port
- * bsbench pace PORT N RATE SECONDS  send 24 bytes at RATE from N addresses, count what comes back
+ * bsbench pace PORT N RATE BURST SECONDS  send 24 bytes at RATE in bursts from N addresses, count
+ *                                   what comes back
  * bsbench devices PORT N SECONDS    attach N devices (bench-0000000 ...), answer keep-alives
  * bsbench attach PORT N SECONDS     attach and start over, as often as the server can
  *
@@ -87,7 +88,7 @@ static void send_from(struct bench *b, const uint8_t *data, size_t len, uint32_t
 		buf = bs_udp_reserve(b->tx);
 	}
 	memcpy(buf, data, len);
-	bs_endpoint_set_ip4(&local, ip, 0);
+	bs_endpoint_set_ip4(&local, ip, b->self.port);
 	bs_udp_commit(b->tx, len, b->fd, &local, to);
 }
 
@@ -142,7 +143,7 @@ static uint64_t drain(struct bench *b)
 	return got;
 }
 
-static void run_pace(uint16_t port, size_t n, unsigned rate, unsigned seconds)
+static void run_pace(uint16_t port, size_t n, unsigned rate, unsigned burst, unsigned seconds)
 {
 	struct bench b;
 	static const uint8_t packet[24] = { 0 };
@@ -157,7 +158,8 @@ static void run_pace(uint16_t port, size_t n, unsigned rate, unsigned seconds)
 	start = now_ns();
 	while ((t = now_ns() - start) < seconds * UINT64_C(1000000000)) {
 		want = t / 1000 * rate / 1000000;
-		for (int i = 0; sent < want && i < BS_UDP_BATCH; i++, sent++)
+		want -= want % burst;
+		for (; sent < want; sent++)
 			send_from(&b, packet, sizeof(packet), FIRST_IP + (uint32_t)(sent % n),
 				  &b.server);
 		bs_udp_flush(b.tx, &b.sent);
@@ -337,14 +339,14 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "echo") == 0)
 		run_echo();
-	else if (argc == 6 && strcmp(argv[1], "pace") == 0)
+	else if (argc == 7 && strcmp(argv[1], "pace") == 0)
 		run_pace((uint16_t)number(argv[2]), number(argv[3]), (unsigned)number(argv[4]),
-			 (unsigned)number(argv[5]));
+			 (unsigned)number(argv[5]), (unsigned)number(argv[6]));
 	else if (argc == 5 && (strcmp(argv[1], "devices") == 0 || strcmp(argv[1], "attach") == 0))
 		run_devices((uint16_t)number(argv[2]), number(argv[3]), (unsigned)number(argv[4]),
 			    argv[1][0] == 'a');
 	else
-		die("usage: bsbench echo | pace PORT N RATE SECONDS | devices PORT N SECONDS | "
+		die("usage: bsbench echo | pace PORT N RATE BURST SECONDS | devices PORT N SECONDS | "
 		    "attach PORT N SECONDS");
 	return 0;
 }
