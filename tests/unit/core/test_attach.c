@@ -285,8 +285,8 @@ START_TEST(extensions_in_a_response)
 	ck_assert(out.has_ext && out.ext.bits == BS_EXT_IP6 && out.ext.has_offered);
 	ck_assert_uint_eq(out.ext.offered, in.ext.offered);
 	ck_assert_ptr_null(out.eps);
-	ck_assert_uint_eq(bs_ep6_collect(&p, BS_EP6_HOST, got, 4), 2);
-	ck_assert(bs_endpoint_equal(&got[1].ep, &eps[1].ep));
+	ck_assert_uint_eq(bs_ep6_collect(&p, BS_EP6_HOST, got, 4), BS_HAS_IP6 ? 2 : 0);
+	ck_assert(!BS_HAS_IP6 || bs_endpoint_equal(&got[1].ep, &eps[1].ep));
 }
 END_TEST
 

@@ -382,6 +382,8 @@ START_TEST(test_ip6)
 	size_t len;
 	bs_ssize n;
 
+	if (!BS_HAS_IP6)
+		return;
 	b->ctrl[0] = ip6(1, BENCH_CTRL);
 	b->conf.ext_offer = _i ? BS_EXT_IP6 : BS_EXT_CLOSE;
 	b->n_host = 4;
