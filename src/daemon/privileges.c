@@ -86,6 +86,11 @@ int bs_privileges_harden(char *err, size_t cap)
 	return BS_OK;
 }
 
+void bs_privileges_soften(void)
+{
+	(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+}
+
 static int fail(const char *what, char *err, size_t cap)
 {
 	snprintf(err, cap, "%s: %s; root's rights cannot be given up, so the start ends here", what,

@@ -27,6 +27,9 @@ int bs_privileges_find(const struct bs_conf *conf, struct bs_identity *id, char 
  */
 int bs_privileges_harden(char *err, size_t cap) BS_MUSTCHECK;
 
+/** The other end of hardening, once no key is in memory any more: leak checkers look in at exit. */
+void bs_privileges_soften(void);
+
 /**
  * Become id for good and prove it: groups, gid, uid, no way back.  BS_OK, or
  * BS_EPERM with one message in err: the process must end.

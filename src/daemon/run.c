@@ -151,8 +151,9 @@ static void fini(struct start *s)
 {
 	bs_node_free(s->node);
 	bs_log_close();
-	bs_pid_file_give(s->pid_fd, s->conf != NULL ? s->conf->pid_file : "");
+	bs_pid_file_give(s->pid_fd, s->conf->pid_file);
 	bs_conf_unref(s->conf);
+	bs_privileges_soften();
 }
 
 static enum bs_exit serve(struct start *s)
@@ -224,6 +225,7 @@ static enum bs_exit offline(struct start *s)
 	code = bs_privileges_harden(s->err, sizeof(s->err));
 	if (code == BS_OK)
 		code = bs_control_run_offline(s->conf, s->o->control_fd, s->err, sizeof(s->err));
+	bs_privileges_soften();
 	if (code != BS_OK)
 		fprintf(stderr, "basestationd: %s\n", s->err);
 	return bs_daemon_exit_code(code);

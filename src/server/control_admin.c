@@ -71,6 +71,7 @@ static void run_status(struct bs_control_job *j)
 	uint64_t v[BS_COUNTER_N];
 	struct bs_registry_stat st;
 	struct bs_server_info info;
+	json_t *more;
 	json_t *o;
 	int err;
 
@@ -91,17 +92,17 @@ static void run_status(struct bs_control_job *j)
 		      (int)info.controller_port, "attach_port", (int)info.attach_port,
 		      "client_port", (int)info.client_port, "control_socket", conf->control_socket,
 		      "log_level", bs_log_level_name(bs_log_level()));
-	if (o)
-		json_object_update_missing(
-			o, json_pack("{s:I,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I,s:I,s:i}}",
-				     "devices_attached", (json_int_t)v[BS_C_devices_attached],
-				     "devices_unreachable", (json_int_t)v[BS_C_devices_unreachable],
-				     "sessions", (json_int_t)v[BS_C_gate_sessions], "connections",
-				     (json_int_t)v[BS_C_connections_live], "registry", "devices",
-				     (json_int_t)st.devices, "clients", (json_int_t)st.clients,
-				     "rules", (json_int_t)st.rules, "cas", (json_int_t)st.cas,
-				     "revocations", (json_int_t)st.revocations, "schema",
-				     (int)st.schema));
+	more = json_pack("{s:I,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I,s:I,s:i}}", "devices_attached",
+			 (json_int_t)v[BS_C_devices_attached], "devices_unreachable",
+			 (json_int_t)v[BS_C_devices_unreachable], "sessions",
+			 (json_int_t)v[BS_C_gate_sessions], "connections",
+			 (json_int_t)v[BS_C_connections_live], "registry", "devices",
+			 (json_int_t)st.devices, "clients", (json_int_t)st.clients, "rules",
+			 (json_int_t)st.rules, "cas", (json_int_t)st.cas, "revocations",
+			 (json_int_t)st.revocations, "schema", (int)st.schema);
+	if (o && more)
+		(void)json_object_update_missing(o, more);
+	json_decref(more);
 	if (o)
 		json_object_set_new(
 			o, "limits",
@@ -232,7 +233,8 @@ static void run_conf_reload(struct bs_control_job *j)
 				 "the old conf stays in force", "%s",
 				 text[0] ? text : bs_strerror(err));
 	else
-		bs__control_finish(j, json_pack("{s:I}", "keys_changed", (json_int_t)j->step), NULL);
+		bs__control_finish(j, json_pack("{s:I}", "keys_changed", (json_int_t)j->step),
+				   NULL);
 }
 
 static void run_log_level(struct bs_control_job *j)

@@ -79,6 +79,9 @@ static int dropped(const struct bs_identity *id)
 		return 6;
 	if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return 7;
+	bs_privileges_soften();
+	if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 1)
+		return 9;
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
 		return 8;
 	return 0;
