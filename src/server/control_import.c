@@ -131,13 +131,6 @@ void bs__control_rows(struct bs_control_job *j, json_t *rows)
 	bs__control_ready(j);
 }
 
-void bs__control_rows_drop(struct bs_control_job *j)
-{
-	/* Without the import the store has it, and the answer ends the job. */
-	if (j->import)
-		bs__control_fail(j, BS_CTL_FAILED, "import", NULL, "given up; nothing was changed");
-}
-
 static void on_repeat(void *arg, const char *id, uint64_t first, uint64_t second)
 {
 	struct bs_control_job *j = arg;
@@ -146,6 +139,17 @@ static void on_repeat(void *arg, const char *id, uint64_t first, uint64_t second
 	snprintf(reason, sizeof(reason), "device %s is in line %llu already", id,
 		 (unsigned long long)first);
 	note_bad(j, second, reason);
+}
+
+void bs__control_rows_drop(struct bs_control_job *j)
+{
+	/* Without the import the store has it, and the answer ends the job. */
+	if (!j->import)
+		return;
+	/* A client that found bad rows itself wants to hear of all others too. */
+	if (j->client)
+		bs_import_repeats(j->import, on_repeat, j, BAD_SHOWN_MAX);
+	bs__control_fail(j, BS_CTL_FAILED, "import", NULL, "given up; nothing was changed");
 }
 
 static void on_progress(struct ev_loop *loop, ev_timer *w, int revents)

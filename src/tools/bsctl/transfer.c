@@ -82,11 +82,8 @@ static int send_chunk(struct import *im, struct bs_ctl_error *e)
 	int status;
 
 	im->chunk = NULL;
-	/* After the first bad row the rest is only checked. */
-	if (!chunk || im->n_bad > 0) {
-		json_decref(chunk);
+	if (!chunk)
 		return BS_CTL_OK;
-	}
 	status = bs_link_upload_rows(im->tool->link, chunk, on_record, im, e);
 	im->uploading = status == BS_CTL_OK;
 	return status;
@@ -122,10 +119,12 @@ static int complete_row(struct import *im, struct bs_row *row, struct bs_ctl_err
 
 static int take_row(struct import *im, struct bs_row *row, struct bs_ctl_error *e)
 {
+	uint64_t bad = im->n_bad;
 	int status = complete_row(im, row, e);
 
 	im->n_rows++;
-	if (status == BS_CTL_OK && im->n_bad == 0) {
+	/* Good rows go on after a bad one: the server may have more to say about them. */
+	if (status == BS_CTL_OK && im->n_bad == bad) {
 		if (!im->chunk)
 			im->chunk = json_array();
 		if (json_array_append_new(im->chunk, bs_row_to_wire(row)) != 0)
@@ -211,8 +210,12 @@ static int finish(struct import *im, struct bs_ctl_error *e)
 	struct bs_print p;
 	int status;
 
-	if (im->n_bad > 0)
+	if (im->n_bad > 0) {
+		/* Giving up makes the server tell the ids that came twice. */
+		im->uploading = false;
+		bs_link_upload_end(im->tool->link, true, on_record, im, NULL, e);
 		return too_many_bad(im, e);
+	}
 	if (secret_file) {
 		status = bs_file_commit(&im->secrets, e);
 		if (status != BS_CTL_OK)
