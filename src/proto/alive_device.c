@@ -24,8 +24,8 @@ void bs_alive_device_start(struct bs_alive_device *l, const struct bs_device_con
 	arm(l, conf, now);
 }
 
-void bs_alive_request(struct bs_alive_device *l, const struct bs_device_conf *conf,
-		      const struct bs_packet *p, bs_time now)
+void bs_alive_device_request(struct bs_alive_device *l, const struct bs_device_conf *conf,
+			     const struct bs_packet *p, bs_time now)
 {
 	struct bs_payload pl;
 	size_t off = 0;
@@ -75,8 +75,8 @@ static void put_events(struct bs_writer *w, const struct bs_device_conf *conf, b
 	bs_packet_close_payload(w, off);
 }
 
-size_t bs_alive_output(struct bs_alive_device *l, const struct bs_device_conf *conf, uint32_t nsi,
-		       uint8_t *buf, size_t cap)
+size_t bs_alive_device_output(struct bs_alive_device *l, const struct bs_device_conf *conf,
+			      uint32_t nsi, uint8_t *buf, size_t cap)
 {
 	struct bs_notify ok = { 0 };
 	struct bs_header h = { 0 };

@@ -33,13 +33,13 @@ enum bs_alive_result {
 void bs_alive_device_start(struct bs_alive_device *l, const struct bs_device_conf *conf,
 			   bs_time now);
 /** Take an accepted request (source, NSI and flags were checked); tells the time to the ops. */
-void bs_alive_request(struct bs_alive_device *l, const struct bs_device_conf *conf,
-		      const struct bs_packet *p, bs_time now);
+void bs_alive_device_request(struct bs_alive_device *l, const struct bs_device_conf *conf,
+			     const struct bs_packet *p, bs_time now);
 /** Run the timer. */
 enum bs_alive_result bs_alive_device_timeout(struct bs_alive_device *l,
 					     const struct bs_device_conf *conf, bs_time now);
 /** Compose a waiting answer or poll for the attachment nsi; 0 when none waits. */
-size_t bs_alive_output(struct bs_alive_device *l, const struct bs_device_conf *conf, uint32_t nsi,
-		       uint8_t *buf, size_t cap);
+size_t bs_alive_device_output(struct bs_alive_device *l, const struct bs_device_conf *conf,
+			      uint32_t nsi, uint8_t *buf, size_t cap);
 
 #endif

@@ -279,7 +279,7 @@ static int input_alive(struct bs_attach_device *a, const struct bs_packet *p,
 		return BS_ESOURCE;
 	if (p->h.flags != 0)
 		return BS_ETYPE;
-	bs_alive_request(&a->alive, a->conf, p, now);
+	bs_alive_device_request(&a->alive, a->conf, p, now);
 	return BS_OK;
 }
 
@@ -503,7 +503,7 @@ size_t bs_attach_output(struct bs_attach_device *a, uint8_t *buf, size_t cap,
 			*to = a->controller;
 		len = put_invite(a, buf, cap);
 	} else if (a->state == BS_ATTACH_ATTACHED) {
-		return bs_alive_output(&a->alive, a->conf, a->nsi, buf, cap);
+		return bs_alive_device_output(&a->alive, a->conf, a->nsi, buf, cap);
 	}
 	return len > 0 ? (size_t)len : 0;
 }

@@ -79,6 +79,12 @@ struct bs_conn_stats {
 	uint32_t rx_pkts;
 };
 
+/** A request that was run. */
+struct bs_conn_done {
+	uint16_t seq;
+	uint16_t digest; /**< of its content, never 0; 0 = unused */
+};
+
 /** One end of a connection.  Fields are for reading only.  Small fields come first: the smallest
  *  controllers reach only the first bytes of a struct in one instruction. */
 struct bs_conn {
@@ -92,6 +98,7 @@ struct bs_conn {
 	uint8_t answer_retrans; /**< retrans byte, mirrored */
 	uint8_t seen_next;      /**< ring index into seen */
 	uint8_t seen_n;         /**< entries of seen in use */
+	uint8_t done_next;      /**< ring index into done */
 	uint8_t retries;        /**< client: keep-alives or closes without an echo */
 	uint8_t client_id_len;  /**< bytes of client_id in use */
 	bool has_co;
@@ -123,6 +130,7 @@ struct bs_conn {
 	struct bs_key_block key;      /**< D block */
 	uint8_t fp[BS_FP_LEN];        /**< client's fingerprint, when has_fp */
 	uint8_t client_id[BS_CLIENT_ID_KEEP];         /**< start of the client's identity */
+	struct bs_conn_done done[BS_RPC_DONE];        /**< device: the latest requests */
 	uint8_t seen[BS_REPLAY_SLOTS][BS_REPLAY_TAG]; /**< MACs of the latest packets */
 };
 

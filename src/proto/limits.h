@@ -14,11 +14,13 @@
 # define BS__DEFAULT_REPLAY_TAG     4
 # define BS__DEFAULT_CLIENT_ID_KEEP 32
 # define BS__DEFAULT_WITH           0
+# define BS__DEFAULT_RPC_DONE       4
 #else
 # define BS__DEFAULT_REPLAY_SLOTS   64
 # define BS__DEFAULT_REPLAY_TAG     16
 # define BS__DEFAULT_CLIENT_ID_KEEP 64
 # define BS__DEFAULT_WITH           1
+# define BS__DEFAULT_RPC_DONE       16
 #endif
 
 /** Parts of a device that a build may leave out (0): event records in keep-alive answers, the
@@ -43,6 +45,11 @@
 /** Bytes kept of a client's identity, 1..64; the access hook always sees the whole. */
 #ifndef BS_CLIENT_ID_KEEP
 # define BS_CLIENT_ID_KEEP BS__DEFAULT_CLIENT_ID_KEEP
+#endif
+/** Requests that a connection remembers to have run, without their replies, 1..255: a late copy of
+ *  one of them is dropped, not run again. */
+#ifndef BS_RPC_DONE
+# define BS_RPC_DONE BS__DEFAULT_RPC_DONE
 #endif
 /** Longest RPC request, query id included. */
 #ifndef BS_RPC_REQUEST_MAX

@@ -111,11 +111,38 @@ static enum result run(struct bs_rpc_device *r, const struct bs_device_conf *con
 	return result;
 }
 
+static uint16_t short_digest(const struct bs_rpc_id *id)
+{
+	uint16_t d = (uint16_t)(id->digest ^ id->digest >> 16);
+
+	return d ? d : 1;
+}
+
+/* A copy may arrive after the client has gone on to other requests, which took the slot. */
+static bool was_done(const struct bs_conn *c, const struct bs_rpc_id *id)
+{
+	uint8_t i;
+
+	for (i = 0; i < BS_RPC_DONE; i++) {
+		if (c->done[i].seq == id->seq && c->done[i].digest == short_digest(id))
+			return true;
+	}
+	return false;
+}
+
+static void remember(struct bs_conn *c, const struct bs_rpc_id *id)
+{
+	c->done[c->done_next].seq = id->seq;
+	c->done[c->done_next].digest = short_digest(id);
+	c->done_next = (uint8_t)((c->done_next + 1u) % BS_RPC_DONE);
+}
+
 /* A request that is no copy: refuse it, or let the application answer. */
 static enum result take(struct bs_rpc_device *r, const struct bs_device_conf *conf,
 			struct bs_conn *c, struct bs_slice plain, const struct bs_rpc_id *id,
 			struct bs_rpc_slot *s)
 {
+	remember(c, id);
 	memset(s, 0, offsetof(struct bs_rpc_slot, reply));
 	s->id = *id;
 	if (plain.len >= QUERY_LEN && plain.len <= BS_RPC_REQUEST_MAX)
@@ -147,10 +174,13 @@ int bs_rpc_device_input(struct bs_rpc_device *r, const struct bs_device_conf *co
 	id.retrans = d->h.retrans;
 	id.flags = (uint8_t)(d->h.flags & (BS_FLAG_TAG | BS_FLAG_NSI_CO));
 	/* A copy of the deferred request gets a notice, a copy of an answered one its answer. */
-	if (id_equal(&s->id, &id))
+	if (id_equal(&s->id, &id)) {
 		result = REJECTED;
-	else if (!r->token || !id_equal(&r->deferred, &id))
+	} else if (!r->token || !id_equal(&r->deferred, &id)) {
+		if (was_done(c, &id))
+			return BS_EREPLAY;
 		result = take(r, conf, c, d->plain, &id, s);
+	}
 	if (result == REJECTED)
 		pending = 0;
 	if (result != DEFERRED && !is_silent(s, c))

@@ -3,9 +3,9 @@
  * rpc_device.h - remote procedure calls, the answering side (basestation-wire(7), RPC).
  *
  * A request is given to the application once: a copy of it (same connection, number and content)
- * is answered from the reply slot, a copy of a deferred one with a notice.  So a call is at most
- * once as long as the slot holds; slots are one per connection, or fewer (one shared by all in the
- * smallest build).
+ * is answered from the reply slot, a copy of a deferred one with a notice, and a late copy of one
+ * whose reply is gone already is dropped (BS_RPC_DONE of them are known).  So a call is done at
+ * most once; slots are one per connection, or fewer (one shared by all in the smallest build).
  *
  * Owner: the device composite.  May call: util, wire, crypto, conn.  Allocates: no.
  */

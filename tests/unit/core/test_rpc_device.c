@@ -139,6 +139,25 @@ START_TEST(test_copies)
 }
 END_TEST
 
+/* A copy that was under way while the client went on is not run again. */
+START_TEST(test_late_copies)
+{
+	uint16_t seq;
+
+	for (seq = 1; seq <= BS_RPC_DONE; seq++)
+		ck_assert_int_eq(request(seq, 0, query, sizeof(query)), BS_OK);
+	ck_assert_uint_eq(b->rpc_calls, BS_RPC_DONE);
+	b->taken = b->n_out;
+	for (seq = 1; seq < BS_RPC_DONE; seq++)
+		ck_assert_int_eq(request(seq, 0, query, sizeof(query)), BS_EREPLAY);
+	bench_expect_none(b);
+	ck_assert_uint_eq(b->rpc_calls, BS_RPC_DONE);
+	/* An old number with other content is another request. */
+	ck_assert_int_eq(request(1, 0, query, 5), BS_OK);
+	ck_assert_uint_eq(b->rpc_calls, BS_RPC_DONE + 1);
+}
+END_TEST
+
 START_TEST(test_exact_repeat)
 {
 	struct bs_endpoint from = bench_local(BENCH_PEER);
@@ -394,8 +413,9 @@ START_TEST(test_shared_slot)
 	request(9, 0, query, sizeof(query));
 	expect_reply(9, BS_FLAG_RESPONSE, "second", 6);
 	client = other;
-	request(9, 0, query, sizeof(query));
-	ck_assert_uint_eq(b->rpc_calls, 3);
+	/* The first reply is gone: its late copy is neither run nor answered with another's. */
+	ck_assert_int_eq(request(9, 0, query, sizeof(query)), BS_EREPLAY);
+	ck_assert_uint_eq(b->rpc_calls, 2);
 }
 END_TEST
 
@@ -554,6 +574,7 @@ Suite *bs_suite_rpc_device(void)
 	tcase_add_test(tc, test_reply);
 	tcase_add_test(tc, test_empty_reply);
 	tcase_add_test(tc, test_copies);
+	tcase_add_test(tc, test_late_copies);
 	tcase_add_test(tc, test_exact_repeat);
 	tcase_add_loop_test(tc, test_exception, 0, 2);
 	tcase_add_loop_test(tc, test_sizes, 0, (int)BS_LEN(sizes));
