@@ -424,6 +424,7 @@ static void *thread_main(void *arg)
 	struct bs__queue backups;
 	struct bs__item *it;
 
+	bs_log_thread_attach("store");
 	while (take(s, &batch, &backups)) {
 		if (batch.n)
 			do_batch(s, &batch);
@@ -433,6 +434,7 @@ static void *thread_main(void *arg)
 			do_import(s);
 	}
 	join_backup(s);
+	bs_log_thread_detach();
 	return NULL;
 }
 

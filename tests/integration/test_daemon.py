@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -151,7 +152,7 @@ def reload_of_certificates():
     node.process.signal(signal.SIGHUP)
     line = node.process.expect("error: conf, not reloaded", since=mark)
     bs.check("has expired on" in line and "server.crt" in line, line)
-    bs.check(node.status()["ready"], "still serves")
+    bs.equal(node.status()["pid"], node.process.p.pid, "still serves")
     bs.equal(node.stop(), 0, "status")
 
 
@@ -383,7 +384,7 @@ def second_daemon():
     refused(node.daemon(), IN_USE)
     other = Plain(database=node.path("registry"), key_file=node.path("master.key"))
     refused(other.daemon(), IN_USE)
-    bs.check(node.status()["ready"], "the first one")
+    bs.equal(node.status()["pid"], node.process.p.pid, "the first one")
     bs.equal(node.stop(), 0, "status")
 
 
@@ -467,7 +468,7 @@ def reader_of_stderr_gone():
         os.close(r)
         p.send_signal(signal.SIGHUP)
         for _ in range(3):
-            bs.check(node.status()["ready"], "status")
+            bs.equal(node.status()["pid"], p.pid, "answers")
         p.send_signal(signal.SIGTERM)
         bs.equal(p.wait(20 * bs.SLOW), 0, "status")
     finally:
@@ -482,6 +483,39 @@ def control_fd_that_is_none():
     node = Plain()
     r = node.daemon("--control-fd", "99")
     bs.check(r.returncode != 0 and r.stderr.count("\n") == 1 and "control-fd" in r.stderr, r.stderr)
+
+
+@bs.test
+def notice_before_a_limit():
+    """a full table: a notice, a counted refusal, and those inside are not harmed"""
+    node = Plain(workers=1, max_devices=2).start()
+    devices = [node.device(f"d{i}.example") for i in range(2)]
+    node.process.expect(r"notice: limits, max-devices comes near \(2 of 2 in use\)")
+    third = node.device("d3.example", start=False).start(attached=False)
+    bs.until("the refusal is counted", lambda: node.stat("attach_slab_full") > 0)
+    bs.equal(node.status()["devices_attached"], 2, "attached")
+    third.kill()
+    bs.equal(len([l for l in node.process.lines if "max-devices comes near" in l]), 1, "notices")
+    for d in devices:
+        bs.equal(d.stop(), 0, "device")
+    bs.equal(node.stop(), 0, "status")
+
+
+@bs.test
+def descriptor_limits():
+    """too few descriptors: -t computes it, and a start raises what it may"""
+    node = bs.Node(max_clients=3000, listen="127.0.0.1", user="nobody")
+
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 512))
+        if os.getuid() == 0:
+            as_nobody()
+    os.chmod(node.dir, 0o755)
+    for name in ("server.key", "server.crt", "ca/ca.crt", "ca/ca.crl", "ca"):
+        os.chmod(node.path(name), 0o755)
+    r = bs.run([DAEMON, "-t", "-c", node.conf_file], ok=False, preexec_fn=few)
+    bs.check(re.search(r"error: descriptors, \d+ needed and 512 allowed; raise RLIMIT_NOFILE "
+                       r"\(systemd: LimitNOFILE=\d+\) or lower max-clients", r.stderr), r.stderr)
 
 
 @bs.test
