@@ -43,7 +43,7 @@ struct bs_device_ops {
 	size_t (*events)(void *app, bool again, uint8_t *buf, size_t cap);
 	/** The basestation told the time, seconds since 1970.  Not authenticated. */
 	void (*server_time)(void *app, uint32_t unix_s);
-	/** Local addresses to tell a client (extension IP6): fills at most cap, returns how many. */
+	/** Local addresses for clients (extension IP6): fills at most cap, returns how many. */
 	size_t (*candidates)(void *app, struct bs_endpoint *out, size_t cap);
 };
 

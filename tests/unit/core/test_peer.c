@@ -683,7 +683,7 @@ START_TEST(test_recorded_async)
 		ck_assert_int_eq(bs_peer_call(&rec->p, &rec->call[i], BENCH_START), BS_OK);
 	}
 	rec_expect(bs_scenario_packet_at(&rec->s, 0));
-	/* Row 1 is a copy that only its retrans byte would tell from ours; row 2 the second call. */
+	/* Row 1 is a copy, from which ours differs in the retrans byte; row 2 the second call. */
 	rec_expect(bs_scenario_packet_at(&rec->s, 2));
 	for (i = 3; i < 7; i++)
 		ck_assert_int_eq(rec_give(bs_scenario_packet_at(&rec->s, i), 7000), BS_OK);
