@@ -5,8 +5,7 @@
 #include <string.h>
 
 enum {
-	UNIT = 1024,
-	MS_PER_S = 1000,
+	UNIT = 1000, /* so that rate times milliseconds is exact */
 	RATE_MAX = 1000000,
 };
 
@@ -43,7 +42,7 @@ void bs_limiter_set(struct bs_limiter *l, uint32_t rate, uint32_t burst)
 static bool refresh(const struct bs_limiter *l, struct bs_limiter_bucket *b, uint32_t now_ms)
 {
 	uint32_t elapsed_ms = now_ms - b->stamp_ms;
-	uint64_t back = (uint64_t)elapsed_ms * l->rate * UNIT / MS_PER_S;
+	uint64_t back = (uint64_t)elapsed_ms * l->rate;
 
 	/* A step too small to count must not move the stamp, or slow rates would never refill. */
 	if (b->used == 0 || back >= b->used) {

@@ -22,7 +22,7 @@ struct bs_limiter {
 };
 
 struct bs_limiter_bucket {
-	uint32_t used;     /**< tokens taken, in 1/1024; 0 = full */
+	uint32_t used;     /**< tokens taken, in 1/1000; 0 = full */
 	uint32_t stamp_ms; /**< when used was right */
 };
 

@@ -1,4 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The suites of test-server, one line each: BS_SUITE(name) runs bs_suite_<name>() from
  * test_<name>.c.  No include guard: main.c includes it twice. */
+BS_SUITE(counters)
+BS_SUITE(ids)
+BS_SUITE(intern)
+BS_SUITE(limiter)
+BS_SUITE(mailbox)
+BS_SUITE(nsi_table)
+BS_SUITE(pending)
+BS_SUITE(pool)
+BS_SUITE(prefix)
+BS_SUITE(sketch)
+BS_SUITE(slab)
+BS_SUITE(sockaddr)
+BS_SUITE(steering)
+BS_SUITE(udp)
+BS_SUITE(watch)
+BS_SUITE(wheel)
 BS_SUITE(worker)
+BS_SUITE(role_connect)
+BS_SUITE(server)

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/ids.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "suite.h"
+
+static struct bs_ids t;
+
+static void setup(void)
+{
+	ck_assert_int_eq(bs_ids_init(&t, 200), BS_OK);
+}
+
+static void teardown(void)
+{
+	bs_ids_fini(&t);
+	bs_ids_fini(&t);
+	bs_ids_fini(NULL);
+}
+
+START_TEST(test_newest_claim_wins)
+{
+	struct bs_id_claim c;
+	uint32_t since;
+
+	ck_assert_uint_eq(bs_ids_holder(&t, 7, &since), 0);
+	ck_assert_int_eq(bs_ids_claim(&t, 7, 0x111111, 1000, &c), BS_OK);
+	ck_assert_uint_eq(c.old_nsi, 0);
+	ck_assert_uint_eq(bs_ids_holder(&t, 7, &since), 0x111111);
+	ck_assert_uint_eq(since, 1000);
+	ck_assert_int_eq(bs_ids_claim(&t, 7, 0x222222, 2000, &c), BS_OK);
+	ck_assert_uint_eq(c.old_nsi, 0x111111);
+	ck_assert(!c.flapping);
+	ck_assert_uint_eq(bs_ids_holder(&t, 7, &since), 0x222222);
+	/* The loser's end changes nothing. */
+	ck_assert(!bs_ids_release(&t, 7, 0x111111));
+	ck_assert_uint_eq(t.n, 1);
+	ck_assert(bs_ids_release(&t, 7, 0x222222));
+	ck_assert(!bs_ids_release(&t, 7, 0x222222));
+	ck_assert_uint_eq(t.n, 0);
+}
+END_TEST
+
+START_TEST(test_repeated_claim_changes_nothing)
+{
+	struct bs_id_claim c;
+	uint32_t since;
+
+	ck_assert_int_eq(bs_ids_claim(&t, 7, 5, 10, &c), BS_OK);
+	ck_assert_int_eq(bs_ids_claim(&t, 7, 5, 20, &c), BS_OK);
+	ck_assert_uint_eq(c.old_nsi, 0);
+	ck_assert_uint_eq(bs_ids_holder(&t, 7, &since), 5);
+	ck_assert_uint_eq(since, 10);
+}
+END_TEST
+
+START_TEST(test_flapping)
+{
+	struct bs_id_claim c;
+	uint32_t alarms = 0;
+	uint32_t i;
+
+	for (i = 0; i < 40; i++) {
+		ck_assert_int_eq(bs_ids_claim(&t, 9, i + 1, i * 10, &c), BS_OK);
+		alarms += c.flapping;
+		ck_assert(!c.flapping || i >= BS_IDS_FLAP);
+	}
+	/* At the fifth quick claim and at every sixteenth after it. */
+	ck_assert_uint_eq(alarms, 3);
+	for (i = 0; i < 40; i++) {
+		ck_assert_int_eq(bs_ids_claim(&t, 10, i + 1, i * 60, &c), BS_OK);
+		ck_assert(!c.flapping);
+	}
+}
+END_TEST
+
+START_TEST(test_flap_count_does_not_run_over)
+{
+	struct bs_id_claim c;
+	uint32_t alarms = 0;
+	uint32_t i;
+
+	for (i = 0; i < 2000; i++) {
+		ck_assert_int_eq(bs_ids_claim(&t, 9, i + 1, 5, &c), BS_OK);
+		alarms += c.flapping;
+	}
+	ck_assert_uint_ge(alarms, 100);
+	ck_assert_uint_le(alarms, 150);
+}
+END_TEST
+
+START_TEST(test_full)
+{
+	struct bs_id_claim c;
+	struct bs_ids bad;
+	uint32_t i;
+
+	for (i = 1; i <= 200; i++)
+		ck_assert_int_eq(bs_ids_claim(&t, i, i, 0, &c), BS_OK);
+	ck_assert_int_eq(bs_ids_claim(&t, 201, 1, 0, &c), BS_EFULL);
+	ck_assert_int_eq(bs_ids_claim(&t, 200, 77, 0, &c), BS_OK);
+	ck_assert_int_eq(bs_ids_init(&bad, 0), BS_EINVAL);
+}
+END_TEST
+
+START_TEST(test_against_a_model)
+{
+	uint32_t nsi[400] = { 0 };
+	struct bs_id_claim c;
+	uint32_t n = 0;
+	uint32_t step;
+	uint32_t since;
+	uint32_t i;
+
+	srandom((unsigned)_i + 3);
+	for (step = 1; step < 50000; step++) {
+		i = (uint32_t)random() % 399 + 1;
+		if (nsi[i] && random() % 2) {
+			ck_assert(bs_ids_release(&t, i, nsi[i]));
+			nsi[i] = 0;
+			n--;
+		} else if (nsi[i] || n < 200) {
+			ck_assert_int_eq(bs_ids_claim(&t, i, step, step, &c), BS_OK);
+			ck_assert_uint_eq(c.old_nsi, nsi[i]);
+			n += nsi[i] == 0;
+			nsi[i] = step;
+		}
+		ck_assert_uint_eq(t.n, n);
+		i = (uint32_t)random() % 399 + 1;
+		ck_assert_uint_eq(bs_ids_holder(&t, i, &since), nsi[i]);
+	}
+}
+END_TEST
+
+/* Numbers are counted up; workers still get even shares. */
+START_TEST(test_hash_spreads)
+{
+	uint32_t share[8] = { 0 };
+	uint32_t i;
+
+	for (i = 1; i <= 80000; i++)
+		share[bs_ids_hash(i) % 8]++;
+	for (i = 0; i < 8; i++) {
+		ck_assert_uint_gt(share[i], 9500);
+		ck_assert_uint_lt(share[i], 10500);
+	}
+}
+END_TEST
+
+Suite *bs_suite_ids(void)
+{
+	Suite *s = suite_create("ids");
+	TCase *c = tcase_create("ids");
+
+	tcase_set_timeout(c, 60);
+	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_add_test(c, test_newest_claim_wins);
+	tcase_add_test(c, test_repeated_claim_changes_nothing);
+	tcase_add_test(c, test_flapping);
+	tcase_add_test(c, test_flap_count_does_not_run_over);
+	tcase_add_test(c, test_full);
+	tcase_add_loop_test(c, test_against_a_model, 0, 4);
+	tcase_add_test(c, test_hash_spreads);
+	suite_add_tcase(s, c);
+	return s;
+}

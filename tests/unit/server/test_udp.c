@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/udp.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/sockaddr.h"
+#include "suite.h"
+#include "util/endpoint.h"
+
+static struct bs_udp_rx *rx;
+static struct bs_udp_tx *tx;
+
+static void setup(void)
+{
+	rx = bs_udp_rx_new();
+	tx = bs_udp_tx_new();
+	ck_assert(rx && tx);
+}
+
+static void teardown(void)
+{
+	bs_udp_rx_free(rx);
+	bs_udp_tx_free(tx);
+	bs_udp_rx_free(NULL);
+	bs_udp_tx_free(NULL);
+}
+
+static struct bs_endpoint loopback(bool ip6)
+{
+	struct bs_endpoint ep;
+
+	memset(&ep, 0, sizeof(ep));
+	if (ip6)
+		ep.ip[15] = 1;
+	else
+		bs_endpoint_set_ip4(&ep, 0x7F000001, 0);
+	return ep;
+}
+
+static void wait_for(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	ck_assert_int_eq(poll(&p, 1, 2000), 1);
+}
+
+/* A batch of both families goes out and comes in with its addresses. */
+START_TEST(test_batch)
+{
+	struct bs_endpoint a = loopback(_i);
+	struct bs_endpoint b = loopback(_i);
+	struct bs_udp_sent sent = { 0 };
+	struct bs_datagram *d;
+	int fa = bs_udp_open(&a, 1 << 20);
+	int fb = bs_udp_open(&b, 1 << 20);
+	unsigned i;
+	int got = 0;
+	int n;
+	int k;
+
+	ck_assert_int_ge(fa, 0);
+	ck_assert_int_ge(fb, 0);
+	ck_assert_int_eq(bs_udp_receive(rx, fb, b.port, &d), BS_EAGAIN);
+	for (i = 0; i < BS_UDP_BATCH; i++) {
+		uint8_t *p = bs_udp_reserve(tx);
+
+		ck_assert_ptr_nonnull(p);
+		memset(p, (int)i, i + 1);
+		bs_udp_commit(tx, i + 1, fa, &a, &b);
+	}
+	ck_assert_ptr_null(bs_udp_reserve(tx));
+	ck_assert_uint_eq(bs_udp_queued(tx), BS_UDP_BATCH);
+	bs_udp_flush(tx, &sent);
+	ck_assert_uint_eq(sent.packets, BS_UDP_BATCH);
+	ck_assert_uint_eq(sent.bytes, BS_UDP_BATCH * (BS_UDP_BATCH + 1) / 2);
+	ck_assert_uint_eq(bs_udp_queued(tx), 0);
+	while (got < BS_UDP_BATCH) {
+		wait_for(fb);
+		n = bs_udp_receive(rx, fb, b.port, &d);
+		ck_assert_int_gt(n, 0);
+		for (k = 0; k < n; k++, got++) {
+			ck_assert_uint_eq(d[k].len, (size_t)got + 1);
+			ck_assert_uint_eq(d[k].data[got], (uint8_t)got);
+			ck_assert(!d[k].cut);
+			ck_assert(bs_endpoint_equal(&d[k].peer, &a));
+			ck_assert(bs_endpoint_equal(&d[k].local, &b));
+		}
+	}
+	bs_udp_close(fa);
+	bs_udp_close(fb);
+	bs_udp_close(-1);
+}
+END_TEST
+
+/* A socket on the unspecified address: the answer leaves from the address that was asked. */
+START_TEST(test_answer_from_the_address_asked)
+{
+	struct bs_endpoint any;
+	struct bs_endpoint peer = loopback(false);
+	struct bs_endpoint asked;
+	struct bs_udp_sent sent = { 0 };
+	struct bs_datagram *d;
+	int fs;
+	int fp;
+
+	bs_endpoint_set_ip4(&any, 0, 0);
+	fs = bs_udp_open(&any, 0);
+	fp = bs_udp_open(&peer, 0);
+	ck_assert(fs >= 0 && fp >= 0);
+	bs_endpoint_set_ip4(&asked, 0x7F000022, any.port);
+	memcpy(bs_udp_reserve(tx), "hi", 2);
+	bs_udp_commit(tx, 2, fp, &peer, &asked);
+	bs_udp_flush(tx, &sent);
+	wait_for(fs);
+	ck_assert_int_eq(bs_udp_receive(rx, fs, any.port, &d), 1);
+	ck_assert(bs_endpoint_equal(&d[0].local, &asked));
+	memcpy(bs_udp_reserve(tx), "ho", 2);
+	bs_udp_commit(tx, 2, fs, &d[0].local, &d[0].peer);
+	bs_udp_flush(tx, &sent);
+	wait_for(fp);
+	ck_assert_int_eq(bs_udp_receive(rx, fp, peer.port, &d), 1);
+	ck_assert(bs_endpoint_equal(&d[0].peer, &asked));
+	bs_udp_close(fs);
+	bs_udp_close(fp);
+}
+END_TEST
+
+/* One bad address in a batch costs that one datagram only. */
+START_TEST(test_bad_one_in_a_batch)
+{
+	struct bs_endpoint a = loopback(false);
+	struct bs_endpoint b = loopback(false);
+	struct bs_endpoint gone;
+	struct bs_udp_sent sent = { 0 };
+	int fa = bs_udp_open(&a, 0);
+	int fb = bs_udp_open(&b, 0);
+	struct bs_datagram *d;
+	int n = 0;
+	int i;
+
+	/* An address that this host does not have. */
+	bs_endpoint_set_ip4(&gone, 0xC0000201, a.port);
+	for (i = 0; i < 5; i++) {
+		bs_udp_reserve(tx)[0] = (uint8_t)i;
+		bs_udp_commit(tx, 1, fa, i == 2 ? &gone : &a, &b);
+	}
+	bs_udp_flush(tx, &sent);
+	ck_assert_uint_eq(sent.packets, 4);
+	ck_assert_uint_eq(sent.failed, 1);
+	while (n < 4) {
+		wait_for(fb);
+		i = bs_udp_receive(rx, fb, b.port, &d);
+		ck_assert_int_gt(i, 0);
+		n += i;
+	}
+	bs_udp_close(fa);
+	bs_udp_close(fb);
+}
+END_TEST
+
+START_TEST(test_longer_than_the_buffer)
+{
+	struct bs_endpoint a = loopback(false);
+	int fa = bs_udp_open(&a, 0);
+	static uint8_t big[4000];
+	struct bs_datagram *d;
+	union bs_sockaddr sa;
+	socklen_t len = bs_sockaddr_set(&sa, &a);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	ck_assert_int_eq(sendto(fd, big, sizeof(big), 0, &sa.sa, len), sizeof(big));
+	wait_for(fa);
+	ck_assert_int_eq(bs_udp_receive(rx, fa, a.port, &d), 1);
+	ck_assert(d[0].cut);
+	ck_assert_uint_eq(d[0].len, BS_UDP_BUF);
+	close(fd);
+	bs_udp_close(fa);
+}
+END_TEST
+
+START_TEST(test_open_errors)
+{
+	struct bs_endpoint ep = loopback(false);
+	struct bs_endpoint same;
+	struct bs_endpoint foreign;
+	int fd = bs_udp_open(&ep, 0);
+	int other;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_uint_ne(ep.port, 0);
+	/* Shared on purpose by a second worker; not by a second server. */
+	same = ep;
+	other = bs_udp_open(&same, 0);
+	ck_assert_int_ge(other, 0);
+	ck_assert_int_eq(bs_udp_check_free(&ep), BS_EBUSY);
+	bs_udp_close(fd);
+	bs_udp_close(other);
+	ck_assert_int_eq(bs_udp_check_free(&ep), BS_OK);
+	bs_endpoint_set_ip4(&foreign, 0xC0000201, 0);
+	ck_assert_int_eq(bs_udp_open(&foreign, 0), BS_EUNREACH);
+	ck_assert_int_eq(bs_udp_check_free(&foreign), BS_EUNREACH);
+	ck_assert_int_eq(bs_udp_receive(rx, -1, 0, &(struct bs_datagram *){ NULL }), BS_EIO);
+}
+END_TEST
+
+Suite *bs_suite_udp(void)
+{
+	Suite *s = suite_create("udp");
+	TCase *c = tcase_create("udp");
+
+	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_add_loop_test(c, test_batch, 0, 2);
+	tcase_add_test(c, test_answer_from_the_address_asked);
+	tcase_add_test(c, test_bad_one_in_a_batch);
+	tcase_add_test(c, test_longer_than_the_buffer);
+	tcase_add_test(c, test_open_errors);
+	suite_add_tcase(s, c);
+	return s;
+}
