@@ -393,6 +393,22 @@ def ip6():
 
 
 @test
+def example():
+    """The example client asks several devices in one loop."""
+    node, alice = shared()
+    second = node.device("w2.p2p.example")
+    r = bs.run([bs.program("bs-ask"), f"localhost:{node.ports['client_port']}",
+                node.path("ca/ca.crt"), *alice, bs.XML, "get_weather", ID, "w2.p2p.example",
+                "never.p2p.example"])
+    second.kill()
+    lines = sorted(r.stdout.splitlines())
+    equal(len(lines), 3, "lines")
+    check(lines[0].startswith("never.p2p.example:") and "no such device" in lines[0], lines)
+    for line in lines[1:]:
+        check("temperature_mC=" in line, lines)
+
+
+@test
 def terminal():
     """On a terminal progress goes to standard error, and is gone at the end."""
     node, alice = shared()

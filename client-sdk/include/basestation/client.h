@@ -44,7 +44,7 @@ extern "C" {
 #define BSC_WATCH_MAX 64
 /** Bytes of an endpoint as text, "[v6]:port" with terminator. */
 #define BSC_ENDPOINT_TEXT_MAX 56
-/** Longest keepalive interval of a device connection: a device keeps 3.5 of them in 16 bits of ms. */
+/** Longest keepalive interval of a device connection: devices keep 3.5 of it in 16 bits. */
 #define BSC_CONN_KEEPALIVE_MAX_MS 18000
 /** Longest answer of a remote procedure call: what fits into the largest packet of any path. */
 #define BSC_RPC_ANSWER_MAX 1311
