@@ -27,8 +27,11 @@ void box_remove(const char *path)
 
 void box_init(struct box *b)
 {
+	/* Memory where there is some: a thousand syncs to a busy disk take minutes. */
+	const char *where = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+
 	memset(b, 0, sizeof(*b));
-	snprintf(b->root, sizeof(b->root), "/tmp/bs-store-test.XXXXXX");
+	snprintf(b->root, sizeof(b->root), "%s/bs-store-test.XXXXXX", where);
 	ck_assert_ptr_nonnull(mkdtemp(b->root));
 	snprintf(b->dir, sizeof(b->dir), "%s/db", b->root);
 	snprintf(b->key, sizeof(b->key), "%s/key", b->root);
@@ -47,14 +50,24 @@ static void remember(void *arg, const struct bs_store_change *change)
 		b->change[b->n_changes++] = *change;
 }
 
-void box_open(struct box *b)
+int box_try_open(struct box *b)
 {
 	int rc = bs_registry_open(&b->conf, &b->reg, &b->err);
 
+	if (rc == BS_OK)
+		rc = bs_registry_reader_new(b->reg, &b->r);
+	if (rc == BS_OK)
+		rc = bs_store_start(b->reg, remember, b, &b->store, &b->feed);
+	if (rc == BS_OK)
+		rc = bs_store_inbox_new(b->store, &b->in);
+	return rc;
+}
+
+void box_open(struct box *b)
+{
+	int rc = box_try_open(b);
+
 	ck_assert_msg(rc == BS_OK, "open: %d %s", rc, b->err.text);
-	ck_assert_int_eq(bs_registry_reader_new(b->reg, &b->r), BS_OK);
-	ck_assert_int_eq(bs_store_start(b->reg, remember, b, &b->store, &b->feed), BS_OK);
-	ck_assert_int_eq(bs_store_inbox_new(b->store, &b->in), BS_OK);
 }
 
 void box_close(struct box *b)
