@@ -67,7 +67,7 @@ static const char *set_created(struct bs_row *row, const char *s, size_t len)
 
 static const char *add_tag(struct bs_row *row, const char *s, size_t len)
 {
-	char tag[BS_FIELD_TAG_MAX + 1];
+	char tag[BS_FIELD_TAG_MAX + 1] = "";
 	const char *wrong = bs_field_tag(s, len, tag);
 	size_t i;
 

@@ -12,7 +12,7 @@
 
 struct bs_conf;
 
-/** A connected, non-blocking descriptor; BS_EAGAIN nobody is there any more, BS_EFULL: none left. */
+/** A connected, non-blocking descriptor; BS_EAGAIN: nobody is there, BS_EFULL: none is left. */
 int bs__control_accept(int fd);
 /** Whether the peer is root, this process's user, or in the conf's control-group. */
 bool bs__control_peer_allowed(int fd, const struct bs_conf *conf);

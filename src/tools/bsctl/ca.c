@@ -309,8 +309,8 @@ static int tell_server(struct bs_tool *t, const struct bs_ca_dir *d, const json_
 	if (status != BS_CTL_OK)
 		snprintf(
 			e->remedy, sizeof(e->remedy),
-			"the CRL is up to date, the server was not told: repeat the command when it "
-			"runs, or use --no-server");
+			"the CRL is up to date, the server was not told: repeat the command "
+			"when it runs, or use --no-server");
 	return status;
 }
 

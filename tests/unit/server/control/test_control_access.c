@@ -12,7 +12,8 @@ static void setup(void)
 {
 	host_start(&h);
 	host_ok(&h, "device add",
-		"{\"id\":\"cam-1\",\"secret\":\"00112233445566778899aabbccddeeff\",\"tag\":[\"lab\"]}");
+		"{\"id\":\"cam-1\",\"secret\":\"00112233445566778899aabbccddeeff\","
+		"\"tag\":[\"lab\"]}");
 }
 
 static void teardown(void)
