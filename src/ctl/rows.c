@@ -378,28 +378,41 @@ void bs_rows_fini(struct bs_rows *r)
 		bs_ctl_lines_fini(&r->lines);
 }
 
+/* Space before the first row tells nothing, in whatever pieces it comes; its lines count. */
+static size_t skip_space(struct bs_rows *r, const char *data, size_t len)
+{
+	size_t n;
+
+	for (n = 0; n < len && strchr(" \t\r\n", data[n]) && data[n]; n++) {
+		r->line += data[n] == '\n';
+		r->csv.line += data[n] == '\n';
+	}
+	return n;
+}
+
 enum bs_rows_step bs_rows_feed(struct bs_rows *r, const char *data, size_t len, size_t *used,
 			       struct bs_row *row, struct bs_ctl_error *e)
 {
+	enum bs_rows_step step;
 	size_t skip = 0;
 
 	*used = 0;
 	if (r->format == BS_ROWS_GUESS) {
-		for (; skip < len && (data[skip] == ' ' || data[skip] == '\t'); skip++)
-			;
-		if (skip == len) {
-			*used = len;
+		*used = skip = skip_space(r, data, len);
+		if (skip == len)
 			return BS_ROWS_MORE;
-		}
 		r->format = data[skip] == '{' ? BS_ROWS_JSON : BS_ROWS_CSV;
 	}
-	if (r->format == BS_ROWS_JSON)
-		return json_feed(r, data, len, used, row, e);
+	if (r->format == BS_ROWS_JSON) {
+		step = json_feed(r, data + skip, len - skip, used, row, e);
+		*used += skip;
+		return step;
+	}
 	for (;;) {
 		size_t n;
 		enum bs_csv_step c = bs_csv_feed(&r->csv, data + *used, len - *used, &n);
-		enum bs_rows_step step = csv_step(r, c, row, e);
 
+		step = csv_step(r, c, row, e);
 		*used += n;
 		if (step != BS_ROWS_MORE || c == BS_CSV_MORE)
 			return step;
