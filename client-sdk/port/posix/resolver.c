@@ -13,7 +13,7 @@
 
 /** Each server is asked so often, and so long the first time; c-ares doubles it. */
 #define TRIES      3
-#define TIMEOUT_MS 1500
+#define TIMEOUT_MS 1000
 
 struct bsc__resolver {
 	ares_channel channel;

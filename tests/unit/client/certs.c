@@ -3,6 +3,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
@@ -12,10 +13,24 @@
 #include <unistd.h>
 
 static struct certs all;
+static pid_t owner;
+
+/** Check may only be asked inside a test; keys are made before the first one. */
+static void must(bool ok)
+{
+	if (!ok) {
+		ERR_print_errors_fp(stderr);
+		abort();
+	}
+}
 
 static void cleanup(void)
 {
 	char cmd[128];
+
+	/* Each test runs in a child of its own, which inherits this. */
+	if (getpid() != owner)
+		return;
 
 	(void)snprintf(cmd, sizeof cmd, "rm -rf %s", all.dir);
 	if (system(cmd) != 0)
@@ -29,8 +44,8 @@ static void add_ext(X509 *x, X509 *issuer, int nid, const char *value)
 
 	X509V3_set_ctx(&ctx, issuer == NULL ? x : issuer, x, NULL, NULL, 0);
 	e = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
-	ck_assert_ptr_nonnull(e);
-	ck_assert_int_eq(X509_add_ext(x, e, -1), 1);
+	must(e != NULL);
+	must(X509_add_ext(x, e, -1) == 1);
 	X509_EXTENSION_free(e);
 }
 
@@ -41,22 +56,20 @@ X509 *cert_make(EVP_PKEY *key, X509 *issuer, EVP_PKEY *signer, const struct cert
 	const char *cn = o->cn == NULL ? "localhost" : o->cn;
 	const char *san = o->san == NULL ? "DNS:localhost,IP:127.0.0.1" : o->san;
 
-	ck_assert_int_eq(X509_set_version(x, 2), 1);
-	ck_assert_int_eq(ASN1_INTEGER_set(X509_get_serialNumber(x), o->serial == 0 ? 1 : o->serial),
-			 1);
+	must(X509_set_version(x, 2) == 1);
+	must(ASN1_INTEGER_set(X509_get_serialNumber(x), o->serial == 0 ? 1 : o->serial) == 1);
 	X509_gmtime_adj(X509_getm_notBefore(x), o->from == 0 ? -DAY : o->from);
 	X509_gmtime_adj(X509_getm_notAfter(x), o->to == 0 ? 365 * DAY : o->to);
 	if (*cn != '\0')
-		ck_assert_int_eq(X509_NAME_add_entry_by_txt(n, "CN", MBSTRING_UTF8,
-							    (const unsigned char *)cn, -1, -1, 0),
-				 1);
+		must(X509_NAME_add_entry_by_txt(n, "CN", MBSTRING_UTF8, (const unsigned char *)cn,
+						-1, -1, 0) == 1);
 	X509_set_pubkey(x, key);
 	X509_set_issuer_name(x, issuer == NULL ? n : X509_get_subject_name(issuer));
 	if (o->ca)
 		add_ext(x, issuer, NID_basic_constraints, "critical,CA:TRUE");
 	if (!o->ca && *san != '\0')
 		add_ext(x, issuer, NID_subject_alt_name, san);
-	ck_assert_int_gt(X509_sign(x, signer, EVP_sha256()), 0);
+	must(X509_sign(x, signer, EVP_sha256()) > 0);
 	return x;
 }
 
@@ -67,7 +80,8 @@ struct certs *certs_get(void)
 	if (all.ca != NULL)
 		return &all;
 	(void)snprintf(all.dir, sizeof all.dir, "/tmp/bs-client-test-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(all.dir));
+	must(mkdtemp(all.dir) != NULL);
+	owner = getpid();
 	(void)atexit(cleanup);
 	all.ca_key = EVP_RSA_gen(2048);
 	all.rsa = EVP_RSA_gen(2048);

@@ -3,6 +3,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "certs.h"
+
 #define BS_SUITE(name) Suite *bs_suite_##name(void);
 #include "suites.h"
 #undef BS_SUITE
@@ -12,6 +14,8 @@ int main(void)
 	SRunner *sr = srunner_create(NULL);
 	int failed;
 
+	/* Keys take a while to make: once, before the tests are forked. */
+	(void)certs_get();
 #define BS_SUITE(name) srunner_add_suite(sr, bs_suite_##name());
 #include "suites.h"
 #undef BS_SUITE
