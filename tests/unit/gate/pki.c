@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /** For set-up only: what a test examines is never checked with it. */
 static void must(bool ok, const char *what)
@@ -183,8 +184,10 @@ struct bs_slice pki_text(const char *s)
 	return (struct bs_slice){ (const uint8_t *)s, strlen(s) };
 }
 
-struct pki *pki_new(void)
+static struct pki *make(int64_t shift)
 {
+	const int64_t from = shift - PKI_DAY;
+	const int64_t to = shift + 365 * PKI_DAY;
 	struct pki *p = calloc(1, sizeof(*p));
 
 	must(p != NULL, "calloc");
@@ -195,15 +198,31 @@ struct pki *pki_new(void)
 	p->weak_key = new_key("RSA", 1024);
 	p->ec_key = new_key("EC", 0);
 	p->ed_key = new_key("ED25519", 0);
-	p->ca = pki_issue(p->ca_key, NULL, p->ca_key,
-			  &(struct pki_opts){ .cn = "Test CA", .ca = true, .serial = 1 });
-	p->other_ca = pki_issue(p->other_key, NULL, p->other_key,
-				&(struct pki_opts){ .cn = "Other CA", .ca = true });
-	p->server = pki_issue(p->server_key, p->ca, p->ca_key,
-			      &(struct pki_opts){ .cn = "localhost", .dns = "localhost" });
-	p->client = pki_issue(p->client_key, p->ca, p->ca_key,
-			      &(struct pki_opts){ .email = "Ann@Example.org" });
+	p->ca = pki_issue(
+		p->ca_key, NULL, p->ca_key,
+		&(struct pki_opts){
+			.cn = "Test CA", .ca = true, .serial = 1, .from = from, .to = to });
+	p->other_ca = pki_issue(
+		p->other_key, NULL, p->other_key,
+		&(struct pki_opts){ .cn = "Other CA", .ca = true, .from = from, .to = to });
+	p->server =
+		pki_issue(p->server_key, p->ca, p->ca_key,
+			  &(struct pki_opts){
+				  .cn = "localhost", .dns = "localhost", .from = from, .to = to });
+	p->client =
+		pki_issue(p->client_key, p->ca, p->ca_key,
+			  &(struct pki_opts){ .email = "Ann@Example.org", .from = from, .to = to });
 	return p;
+}
+
+struct pki *pki_new(void)
+{
+	return make(0);
+}
+
+struct pki *pki_new_today(void)
+{
+	return make((int64_t)time(NULL) - (int64_t)PKI_NOW);
 }
 
 void pki_free(struct pki *p)

@@ -40,6 +40,8 @@ struct pki {
 
 /** Make everything; aborts the test program when OpenSSL cannot. */
 struct pki *pki_new(void);
+/** The same with certificates that are good now: for what looks at the real clock. */
+struct pki *pki_new_today(void);
 void pki_free(struct pki *p);
 /** A certificate for key, signed by issuer (NULL = self-signed with signer). */
 X509 *pki_issue(EVP_PKEY *key, X509 *issuer, EVP_PKEY *signer, const struct pki_opts *o);
