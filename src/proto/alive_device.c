@@ -78,20 +78,14 @@ static void put_events(struct bs_writer *w, const struct bs_device_conf *conf, b
 size_t bs_alive_device_output(struct bs_alive_device *l, const struct bs_device_conf *conf,
 			      uint32_t nsi, uint8_t *buf, size_t cap)
 {
-	struct bs_notify ok = { 0 };
-	struct bs_header h = { 0 };
 	struct bs_writer w;
 	bs_ssize len;
 
 	if (!l->answer && !l->poll)
 		return 0;
-	h.nsi_sp = nsi;
-	h.type = BS_TYPE_U_ALIVE;
-	h.flags = BS_FLAG_RESPONSE;
-	h.seq = l->answer ? l->seq : 0;
-	ok.code = BS_ST_OK;
-	bs_packet_begin(&w, buf, cap, &h);
-	bs_notify_put(&w, &ok);
+	bs_packet_start(&w, buf, cap, BS_TYPE_U_ALIVE, BS_FLAG_RESPONSE, nsi,
+			l->answer ? l->seq : 0);
+	bs_notify_ok_put(&w);
 	if (BS_WITH_EVENTS && l->answer)
 		put_events(&w, conf, l->again);
 	l->answer = false;

@@ -195,39 +195,39 @@ static int input_rendezvous(struct bs_device *d, const struct bs_packet *p,
 	return err;
 }
 
-static int input_connect(struct bs_device *d, const struct bs_packet *p, uint8_t *pkt,
-			 const struct bs_endpoint *from, bs_time now)
+/* Every connection of the attachment, and then the attachment. */
+static void end_all(struct bs_device *d)
 {
+	uint8_t i;
+
+	for (i = 0; i < d->n_conns; i++)
+		bs_conn_abort(&d->conns[i].c, BS_CONN_END_SERVER);
+	d->ending = true;
+}
+
+/* What the basestation asks for: a connection, or the end of one or of all. */
+static int input_server(struct bs_device *d, const struct bs_packet *p, uint8_t *pkt,
+			const struct bs_endpoint *from, bs_time now)
+{
+	bool from_server = is_from_server(d, from);
 	struct bs_device_conn *made;
 	struct bs_connect_env env;
+	bool all = false;
+	int err;
 
-	if (!is_from_server(d, from)) {
-		if (bs_connect_is_rendezvous(p))
-			return input_rendezvous(d, p, from, now);
-		if (!bs_connect_is_request(p))
-			return BS_ESOURCE;
-	}
 	if (!bs_attach_is_attached(&d->attach))
 		return BS_ESTATE;
 	make_env(d, &env);
-	return bs_connect_input(&d->connect, &env, p, pkt, from, now, &made);
-}
-
-static int input_close(struct bs_device *d, const struct bs_packet *p,
-		       const struct bs_endpoint *from)
-{
-	struct bs_connect_env env;
-	bool all = false;
-	uint8_t i;
-	int err;
-
-	if (!is_from_server(d, from) || p->h.nsi_sp != d->attach.nsi)
+	if (p->h.type == BS_TYPE_U_CONNECT) {
+		if (!from_server && !bs_connect_is_request(p))
+			return BS_ESOURCE;
+		return bs_connect_input(&d->connect, &env, p, pkt, from, now, &made);
+	}
+	if (!from_server || p->h.nsi_sp != d->attach.nsi)
 		return BS_ESOURCE;
-	make_env(d, &env);
 	err = bs_connect_input_close(&d->connect, &env, p, from, &all);
-	for (i = 0; !err && all && i < d->n_conns; i++)
-		bs_conn_abort(&d->conns[i].c, BS_CONN_END_SERVER);
-	d->ending = d->ending || (!err && all);
+	if (!err && all)
+		end_all(d);
 	return err;
 }
 
@@ -236,8 +236,11 @@ static int dispatch(struct bs_device *d, const struct bs_packet *p, uint8_t *pkt
 {
 	switch (p->h.type) {
 	case BS_TYPE_DATA: return input_data(d, p, pkt, from, now);
-	case BS_TYPE_U_CONNECT: return input_connect(d, p, pkt, from, now);
-	case BS_TYPE_U_CLOSE: return input_close(d, p, from);
+	case BS_TYPE_U_CONNECT:
+		if (bs_connect_is_rendezvous(p) && !is_from_server(d, from))
+			return input_rendezvous(d, p, from, now);
+		return input_server(d, p, pkt, from, now);
+	case BS_TYPE_U_CLOSE: return input_server(d, p, pkt, from, now);
 	case BS_TYPE_U_INVITE:
 	case BS_TYPE_U_ATTACH:
 	case BS_TYPE_U_ALIVE: return bs_attach_input(&d->attach, p, pkt, from, now);

@@ -46,11 +46,11 @@ static bool is_silent(const struct bs_rpc_slot *s, const struct bs_conn *c)
 }
 
 static void want(struct bs_rpc_device *r, struct bs_conn *c, struct bs_rpc_slot *s,
-		 const struct bs_rpc_id *id, const struct bs_endpoint *to, uint8_t pending)
+		 const struct bs_endpoint *to, uint8_t pending)
 {
 	r->conn = c;
 	r->slot = s;
-	r->id = *id;
+	r->id = &s->id;
 	r->to = *to;
 	r->pending = pending;
 }
@@ -185,7 +185,12 @@ int bs_rpc_device_input(struct bs_rpc_device *r, const struct bs_device_conf *co
 		pending = 0;
 	if (result != DEFERRED && !is_silent(s, c))
 		pending |= PENDING_REPLY;
-	want(r, c, s, &id, from, pending);
+	want(r, c, s, from, pending);
+	if (result == DEFERRED)
+		r->id = &r->deferred;
+	/* A copy has a header of its own. */
+	r->id->retrans = id.retrans;
+	r->id->flags = id.flags;
 	return BS_OK;
 }
 
@@ -200,9 +205,9 @@ static bs_ssize put_notice(struct bs_rpc_device *r, uint8_t *buf, size_t cap)
 	h.nsi_cp = r->conn->nsi_cp;
 	h.nsi_sp = r->conn->nsi_sp;
 	h.type = BS_TYPE_DATA;
-	h.retrans = r->id.retrans;
-	h.flags = (uint8_t)(r->id.flags | BS_FLAG_RESPONSE);
-	h.seq = r->id.seq;
+	h.retrans = r->id->retrans;
+	h.flags = (uint8_t)(r->id->flags | BS_FLAG_RESPONSE);
+	h.seq = r->id->seq;
 	memcpy(h.nsi_co, r->conn->nsi_co, sizeof(h.nsi_co));
 	bs_packet_begin(&w, buf, cap, &h);
 	p = bs_packet_add_reserve(&w, BS_PL_NOTIFY, 0, CODE_LEN);
@@ -220,9 +225,9 @@ static bs_ssize put_reply(struct bs_rpc_device *r, const struct bs_crypto *crypt
 	struct bs_conn_send send = { 0 };
 	struct bs_slice plain;
 
-	send.seq = r->id.seq;
-	send.retrans = r->id.retrans;
-	send.flags = (uint8_t)(r->id.flags | BS_FLAG_RESPONSE |
+	send.seq = r->id->seq;
+	send.retrans = r->id->retrans;
+	send.flags = (uint8_t)(r->id->flags | BS_FLAG_RESPONSE |
 			       (r->slot->exception ? BS_FLAG_EXCEPTION : 0));
 	plain.ptr = r->slot->reply;
 	plain.len = r->slot->len;
@@ -279,7 +284,7 @@ int bs_rpc_device_answer(struct bs_rpc_device *r, struct bs_conn *c, uint32_t to
 		if (reply.len)
 			memcpy(s->reply, reply.ptr, reply.len);
 	}
-	want(r, c, s, &s->id, &c->remote, is_silent(s, c) ? 0 : PENDING_REPLY);
+	want(r, c, s, &c->remote, is_silent(s, c) ? 0 : PENDING_REPLY);
 	return BS_OK;
 }
 

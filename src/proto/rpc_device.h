@@ -57,7 +57,7 @@ struct bs_rpc_device {
 	struct bs_rpc_slot *slot;  /**< the reply that waits */
 	struct bs_conn *conn;      /**< whose it is; NULL = nothing waits */
 	struct bs_endpoint to;     /**< where the waiting packets go */
-	struct bs_rpc_id id;       /**< request of the waiting packets */
+	struct bs_rpc_id *id;      /**< request of the waiting packets: in the slot, or deferred */
 	struct bs_rpc_id deferred; /**< the deferred request */
 	uint32_t token;            /**< its name, 0 = none */
 	uint32_t last_token;

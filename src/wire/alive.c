@@ -31,15 +31,10 @@ int bs_alive_request_decode(const struct bs_packet *p, struct bs_alive_request *
 
 bs_ssize bs_alive_request_encode(uint8_t *buf, size_t cap, const struct bs_alive_request *m)
 {
-	struct bs_header h;
 	struct bs_writer w;
 	uint8_t *t;
 
-	memset(&h, 0, sizeof(h));
-	h.nsi_sp = m->nsi;
-	h.type = BS_TYPE_U_ALIVE;
-	h.seq = m->seq;
-	bs_packet_begin(&w, buf, cap, &h);
+	bs_packet_start(&w, buf, cap, BS_TYPE_U_ALIVE, 0, m->nsi, m->seq);
 	if (m->has_time) {
 		t = bs_packet_add_reserve(&w, BS_PL_TIME, 0, TIME_LEN);
 		if (t) {
@@ -79,16 +74,10 @@ int bs_alive_answer_decode(const struct bs_packet *p, struct bs_alive_answer *m)
 
 bs_ssize bs_alive_answer_encode(uint8_t *buf, size_t cap, const struct bs_alive_answer *m)
 {
-	struct bs_header h;
 	struct bs_writer w;
 	size_t off;
 
-	memset(&h, 0, sizeof(h));
-	h.nsi_sp = m->nsi;
-	h.type = BS_TYPE_U_ALIVE;
-	h.flags = BS_FLAG_RESPONSE;
-	h.seq = m->seq;
-	bs_packet_begin(&w, buf, cap, &h);
+	bs_packet_start(&w, buf, cap, BS_TYPE_U_ALIVE, BS_FLAG_RESPONSE, m->nsi, m->seq);
 	bs_notify_ok_put(&w);
 	if (m->has_events) {
 		off = bs_packet_open_payload(&w, BS_PL_PIGGY, 0);

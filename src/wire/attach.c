@@ -82,13 +82,8 @@ void bs_attach_request_begin(struct bs_writer *w, uint8_t *buf, size_t cap,
 			     const struct bs_attach_request *m)
 {
 	struct bs_ext_offer ext;
-	struct bs_header h;
 
-	memset(&h, 0, sizeof(h));
-	h.nsi_sp = m->nsi;
-	h.type = BS_TYPE_U_ATTACH;
-	h.seq = m->seq;
-	bs_packet_begin(w, buf, cap, &h);
+	bs_packet_start(w, buf, cap, BS_TYPE_U_ATTACH, 0, m->nsi, m->seq);
 	bs_ep_put(w, &m->observed);
 	bs_packet_add(w, BS_PL_NONCE, 0, m->nonce.ptr, m->nonce.len);
 	if (m->has_ext) {
@@ -147,15 +142,9 @@ int bs_attach_response_decode(const struct bs_packet *p, uint8_t last, struct bs
 void bs_attach_response_begin(struct bs_writer *w, uint8_t *buf, size_t cap,
 			      const struct bs_attach_response *m)
 {
-	struct bs_header h;
 	uint8_t i;
 
-	memset(&h, 0, sizeof(h));
-	h.nsi_sp = m->nsi;
-	h.type = BS_TYPE_U_ATTACH;
-	h.flags = BS_FLAG_RESPONSE;
-	h.seq = m->seq;
-	bs_packet_begin(w, buf, cap, &h);
+	bs_packet_start(w, buf, cap, BS_TYPE_U_ATTACH, BS_FLAG_RESPONSE, m->nsi, m->seq);
 	bs_caps_put(w, &m->caps);
 	bs_ipx_put(w, &m->ipx);
 	bs_notify_ok_put(w);

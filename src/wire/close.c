@@ -33,15 +33,10 @@ int bs_close_decode(const struct bs_packet *p, struct bs_close *m)
 
 void bs_close_begin(struct bs_writer *w, uint8_t *buf, size_t cap, const struct bs_close *m)
 {
-	struct bs_header h;
 	uint8_t *p;
 
-	memset(&h, 0, sizeof(h));
-	h.nsi_sp = m->nsi;
-	h.type = BS_TYPE_U_CLOSE;
-	h.flags = m->answer ? BS_FLAG_RESPONSE : 0;
-	h.seq = m->seq;
-	bs_packet_begin(w, buf, cap, &h);
+	bs_packet_start(w, buf, cap, BS_TYPE_U_CLOSE, m->answer ? BS_FLAG_RESPONSE : 0, m->nsi,
+			m->seq);
 	p = bs_packet_add_reserve(w, BS_PL_CLOSE, BS_PLF_OPTIONAL, CLOSE_LEN);
 	if (!p)
 		return;

@@ -64,17 +64,12 @@ int bs_rendezvous_packet_decode(const struct bs_packet *p, struct bs_rendezvous_
 
 bs_ssize bs_rendezvous_packet_encode(uint8_t *buf, size_t cap, const struct bs_rendezvous_packet *m)
 {
-	struct bs_header h;
 	struct bs_writer w;
 	uint8_t *p;
 
 	if (m->step > STEP_MAX || m->interval_ms > BS_RENDEZVOUS_INTERVAL_MAX)
 		return BS_EINVAL;
-	memset(&h, 0, sizeof(h));
-	h.nsi_sp = m->nsi;
-	h.type = BS_TYPE_U_CONNECT;
-	h.seq = m->step;
-	bs_packet_begin(&w, buf, cap, &h);
+	bs_packet_start(&w, buf, cap, BS_TYPE_U_CONNECT, 0, m->nsi, m->step);
 	bs_ep_put(&w, &m->ep1);
 	if (m->step) {
 		bs_ep_put(&w, &m->ep2);

@@ -125,15 +125,11 @@ static void put_ext(struct bs_writer *w, const struct bs_invite *m)
 
 bs_ssize bs_invite_encode(uint8_t *buf, size_t cap, const struct bs_invite *m)
 {
-	struct bs_header h;
 	struct bs_writer w;
 
 	if (!bs_device_id_ok(m->id.ptr, m->id.len))
 		return BS_EINVAL;
-	memset(&h, 0, sizeof(h));
-	h.type = BS_TYPE_U_INVITE;
-	h.seq = m->seq;
-	bs_packet_begin(&w, buf, cap, &h);
+	bs_packet_start(&w, buf, cap, BS_TYPE_U_INVITE, 0, 0, m->seq);
 	bs_version_put(&w, &m->version);
 	if (m->nonce.len)
 		put_server_part(&w, m);

@@ -141,6 +141,19 @@ void bs_packet_begin(struct bs_writer *w, uint8_t *buf, size_t cap, const struct
 		bs_writer_put_u16(w, h->tag);
 }
 
+void bs_packet_start(struct bs_writer *w, uint8_t *buf, size_t cap, enum bs_type type,
+		     uint8_t flags, uint32_t nsi_sp, uint16_t seq)
+{
+	struct bs_header h;
+
+	memset(&h, 0, sizeof(h));
+	h.type = (uint8_t)type;
+	h.flags = flags;
+	h.nsi_sp = nsi_sp;
+	h.seq = seq;
+	bs_packet_begin(w, buf, cap, &h);
+}
+
 uint8_t *bs_packet_add_reserve(struct bs_writer *w, uint8_t type, uint8_t flags, size_t len)
 {
 	uint8_t *p;

@@ -71,6 +71,9 @@ bool bs_payload_find(const struct bs_packet *p, uint8_t type, struct bs_payload 
 
 /** Start a packet in w with this header; the length field is filled by bs_packet_finish. */
 void bs_packet_begin(struct bs_writer *w, uint8_t *buf, size_t cap, const struct bs_header *h);
+/** The same for the many packets whose other header fields are 0. */
+void bs_packet_start(struct bs_writer *w, uint8_t *buf, size_t cap, enum bs_type type,
+		     uint8_t flags, uint32_t nsi_sp, uint16_t seq);
 /** Append one payload.  An IPX below 17 bytes is refused: the writer's error (here and below). */
 void bs_packet_add(struct bs_writer *w, uint8_t type, uint8_t flags, const void *data, size_t len);
 /** Append a payload header for len bytes of data and return where to write them; NULL when full. */

@@ -35,15 +35,10 @@ int bs_push_decode(const struct bs_packet *p, struct bs_push *m)
 
 void bs_push_begin(struct bs_writer *w, uint8_t *buf, size_t cap, const struct bs_push *m)
 {
-	struct bs_header h;
 	uint8_t *p;
 
-	memset(&h, 0, sizeof(h));
-	h.nsi_sp = m->nsi;
-	h.type = BS_TYPE_U_PUSH;
-	h.flags = m->answer ? BS_FLAG_RESPONSE : 0;
-	h.seq = m->seq;
-	bs_packet_begin(w, buf, cap, &h);
+	bs_packet_start(w, buf, cap, BS_TYPE_U_PUSH, m->answer ? BS_FLAG_RESPONSE : 0, m->nsi,
+			m->seq);
 	p = bs_packet_add_reserve(w, BS_PL_PUSH, 0, PUSH_LEN);
 	if (!p)
 		return;

@@ -171,13 +171,9 @@ static void put_rendezvous(struct bs_writer *w, const struct bs_rendezvous_stats
 bs_ssize bs_stats_encode(uint8_t *buf, size_t cap, const struct bs_stats *m)
 {
 	uint8_t attach[ATTACH_STATS_LEN];
-	struct bs_header h;
 	struct bs_writer w;
 
-	memset(&h, 0, sizeof(h));
-	h.nsi_sp = m->nsi;
-	h.type = BS_TYPE_STATS;
-	bs_packet_begin(&w, buf, cap, &h);
+	bs_packet_start(&w, buf, cap, BS_TYPE_STATS, 0, m->nsi, 0);
 	bs_packet_add(&w, BS_PL_STATS, 0, &m->event, 1);
 	bs_version_put(&w, &m->version);
 	if (m->client_id.len)
