@@ -83,7 +83,8 @@ struct bs_access_result {
 
 /**
  * May this client reach this device?  Groups come from the client's record in the same snapshot, so
- * a session asks again with what TLS proved and gets today's answer.  Revocations are looked at too.
+ * a session asks again with what TLS proved and gets today's answer.  Revocations are looked at
+ * too.
  *
  * BS_OK and *out; BS_EINVAL identity missing; BS_EIO or BS_ECORRUPT: answer as for a deny.
  */

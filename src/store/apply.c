@@ -5,7 +5,8 @@
 
 #include "store/schema.h"
 
-/* Requests that only make room or take rights away may use the part of the map that is kept back. */
+/* Requests that only make room or take rights away may use the part of the map that is kept
+ * back. */
 static const struct {
 	bs__apply_fn fn;
 	bool grows;

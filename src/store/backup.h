@@ -23,15 +23,19 @@ struct bs_check_report {
 typedef void (*bs_check_fn)(void *arg, const char *problem);
 
 /**
- * Copy a consistent snapshot to path while the registry is in use: written beside it (0600), synced,
- * then renamed.  An existing path is refused (BS_EEXIST).  BS_OK, BS_EEXIST, BS_ENOSPC, BS_EPERM, BS_EIO.
+ * Copy a consistent snapshot to path while the registry is in use: written beside it (0600),
+ * synced, then renamed.  An existing path is refused.
+ * BS_OK, BS_EEXIST, BS_ENOSPC, BS_EPERM, BS_ENOENT, BS_EIO.
  */
 BS_MUSTCHECK int bs_registry_backup(struct bs_registry *reg, const char *path,
 				    struct bs_errtext *err);
 /**
  * Put a backup in place of the registry in conf->dir; no process may have it open.  The backup is
- * opened and checked in full first; the old data file is kept as data.mdb.old.  BS_OK, BS_EBUSY,
- * BS_ENOENT, BS_ECORRUPT, BS_EAUTH (sealed under another key), BS_EVERSION, BS_ENOSPC, BS_EPERM, BS_EIO.
+ * copied beside it, checked in full and brought to today's schema first; the old data file is kept
+ * as data.mdb.old.  Epochs and counters end above those of either, so that nothing which was handed
+ * out comes again.  Forks (bs_registry_verify): for bsctl, the caller has no threads.
+ * BS_OK, BS_EBUSY, BS_ENOENT, BS_ECORRUPT, BS_EAUTH (sealed under another key), BS_EVERSION,
+ * BS_ENOSPC, BS_EPERM, BS_EIO.
  */
 BS_MUSTCHECK int bs_registry_restore(const struct bs_registry_conf *conf, const char *path,
 				     struct bs_errtext *err);

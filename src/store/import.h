@@ -5,7 +5,8 @@
  * Rows are checked and sealed one by one as they arrive and kept in memory in the form in which
  * they will be stored; plain secrets are not kept.  Nothing touches the database before
  * BS_STORE_IMPORT (writer.h) applies all rows in one transaction: all of them, or none.  Memory is
- * about 70 bytes and the id for each row, plus its tags.
+ * about 85 bytes and the id for each row, plus its tags (135 bytes measured with ids of 29
+ * characters and two tags).
  *
  * Owner thread: whoever holds it; it may be filled in one thread (main) and is then taken by the
  * store thread with the request.  progress may be read from any thread.

@@ -240,8 +240,8 @@ BS_MUSTCHECK bs_ssize bs_registry_device_list(struct bs_registry_reader *r,
 
 /**
  * The record for a client that presented identity and CA: the one for exactly that CA, else the one
- * for any CA.  BS_OK; BS_ENOENT no record (not a refusal by itself: rules may name identity or key);
- * BS_EAUTH there is one, and it names another key than key_fp: refuse.  key_fp NULL = do not look.
+ * for any CA.  BS_OK; BS_ENOENT no record (not a refusal by itself: rules may name identity or
+ * key); BS_EAUTH there is one, and it names another key than key_fp: refuse.  key_fp NULL = do not look.
  */
 BS_MUSTCHECK int bs_registry_client(struct bs_registry_reader *r, const struct bs_presented *who,
 				    struct bs_client *out);

@@ -40,7 +40,7 @@ struct bs_store {
 	bool noticed;
 	bool broken; /**< the last commit failed: the next good one is worth a line */
 
-	/* One backup at a time, in a thread of its own: it reads only, and for as long as it takes. */
+	/* One backup at a time, in a thread of its own: it only reads, for as long as it takes. */
 	pthread_t backup_thread;
 	bool backup_joinable;
 	struct bs__item *backup;
@@ -391,7 +391,8 @@ static bool is_urgent(const struct bs__item *it)
 	}
 }
 
-/* Take what waits, sorted by what it needs.  False when there is nothing and the thread must end. */
+/* Take what waits, sorted by what it needs.  False when there is nothing and the thread must
+ * end. */
 static bool take(struct bs_store *s, struct bs__queue *batch, struct bs__queue *backups)
 {
 	struct bs__item *it;

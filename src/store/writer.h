@@ -17,9 +17,9 @@
  *
  * A bulk import is staged in memory (sealed already) and applied in one transaction at commit.  A
  * request that takes something away (revoke, disable, delete, deny) and arrives meanwhile makes it
- * start over: the request is served at once.  That happens BS_STORE_IMPORT_YIELDS times at most, and
- * not any more while the pages go to the disk; everything else waits for the import, seconds for a
- * million rows.
+ * start over: the request is served at once.  That happens BS_STORE_IMPORT_YIELDS times at most,
+ * and not any more while the pages go to the disk; everything else waits for the import, seconds
+ * for a million rows.
  *
  * Locks: one mutex for the request queue (rank 1) and one in each inbox (rank 2, taken last); held
  * for list operations only.  Neither is ever on a packet's path.
@@ -195,16 +195,17 @@ int bs_store_inbox_fd(const struct bs_store_inbox *in);
 size_t bs_store_inbox_run(struct bs_store_inbox *in);
 
 /**
- * Submit a request.  BS_OK: it will be answered through the inbox, at once with BS_EINVAL and a text
- * when its content is out of range.  BS_EFULL queue full: later; BS_ECLOSED stopped; BS_EINVAL bad
- * content and nobody to tell (done is NULL, or an import); BS_ENOMEM.  On anything but BS_OK nothing
- * was taken.  Never blocks on the disk.
+ * Submit a request.  BS_OK: it will be answered through the inbox, at once with BS_EINVAL and a
+ * text when its content is out of range.  BS_EFULL queue full: later; BS_ECLOSED stopped; BS_EINVAL
+ * bad content and nobody to tell (done is NULL, or an import); BS_ENOMEM.  On anything but BS_OK
+ * nothing was taken.  Never blocks on the disk.
  */
 BS_MUSTCHECK int bs_store_submit(struct bs_store_inbox *in, const struct bs_store_request *req);
 
 /** Counters so far.  Any thread. */
 struct bs_store_counters bs_store_counters_get(const struct bs_store *s);
-/** Share of the map that is in use, in percent; a notice is logged when it passes 90.  Any thread. */
+/** Share of the map that is in use, in percent; a notice is logged when it passes 90.  Any
+ *  thread. */
 unsigned bs_store_fill_percent(const struct bs_store *s);
 
 #endif
