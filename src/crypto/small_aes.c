@@ -61,40 +61,54 @@ static uint8_t times2(uint8_t x)
 	return (uint8_t)((x << 1) ^ ((x >> 7) * 0x1B));
 }
 
-/* SubBytes and ShiftRows at once: byte i comes from 5 * i. */
-static void sub_shift(uint8_t *s)
+static uint8_t sub(uint8_t x)
 {
-	uint8_t t[BS_AES_LEN];
-	uint8_t i;
-
-	memcpy(t, s, sizeof(t));
-	for (i = 0; i < BS_AES_LEN; i++)
-		s[i] = bs__flash_u8(&sbox[t[(i * 5) & 15]]);
+	return bs__flash_u8(&sbox[x]);
 }
 
-/* The inverse: byte i comes from 13 * i. */
-static void inv_sub_shift(uint8_t *s, const uint8_t *inv_sbox)
+/* SubBytes and ShiftRows at once: byte i comes from 5 * i, in the inverse from 13 * i (mod 16). */
+static void sub_shift(uint8_t *s, uint8_t step)
 {
 	uint8_t t[BS_AES_LEN];
 	uint8_t i;
 
 	memcpy(t, s, sizeof(t));
 	for (i = 0; i < BS_AES_LEN; i++)
-		s[i] = inv_sbox[t[(i * 13) & 15]];
+		s[i] = sub(t[(i * step) & 15]);
+}
+
+/* Undo the affine half of SubBytes: rotations left by 1, 3 and 6. */
+static void unaffine(uint8_t *s)
+{
+	uint8_t i;
+
+	for (i = 0; i < BS_AES_LEN; i++) {
+		uint16_t twice = (uint16_t)(s[i] << 8 | s[i]);
+
+		s[i] = (uint8_t)(twice >> 7 ^ twice >> 5 ^ twice >> 2 ^ 5);
+	}
+}
+
+/* SubBytes is the affine map after the inverse in GF(2^8), which undoes itself: with the map undone
+ * on both sides the same table gives InvSubBytes, and a second one need not take flash. */
+static void inv_sub_shift(uint8_t *s)
+{
+	unaffine(s);
+	sub_shift(s, 13);
+	unaffine(s);
 }
 
 static void mix(uint8_t *s)
 {
 	uint8_t i;
+	uint8_t j;
 
 	for (i = 0; i < BS_AES_LEN; i += 4, s += 4) {
 		uint8_t first = s[0];
 		uint8_t all = s[0] ^ s[1] ^ s[2] ^ s[3];
 
-		s[0] ^= all ^ times2(s[0] ^ s[1]);
-		s[1] ^= all ^ times2(s[1] ^ s[2]);
-		s[2] ^= all ^ times2(s[2] ^ s[3]);
-		s[3] ^= all ^ times2(s[3] ^ first);
+		for (j = 0; j < 4; j++)
+			s[j] ^= all ^ times2(s[j] ^ (j < 3 ? s[j + 1] : first));
 	}
 }
 
@@ -103,14 +117,13 @@ static void inv_mix(uint8_t *s)
 {
 	uint8_t i;
 
-	for (i = 0; i < BS_AES_LEN; i += 4) {
-		uint8_t even = times2(times2(s[i] ^ s[i + 2]));
-		uint8_t odd = times2(times2(s[i + 1] ^ s[i + 3]));
+	/* Bytes 0 and 2 of a column share their term, as do 1 and 3. */
+	for (i = 0; i < BS_AES_LEN / 2; i++) {
+		uint8_t *p = s + 2 * i - (i & 1);
+		uint8_t term = times2(times2(p[0] ^ p[2]));
 
-		s[i] ^= even;
-		s[i + 1] ^= odd;
-		s[i + 2] ^= even;
-		s[i + 3] ^= odd;
+		p[0] ^= term;
+		p[2] ^= term;
 	}
 	mix(s);
 }
@@ -121,7 +134,7 @@ static void key_core(uint8_t *k, uint8_t rcon)
 	uint8_t i;
 
 	for (i = 0; i < 4; i++)
-		k[i] ^= bs__flash_u8(&sbox[k[12 + ((i + 1) & 3)]]);
+		k[i] ^= sub(k[12 + ((i + 1) & 3)]);
 	k[0] ^= rcon;
 }
 
@@ -151,7 +164,7 @@ static void encrypt(uint8_t *s, uint8_t *k)
 
 	add(s, k);
 	for (round = 1; round <= ROUNDS; round++) {
-		sub_shift(s);
+		sub_shift(s, 5);
 		if (round < ROUNDS)
 			mix(s);
 		next_key(k, rcon);
@@ -161,14 +174,14 @@ static void encrypt(uint8_t *s, uint8_t *k)
 }
 
 /* k is the last round key and becomes the cipher key. */
-static void decrypt(uint8_t *s, uint8_t *k, const uint8_t *inv_sbox)
+static void decrypt(uint8_t *s, uint8_t *k)
 {
 	uint8_t rcon = RCON_LAST;
 	uint8_t round;
 
 	add(s, k);
 	for (round = ROUNDS; round; round--) {
-		inv_sub_shift(s, inv_sbox);
+		inv_sub_shift(s);
 		prev_key(k, rcon);
 		add(s, k);
 		if (round > 1)
@@ -196,28 +209,23 @@ int bs__small_cbc_encrypt(void *ctx, const uint8_t *key, const uint8_t *iv, uint
 	return BS_OK;
 }
 
-/* From the last block to the first, so that each one's predecessor is still there.  The inverse
- * table is turned out of the other one on the stack: 256 bytes of flash are worth more. */
+/* From the last block to the first, so that each one's predecessor is still there. */
 int bs__small_cbc_decrypt(void *ctx, const uint8_t *key, const uint8_t *iv, uint8_t *buf,
 			  size_t len)
 {
-	uint8_t inv_sbox[256];
 	uint8_t k[BS_AES_LEN];
 	uint8_t rcon = 1;
-	uint8_t i = 0;
+	uint8_t i;
 
 	(void)ctx;
 	if (len % BS_AES_LEN)
 		return BS_EINVAL;
-	do {
-		inv_sbox[bs__flash_u8(&sbox[i])] = i;
-	} while (++i);
 	memcpy(k, key, sizeof(k));
 	while (len) {
 		len -= BS_AES_LEN;
 		for (i = 0, rcon = 1; i < ROUNDS; i++, rcon = times2(rcon))
 			next_key(k, rcon);
-		decrypt(buf + len, k, inv_sbox);
+		decrypt(buf + len, k);
 		add(buf + len, len ? buf + len - BS_AES_LEN : iv);
 	}
 	bs_wipe(k, sizeof(k));

@@ -15,10 +15,13 @@
 # define BS__FLASH        PROGMEM
 # define bs__flash_u8(p)  pgm_read_byte(p)
 # define bs__flash_u32(p) ((uint32_t)pgm_read_dword(p))
+# define bs__flash_copy   memcpy_P
 #else
+# include <string.h>
 # define BS__FLASH
 # define bs__flash_u8(p)  (*(p))
 # define bs__flash_u32(p) (*(p))
+# define bs__flash_copy   memcpy
 #endif
 
 /* A hash under way; 100 bytes. */

@@ -86,10 +86,7 @@ static void compress(struct bs__sha256 *s)
 
 void bs__sha256_init(struct bs__sha256 *s)
 {
-	uint8_t i;
-
-	for (i = 0; i < 8; i++)
-		s->h[i] = bs__flash_u32(&start[i]);
+	bs__flash_copy(s->h, start, sizeof(s->h));
 	s->len = 0;
 }
 
