@@ -41,7 +41,7 @@ struct bsdev_query;
 #define BSDEV_PACKET_MAX BS_PACKET_SMALL
 /** Storage for a device with n connection slots, in bytes; bsdev_init checks it. */
 #ifdef BS_PROFILE_MCU
-# define BSDEV_STORAGE_LEN(n) (704u + (size_t)(n)*312u)
+# define BSDEV_STORAGE_LEN(n) (696u + (size_t)(n)*328u)
 #else
 # define BSDEV_STORAGE_LEN(n) (2048u + (size_t)(n)*2560u)
 #endif
