@@ -274,31 +274,36 @@ static void run_for(struct bench *b, bool again, unsigned seconds)
 	}
 }
 
+/** One turn of attaching: what arrives, and twice a second what was lost. */
+static void attach_turn(struct bench *b, bs_time *swept, bs_time give_up)
+{
+	turn(b, false, 2);
+	if (now_ns() - *swept > UINT64_C(500000000)) {
+		*swept = now_ns();
+		sweep_timeouts(b, *swept);
+	}
+	if (now_ns() > give_up) {
+		fprintf(stderr, "bsbench: only %llu of %zu devices attached\n",
+			(unsigned long long)b->attaches, b->n);
+		exit(1);
+	}
+}
+
 static void attach_all(struct bench *b)
 {
-	const bs_time start = now_ns();
-	bs_time swept = start;
+	bs_time swept = now_ns();
+	const bs_time give_up = swept + UINT64_C(60000000000);
 
 	for (size_t i = 0; i < b->n; i++) {
 		start_device(b, i, now_ns());
 		flush_device(b, i, now_ns());
 		bs_udp_flush(b->tx, &b->sent);
 		/* A bounded number under way, so that no socket buffer overflows. */
-		while (i + 1 - b->attaches > 256 && now_ns() - start < UINT64_C(60000000000))
-			turn(b, false, 1);
+		while (i + 1 - b->attaches > 256)
+			attach_turn(b, &swept, give_up);
 	}
-	while (b->attaches < b->n) {
-		turn(b, false, 5);
-		if (now_ns() - swept > UINT64_C(500000000)) {
-			swept = now_ns();
-			sweep_timeouts(b, swept);
-		}
-		if (now_ns() - start > UINT64_C(60000000000)) {
-			fprintf(stderr, "bsbench: only %llu of %zu devices attached\n",
-				(unsigned long long)b->attaches, b->n);
-			exit(1);
-		}
-	}
+	while (b->attaches < b->n)
+		attach_turn(b, &swept, give_up);
 }
 
 static void run_devices(uint16_t port, size_t n, unsigned seconds, bool again)
