@@ -39,6 +39,16 @@ typedef int64_t bs_time_diff;
 /** Whether addresses can be IPv6: a constant 0 lets the compiler drop that code. */
 #define BS_HAS_IP6 (BS_IP_LEN > 4)
 
+/** Whether a device speaks extensions (basestation-wire(7), EXTENSIONS); a build for the smallest
+ *  controllers leaves them out, and is then a stock device to the byte. */
+#ifndef BS_WITH_EXT
+# ifdef BS_PROFILE_MCU
+#  define BS_WITH_EXT 0
+# else
+#  define BS_WITH_EXT 1
+# endif
+#endif
+
 /** Milliseconds as a bs_time span. */
 #define BS_TIME_MS(ms) ((bs_time)(ms)*BS_TIME_PER_MS)
 /** a - b, signed, correct across a wrap. */

@@ -174,8 +174,6 @@ static int input_invite(struct bs_attach_device *a, const struct bs_packet *p,
 		return BS_ESTATE;
 	if (!bs_endpoint_equal(from, &a->controller))
 		return BS_ESOURCE;
-	if (p->h.flags != BS_FLAG_RESPONSE)
-		return BS_ETYPE;
 	err = bs_invite_answer_decode(p, &m);
 	if (err)
 		return err;
@@ -227,13 +225,10 @@ static enum bs_attach_status status_of(int err, bool legacy)
 static int read_attach(struct bs_attach_device *a, const struct bs_packet *p,
 		       struct bs_attach_request *m)
 {
-	int err;
+	int err = bs_attach_request_decode(p, nonce_len(a->conf),
+					   a->conf->legacy ? BS_PL_VERIFY : BS_PL_CRYPTO, m);
 
-	if (p->h.flags != 0)
-		return BS_ETYPE;
-	err = bs_attach_request_decode(p, nonce_len(a->conf),
-				       a->conf->legacy ? BS_PL_VERIFY : BS_PL_CRYPTO, m);
-	if (!err && m->has_ext && !a->conf->ext_offer)
+	if (BS_WITH_EXT && !err && m->has_ext && !a->conf->ext_offer)
 		err = BS_EFIELD;
 	return err;
 }
@@ -263,8 +258,8 @@ static int input_attach(struct bs_attach_device *a, const struct bs_packet *p, u
 		memcpy(a->key.hs.nonce_s, m.nonce.ptr, BS_NONCE_LEN);
 	a->nsi = m.nsi;
 	a->seq = m.seq;
-	a->with_ext = m.has_ext;
-	a->granted = m.has_ext ? m.ext & a->conf->ext_offer : 0;
+	a->with_ext = BS_WITH_EXT && m.has_ext;
+	a->granted = a->with_ext ? m.ext & a->conf->ext_offer : 0;
 	a->symmetric = !bs_endpoint_equal(&m.observed, &a->global);
 	a->pending |= PENDING_RESPONSE;
 	return BS_OK;
@@ -384,7 +379,7 @@ static bs_ssize put_invite(struct bs_attach_device *a, uint8_t *buf, size_t cap)
 	memset(&m, 0, sizeof(m));
 	device_version(a->conf, &m.version);
 	m.id = a->conf->id;
-	m.has_ext = a->conf->ext_offer != 0;
+	m.has_ext = BS_WITH_EXT && a->conf->ext_offer != 0;
 	m.ext = a->conf->ext_offer;
 	if (a->state == BS_ATTACH_SERVER) {
 		m.nonce.ptr = a->key.hs.nonce_d;
@@ -467,10 +462,12 @@ static bs_ssize put_response(struct bs_attach_device *a, uint8_t *buf, size_t ca
 	if (conf->legacy || conf->plain_suite)
 		m.caps.bits |= BS_CAP_PLAIN;
 	bs__device_ipx(a, &m.ipx);
-	m.has_ext = a->with_ext;
-	m.ext.bits = a->granted;
-	m.ext.has_offered = true;
-	m.ext.offered = conf->ext_offer;
+	m.has_ext = BS_WITH_EXT && a->with_ext;
+	if (m.has_ext) {
+		m.ext.bits = a->granted;
+		m.ext.has_offered = true;
+		m.ext.offered = conf->ext_offer;
+	}
 	m.n_eps = candidates(a, eps);
 	m.eps = eps;
 	bs_attach_response_begin(&w, buf, cap, &m);

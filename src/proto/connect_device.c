@@ -115,7 +115,7 @@ static uint16_t ask(const struct bs_connect_env *env, const struct bs_connect_re
 		return BS_ST_OK;
 	who.client_id = m->client_id;
 	who.fp = m->fp;
-	who.attempt = env->granted & BS_EXT_ATTEMPT ? m->attempt : NULL;
+	who.attempt = BS_WITH_EXT && (env->granted & BS_EXT_ATTEMPT) ? m->attempt : NULL;
 	who.encrypted = encrypted;
 	return env->conf->ops->access(env->conf->app, &who);
 }
@@ -166,8 +166,6 @@ int bs_connect_input(struct bs_connect_device *d, const struct bs_connect_env *e
 	int err;
 
 	*made = NULL;
-	if (p->h.flags != 0)
-		return BS_ETYPE;
 	/* The number would name that connection on other paths: stock devices are silent too. */
 	if (p->h.nsi_cp && find(env, p->h.nsi_cp))
 		return BS_EFIELD;
@@ -205,7 +203,7 @@ int bs_connect_input_close(struct bs_connect_device *d, const struct bs_connect_
 	struct bs_close m;
 	int err;
 
-	if (!(env->granted & BS_EXT_CLOSE) || !env->c_key)
+	if (!BS_WITH_EXT || !(env->granted & BS_EXT_CLOSE) || !env->c_key)
 		return BS_ESTATE;
 	if (p->h.flags != 0)
 		return BS_ETYPE;
@@ -268,7 +266,7 @@ size_t bs_connect_output(struct bs_connect_device *d, const struct bs_connect_en
 	*to = d->to;
 	if (type == BS_TYPE_U_CONNECT)
 		len = put_connect(d, buf, cap);
-	else if (type == BS_TYPE_U_CLOSE && env->c_key)
+	else if (BS_WITH_EXT && type == BS_TYPE_U_CLOSE && env->c_key)
 		len = put_close(d, env, buf, cap);
 	return len > 0 ? (size_t)len : 0;
 }

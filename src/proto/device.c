@@ -223,7 +223,7 @@ static int input_server(struct bs_device *d, const struct bs_packet *p, uint8_t 
 			return BS_ESOURCE;
 		return bs_connect_input(&d->connect, &env, p, pkt, from, now, &made);
 	}
-	if (!from_server || p->h.nsi_sp != d->attach.nsi)
+	if (!BS_WITH_EXT || !from_server || p->h.nsi_sp != d->attach.nsi)
 		return BS_ESOURCE;
 	err = bs_connect_input_close(&d->connect, &env, p, from, &all);
 	if (!err && all)
@@ -372,7 +372,7 @@ size_t bs_device_output(struct bs_device *d, uint8_t *buf, size_t cap, struct bs
 	for (i = 0; !len && i < d->n_conns; i++)
 		len = output_conn(d, &d->conns[i], buf, cap, to, now);
 	/* All that belongs to the attachment is out: now it may end. */
-	if (!len && d->ending) {
+	if (BS_WITH_EXT && !len && d->ending) {
 		d->ending = false;
 		bs_attach_end(&d->attach, now);
 	}

@@ -24,7 +24,7 @@ static int get_ext_part(const struct bs_packet *p, size_t *off, struct bs_attach
 	struct bs_ep6 ep;
 	int err;
 
-	if (!next_is(p, off, BS_PL_EXT, &pl))
+	if (!BS_WITH_EXT || !next_is(p, off, BS_PL_EXT, &pl))
 		return BS_OK;
 	err = bs_ext_get(&pl, &ext);
 	if (err)
@@ -148,7 +148,7 @@ void bs_attach_response_begin(struct bs_writer *w, uint8_t *buf, size_t cap,
 	bs_caps_put(w, &m->caps);
 	bs_ipx_put(w, &m->ipx);
 	bs_notify_ok_put(w);
-	if (!m->has_ext)
+	if (!BS_WITH_EXT || !m->has_ext)
 		return;
 	bs_ext_put(w, &m->ext);
 	for (i = 0; BS_HAS_IP6 && i < m->n_eps; i++)

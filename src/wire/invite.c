@@ -134,7 +134,7 @@ bs_ssize bs_invite_encode(uint8_t *buf, size_t cap, const struct bs_invite *m)
 	if (m->nonce.len)
 		put_server_part(&w, m);
 	bs_kind_text_put(&w, BS_PL_SP_ID, 0, BS_ID_HOST, m->id);
-	if (m->has_ext)
+	if (BS_WITH_EXT && m->has_ext)
 		put_ext(&w, m);
 	return bs_packet_finish(&w);
 }
