@@ -26,6 +26,17 @@ struct bsc__resolver {
 	char host[256];
 };
 
+/** The macros of ares_getsock(3) shift a bit into the sign for the last descriptor; these do not. */
+static bool is_readable(int bits, int k)
+{
+	return ((unsigned)bits >> k & 1u) != 0;
+}
+
+static bool is_writable(int bits, int k)
+{
+	return ((unsigned)bits >> (k + ARES_GETSOCK_MAXNUM) & 1u) != 0;
+}
+
 /** One lookup in flight; c-ares calls back exactly once, also when it is cancelled. */
 struct lookup {
 	struct bsc__resolver *r;
@@ -130,8 +141,8 @@ bs_ssize bsc__resolver_step(struct bsc__resolver *r, struct bs_endpoint *out, st
 		int bits = ares_getsock(r->channel, socks, ARES_GETSOCK_MAXNUM);
 
 		for (int k = 0; k < ARES_GETSOCK_MAXNUM && r->running; k++) {
-			bool rd = ARES_GETSOCK_READABLE(bits, k);
-			bool wr = ARES_GETSOCK_WRITABLE(bits, k);
+			bool rd = is_readable(bits, k);
+			bool wr = is_writable(bits, k);
 			struct pollfd p = { .fd = rd || wr ? socks[k] : -1,
 					    .events = (short)((rd ? POLLIN : 0) |
 							      (wr ? POLLOUT : 0)) };
@@ -174,8 +185,8 @@ size_t bsc__resolver_fds(struct bsc__resolver *r, struct bsc_fd *fds, size_t cap
 		return 0;
 	bits = ares_getsock(r->channel, socks, ARES_GETSOCK_MAXNUM);
 	for (int k = 0; k < ARES_GETSOCK_MAXNUM && n < cap; k++) {
-		short events = (short)((ARES_GETSOCK_READABLE(bits, k) ? POLLIN : 0) |
-				       (ARES_GETSOCK_WRITABLE(bits, k) ? POLLOUT : 0));
+		short events = (short)((is_readable(bits, k) ? POLLIN : 0) |
+				       (is_writable(bits, k) ? POLLOUT : 0));
 
 		if (events != 0)
 			fds[n++] = (struct bsc_fd){ .fd = socks[k], .events = events };
