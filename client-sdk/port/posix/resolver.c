@@ -19,7 +19,7 @@ struct bsc__resolver {
 	ares_channel channel;
 	uint16_t port;
 	bool running;
-	unsigned lookup; /**< number of the lookup: answers to dropped ones do not count */
+	unsigned lookup; /**< its number: dropped ones do not count */
 	int status;      /**< ARES_* of the finished one */
 	size_t n;
 	struct bs_endpoint addr[BSC__ADDRS_MAX];
