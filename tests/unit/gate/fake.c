@@ -364,15 +364,16 @@ static int keep_ticket(SSL *ssl, SSL_SESSION *s)
 	return 1;
 }
 
-static void dial_tcp(struct dude *d)
+int fake_tcp(struct fake *f)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	a.sin_port = htons(d->f->ops->port(d->f->shared));
+	a.sin_port = htons(f->ops->port(f->shared));
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	d->fd = socket(AF_INET, SOCK_STREAM, 0);
-	ck_assert_int_eq(connect(d->fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	ck_assert_int_eq(fcntl(d->fd, F_SETFL, O_NONBLOCK), 0);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	ck_assert_int_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	return fd;
 }
 
 /** Until the kernel has handed everything to the other end: on a busy machine not at once. */
@@ -409,7 +410,7 @@ bool dude_dial(struct dude *d, struct fake *f, X509 *cert, EVP_PKEY *key)
 	if (resume)
 		SSL_set_session(d->ssl, resume);
 	SSL_SESSION_free(resume);
-	dial_tcp(d);
+	d->fd = fake_tcp(f);
 	SSL_set_fd(d->ssl, d->fd);
 	for (int i = 0; i < 200; i++) {
 		ERR_clear_error();

@@ -74,6 +74,9 @@ uint32_t fake_allow(struct fake *f, const char *who, const char *which);
 /** Number of a device. */
 uint32_t fake_number(struct fake *f, const char *id);
 
+/** A TCP connection to the gate and nothing on it; non-blocking. */
+int fake_tcp(struct fake *f);
+
 /** A client of the fake. */
 struct dude {
 	struct fake *f;
