@@ -184,7 +184,9 @@ struct bs_registry_stat {
 
 /**
  * Open the registry.  With `write` it takes the lock of the writing process, creates what is
- * missing and migrates an older schema in one transaction.
+ * missing and migrates an older schema in one transaction.  It does not survive a fork: a daemon
+ * opens it in the process that stays.  Opened as root in a folder of another user, the files it
+ * makes belong to that user, who may then be what the process becomes.
  *
  * BS_OK; or, with *err filled: BS_EBUSY another process has it open for writing; BS_EPERM file
  * mode or owner; BS_ENOENT nothing there (reading only); BS_EVERSION schema newer than this
@@ -239,9 +241,10 @@ BS_MUSTCHECK bs_ssize bs_registry_device_list(struct bs_registry_reader *r,
 					      size_t cap, bool *end);
 
 /**
- * The record for a client that presented identity and CA: the one for exactly that CA, else the one
- * for any CA.  BS_OK; BS_ENOENT no record (not a refusal by itself: rules may name identity or
- * key); BS_EAUTH there is one, and it names another key than key_fp: refuse.  key_fp NULL = do not look.
+ * The record for a client that presented identity and CA: the one for exactly that CA, else the
+ * one for any CA.  BS_OK; BS_ENOENT no record (not a refusal by itself: rules may name identity or
+ * key); BS_EAUTH there is one, and it names another key than key_fp: refuse.  key_fp NULL = do not
+ * look.
  */
 BS_MUSTCHECK int bs_registry_client(struct bs_registry_reader *r, const struct bs_presented *who,
 				    struct bs_client *out);

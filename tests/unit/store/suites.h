@@ -3,6 +3,7 @@
  * test_<name>.c.  No include guard: main.c includes it twice. */
 BS_SUITE(names)
 BS_SUITE(record)
+BS_SUITE(gcm)
 BS_SUITE(seal)
 BS_SUITE(registry)
 BS_SUITE(migrate)
