@@ -19,8 +19,9 @@ struct bs__item {
 	struct bs__item *next;
 	struct bs_store_inbox *inbox; /**< holds a reference */
 	bool is_change;
-	bool failed; /**< while in a batch: res.status is final */
-	unsigned yields;
+	bool failed;       /**< while in a batch: res.status is final */
+	unsigned stopped;  /**< times that an import was stopped for an urgent request */
+	uint64_t first_ms; /**< when an import was begun, monotonic; 0 = not yet */
 	union {
 		struct {
 			struct bs_store_request req;

@@ -26,7 +26,9 @@ struct bs_store {
 	pthread_mutex_t lock;
 	pthread_cond_t wake; /**< queue or stopping changed */
 	struct bs__queue queue;
-	bool stopping;
+	/** Written under the lock; atomic, for the store thread also looks without it (relaxed: it
+	 *  only decides how long to wait). */
+	atomic_bool stopping;
 	bool running;
 	/** Requests waiting that take something away from somebody; read without the lock by an
 	 *  import that asks whether to make room.  Relaxed: a late answer costs a few rows. */
@@ -36,6 +38,7 @@ struct bs_store {
 	/* From here on the store thread's own. */
 	struct bs__apply *apply;
 	struct bs__queue imports;
+	uint64_t urgent_ms; /**< when an urgent request was last taken, monotonic */
 	uint64_t commits;
 	bool noticed;
 	bool broken; /**< the last commit failed: the next good one is worth a line */
@@ -269,6 +272,31 @@ static void do_batch(struct bs_store *s, struct bs__queue *batch)
 
 /* ---- imports */
 
+/* First pause after an interruption; it doubles with each. */
+#define PAUSE_FIRST_MS 50
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* When the oldest import may be tried again, monotonic ms. */
+static uint64_t import_due(const struct bs_store *s)
+{
+	const struct bs__item *it = s->imports.head;
+	uint64_t pause = BS_STORE_IMPORT_PAUSE_MS;
+
+	/* The end is a reason to hurry. */
+	if (!it->stopped || s->stopping)
+		return 0;
+	if (it->stopped < 6)
+		pause = (uint64_t)PAUSE_FIRST_MS << (it->stopped - 1);
+	return s->urgent_ms + pause;
+}
+
 static bool urgent_waits(void *arg)
 {
 	struct bs_store *s = arg;
@@ -281,7 +309,6 @@ static int run_import(struct bs_store *s, struct bs__item *it)
 {
 	struct bs_import *im = it->u.r.req.u.import;
 	struct bs_store_result *res = &it->u.r.res;
-	bool may_yield = it->yields < BS_STORE_IMPORT_YIELDS;
 	MDB_txn *txn;
 	int rc = mdb_txn_begin(s->reg->env, NULL, 0, &txn);
 
@@ -289,7 +316,7 @@ static int run_import(struct bs_store *s, struct bs__item *it)
 	if (rc)
 		return bs__env_error(&res->err, s->reg->dir, rc, "cannot begin a transaction");
 	begin_apply(s, txn);
-	rc = bs__import_apply(im, s->apply, res, may_yield ? urgent_waits : NULL, s);
+	rc = bs__import_apply(im, s->apply, res, urgent_waits, s);
 	if (rc != BS_OK) {
 		mdb_txn_abort(txn);
 		return rc;
@@ -308,12 +335,24 @@ static int run_import(struct bs_store *s, struct bs__item *it)
 static void do_import(struct bs_store *s)
 {
 	struct bs__item *it = s->imports.head;
-	int rc = run_import(s, it);
+	uint64_t now = now_ms();
+	int rc;
 
-	if (rc == BS_EAGAIN) {
-		it->yields++;
+	if (!it->first_ms)
+		it->first_ms = now;
+	if (now < import_due(s) && now - it->first_ms < BS_STORE_IMPORT_PATIENCE_MS)
+		return;
+	rc = run_import(s, it);
+	if (rc == BS_EAGAIN && now - it->first_ms < BS_STORE_IMPORT_PATIENCE_MS) {
+		it->stopped++;
 		COUNT(s, import_restarts, 1);
 		return;
+	}
+	if (rc == BS_EAGAIN) {
+		rc = BS_EBUSY;
+		bs__errtext(&it->u.r.res.err, "rights were changed all the time and the import did "
+					      "not get through; nothing was imported, try again "
+					      "when it is quieter");
 	}
 	if (rc == BS_ENOSPC)
 		clear_dead_readers(s);
@@ -391,6 +430,26 @@ static bool is_urgent(const struct bs__item *it)
 	}
 }
 
+/* Wait for a request, the end, or the time of an import; the lock is held. */
+static void wait_locked(struct bs_store *s)
+{
+	struct timespec until;
+	uint64_t due;
+
+	while (!s->queue.n && !s->stopping) {
+		if (!s->imports.n) {
+			pthread_cond_wait(&s->wake, &s->lock);
+			continue;
+		}
+		due = import_due(s);
+		if (due <= now_ms())
+			return;
+		until.tv_sec = (time_t)(due / 1000);
+		until.tv_nsec = (long)(due % 1000) * 1000000;
+		pthread_cond_timedwait(&s->wake, &s->lock, &until);
+	}
+}
+
 /* Take what waits, sorted by what it needs.  False when there is nothing and the thread must
  * end. */
 static bool take(struct bs_store *s, struct bs__queue *batch, struct bs__queue *backups)
@@ -401,11 +460,12 @@ static bool take(struct bs_store *s, struct bs__queue *batch, struct bs__queue *
 	bs__queue_init(batch);
 	bs__queue_init(backups);
 	pthread_mutex_lock(&s->lock);
-	while (!s->queue.n && !s->stopping && !s->imports.n)
-		pthread_cond_wait(&s->wake, &s->lock);
+	wait_locked(s);
 	while (batch->n < BS_STORE_BATCH_MAX && (it = bs__queue_pop(&s->queue))) {
-		if (is_urgent(it))
+		if (is_urgent(it)) {
 			atomic_fetch_sub_explicit(&s->urgent, 1, memory_order_relaxed);
+			s->urgent_ms = now_ms();
+		}
 		if (it->u.r.req.op == BS_STORE_IMPORT)
 			bs__queue_push(&s->imports, it);
 		else if (it->u.r.req.op == BS_STORE_BACKUP)
@@ -466,6 +526,17 @@ static int make_feed(struct bs_store *s, bs_store_change_fn feed, void *arg)
 	return BS_OK;
 }
 
+/* Waits with a deadline go by the clock that nobody sets. */
+static void init_wake(struct bs_store *s)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->wake, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
 int bs_store_start(struct bs_registry *reg, bs_store_change_fn feed, void *feed_arg,
 		   struct bs_store **out, struct bs_store_inbox **feed_inbox)
 {
@@ -481,7 +552,7 @@ int bs_store_start(struct bs_registry *reg, bs_store_change_fn feed, void *feed_
 	bs__queue_init(&s->queue);
 	bs__queue_init(&s->imports);
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->wake, NULL);
+	init_wake(s);
 	s->apply = calloc(1, sizeof(*s->apply));
 	rc = s->apply ? bs_seal_new(reg->master_key, &s->apply->seal) : BS_ENOMEM;
 	if (rc == BS_OK) {

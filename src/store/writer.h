@@ -16,10 +16,11 @@
  * the same commit when both share an inbox.
  *
  * A bulk import is staged in memory (sealed already) and applied in one transaction at commit.  A
- * request that takes something away (revoke, disable, delete, deny) and arrives meanwhile makes it
- * start over: the request is served at once.  That happens BS_STORE_IMPORT_YIELDS times at most,
- * and not any more while the pages go to the disk; everything else waits for the import, seconds
- * for a million rows.
+ * request that takes something away (revoke, disable, delete, deny) and arrives meanwhile stops it:
+ * the request is served at once, and the import starts over when no such request has come for a
+ * while, at most BS_STORE_IMPORT_PAUSE_MS.  Only while the pages go to the disk it cannot be
+ * stopped.  All other requests wait for it, seconds for a million rows.  Should it not get through
+ * within BS_STORE_IMPORT_PATIENCE_MS, it fails: rights come before rows.
  *
  * Locks: one mutex for the request queue (rank 1) and one in each inbox (rank 2, taken last); held
  * for list operations only.  Neither is ever on a packet's path.
@@ -40,8 +41,11 @@ struct bs_store_inbox;
 #define BS_STORE_BATCH_MAX 256
 /** Most entries of one last-seen request. */
 #define BS_STORE_SEEN_MAX 4096
-/** Times that urgent requests may make an import start over. */
-#define BS_STORE_IMPORT_YIELDS 8
+/** Milliseconds for which urgent requests may keep an import from being applied: then it fails with
+ *  BS_EBUSY.  Long, for a million rows take seconds. */
+#define BS_STORE_IMPORT_PATIENCE_MS 300000
+/** Longest pause without an urgent request that an interrupted import waits for, milliseconds. */
+#define BS_STORE_IMPORT_PAUSE_MS 2000
 
 /** What a request does; the comment names its member of the union. */
 enum bs_store_op {
