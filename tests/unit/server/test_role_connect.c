@@ -2,12 +2,9 @@
 /* Connects over owner and holder to a device and back, and what becomes of the connection. */
 #include "rig.h"
 
-#include "crypto/openssl.h"
-#include "crypto/suite.h"
 #include "server/worker.h"
 #include "util/cursor.h"
 #include "util/endpoint.h"
-#include "wire/push.h"
 
 static struct rig rig;
 static struct rig_device *dev;
@@ -387,33 +384,6 @@ START_TEST(test_restart_while_asked)
 }
 END_TEST
 
-/* A push whose MAC is right is answered once per copy; a wrong one never. */
-START_TEST(test_push)
-{
-	const struct bs_key_block *key = (const void *)rig_c_key(dev);
-	struct bs_openssl *o = bs_openssl_new();
-	struct bs_push push = { .nsi = rig_nsi(dev), .number = 0, .service = 1 };
-	struct bs_slice body = { (const uint8_t *)"\x4d\0\0\6\1\1", 6 };
-	uint8_t buf[256];
-	struct bs_writer w;
-	bs_ssize len;
-
-	bs_push_begin(&w, buf, sizeof(buf), &push);
-	len = bs_suite_aes_cbc.seal(bs_openssl_crypto(o), key, BS_RESPONDER, &w, BS_PLF_LIST, body);
-	ck_assert_int_gt(len, 0);
-	rig_send(dev, buf, (size_t)len, false);
-	rig_until_count(&rig, BS_C_push_answered, 1);
-	rig_send(dev, buf, (size_t)len, false);
-	rig_until_count(&rig, BS_C_push_answered, 2);
-	ck_assert_uint_eq(rig_count(&rig, BS_C_push_duplicate), 1);
-	buf[len - 1] ^= 1;
-	rig_send(dev, buf, (size_t)len, false);
-	rig_until_count(&rig, BS_C_drop_mac, 1);
-	ck_assert_uint_eq(rig_count(&rig, BS_C_push_answered), 2);
-	bs_openssl_free(o);
-}
-END_TEST
-
 /* ---- presence ---- */
 
 static void watch(unsigned gate, uint8_t op, uint32_t number)
@@ -478,7 +448,6 @@ Suite *bs_suite_role_connect(void)
 	tcase_add_test(stock, test_forged_responses);
 	tcase_add_test(stock, test_open_and_close_reports);
 	tcase_add_test(stock, test_restart_while_asked);
-	tcase_add_test(stock, test_push);
 	suite_add_tcase(s, stock);
 	tcase_add_checked_fixture(ext, setup_ext, teardown);
 	tcase_set_timeout(ext, 30);

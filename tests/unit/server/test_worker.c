@@ -101,21 +101,6 @@ START_TEST(test_id_in_another_case)
 }
 END_TEST
 
-START_TEST(test_device_restarts)
-{
-	struct rig_device *d = rig_device(&rig, "cam1.base.test", 1, 0);
-
-	rig_start(d);
-	rig_until_attached(d);
-	rig_until_count(&rig, BS_C_attach_ok, 1);
-	rig_restart(d);
-	rig_until_count(&rig, BS_C_attach_ok, 2);
-	rig_until_count(&rig, BS_C_attach_replaced, 1);
-	ck_assert_uint_eq(rig_count(&rig, BS_C_devices_attached), 1);
-	ck_assert_uint_eq(rig_count(&rig, BS_C_ids_held), 1);
-}
-END_TEST
-
 /* An invite alone, which anybody can send, changes nothing. */
 START_TEST(test_invite_alone_changes_nothing)
 {
@@ -134,69 +119,6 @@ START_TEST(test_invite_alone_changes_nothing)
 }
 END_TEST
 
-START_TEST(test_second_claim_newest_wins)
-{
-	struct rig_device *a = rig_device(&rig, "twin.base.test", 1, 0);
-	struct rig_device *b = rig_stranger(&rig, "twin.base.test", 1, 0);
-
-	rig_start(a);
-	rig_until_count(&rig, BS_C_attach_ok, 1);
-	rig_start(b);
-	rig_until_count(&rig, BS_C_attach_replaced, 1);
-	ck_assert_uint_eq(rig_count(&rig, BS_C_ids_held), 1);
-	ck_assert(rig_attached(b));
-	rig_turn(&rig, 50);
-	ck_assert_uint_eq(rig_count(&rig, BS_C_devices_attached), 1);
-}
-END_TEST
-
-START_TEST(test_flapping_is_an_alarm)
-{
-	struct rig_device *a = rig_device(&rig, "twin.base.test", 1, 0);
-	unsigned i;
-
-	rig_start(a);
-	for (i = 1; i <= 6; i++) {
-		rig_until_count(&rig, BS_C_attach_ok, i);
-		rig_restart(a);
-	}
-	rig_until_count(&rig, BS_C_attach_flapping, 1);
-}
-END_TEST
-
-START_TEST(test_silent_device_ends)
-{
-	struct rig_device *d = rig_device(&rig, "cam1.base.test", 1, 0);
-
-	rig_start(d);
-	rig_until_count(&rig, BS_C_attach_ok, 1);
-	d->mute = true;
-	rig_until_count(&rig, BS_C_alive_unreachable, 1);
-	ck_assert_uint_eq(rig_count(&rig, BS_C_devices_attached), 1);
-	rig_until_count(&rig, BS_C_alive_timeout, 1);
-	ck_assert_uint_eq(rig_count(&rig, BS_C_devices_attached), 0);
-	ck_assert_uint_eq(rig_count(&rig, BS_C_devices_unreachable), 0);
-	ck_assert_uint_eq(rig_count(&rig, BS_C_ids_held), 0);
-	ck_assert_uint_ge(rig_count(&rig, BS_C_alive_repeated), 3);
-}
-END_TEST
-
-START_TEST(test_unreachable_comes_back)
-{
-	struct rig_device *d = rig_device(&rig, "cam1.base.test", 1, 0);
-
-	rig_start(d);
-	rig_until_count(&rig, BS_C_attach_ok, 1);
-	d->mute = true;
-	rig_until_count(&rig, BS_C_alive_unreachable, 1);
-	ck_assert_uint_eq(rig_count(&rig, BS_C_devices_unreachable), 1);
-	d->mute = false;
-	rig_until_count(&rig, BS_C_alive_answered, rig_count(&rig, BS_C_alive_answered) + 2);
-	ck_assert_uint_eq(rig_count(&rig, BS_C_devices_unreachable), 0);
-	ck_assert_uint_eq(rig_count(&rig, BS_C_alive_timeout), 0);
-}
-END_TEST
-
 /* A poll: a U_ALIVE answer with seq 0. */
 static void send_poll(struct rig_device *d)
 {
@@ -207,95 +129,6 @@ static void send_poll(struct rig_device *d)
 	rig_send(d, poll, sizeof(poll), false);
 }
 
-START_TEST(test_rebind_moves_the_record)
-{
-	struct rig_device *d = rig_device(&rig, "cam1.base.test", 1, 0);
-	uint64_t n;
-
-	rig_start(d);
-	rig_until_count(&rig, BS_C_attach_ok, 1);
-	rig_rebind(d);
-	send_poll(d);
-	rig_until_count(&rig, BS_C_alive_moved, 1);
-	n = rig_count(&rig, BS_C_alive_answered);
-	rig_until_count(&rig, BS_C_alive_answered, n + 3);
-	ck_assert(rig_attached(d));
-	ck_assert_uint_eq(rig_count(&rig, BS_C_attach_ok), 1);
-}
-END_TEST
-
-/* While the old address answers, a poll from elsewhere is a forgery. */
-START_TEST(test_forged_poll_moves_nothing)
-{
-	struct rig_device *d = rig_device(&rig, "cam1.base.test", 1, 0);
-	struct rig_device *liar = rig_stranger(&rig, "liar.base.test", 1, 0);
-	uint8_t poll[24] = { 0, 0, 0, 0,  0,    0, 0, 0, 130, 2, 0, 1,
-			     0, 0, 0, 24, 0x34, 0, 0, 8, 0,   0, 0, 1 };
-	uint8_t buf[64];
-
-	rig_start(d);
-	rig_until_count(&rig, BS_C_attach_ok, 1);
-	rig_rebind(liar); /* opens its socket */
-	liar->controller.port = rig.info.attach_port;
-	bs_put_u32(poll + 4, rig_nsi(d));
-	rig_send(liar, poll, sizeof(poll), true);
-	rig_until_count(&rig, BS_C_alive_move_probe, 1);
-	rig_until_count(&rig, BS_C_alive_move_refused, 1);
-	ck_assert_int_eq(rig_receive(liar, buf, sizeof(buf), 1000), 25);
-	/* Even when it answers the request that it was sent. */
-	poll[11] = 1;
-	memcpy(poll + 12, buf + 12, 2);
-	rig_send(liar, poll, sizeof(poll), true);
-	rig_turn(&rig, 200);
-	ck_assert_uint_eq(rig_count(&rig, BS_C_alive_moved), 0);
-	ck_assert_uint_ge(rig_count(&rig, BS_C_drop_source), 1);
-	ck_assert(rig_attached(d));
-}
-END_TEST
-
-START_TEST(test_polls_are_answered_once_a_second)
-{
-	struct rig_device *d = rig_device(&rig, "cam1.base.test", 1, 0);
-	unsigned i;
-
-	rig_start(d);
-	rig_until_count(&rig, BS_C_attach_ok, 1);
-	for (i = 0; i < 5; i++)
-		send_poll(d);
-	rig_until_count(&rig, BS_C_alive_poll, 5);
-	ck_assert_uint_eq(rig_count(&rig, BS_C_alive_poll_limited), 4);
-}
-END_TEST
-
-START_TEST(test_events_reach_the_ring)
-{
-	struct rig_device *d = rig_device(&rig, "cam1.base.test", 1, 0);
-
-	d->event = "1:L:hello\nEOM\n1:L:again\nEOM\n";
-	rig_start(d);
-	rig_until_count(&rig, BS_C_event_records, 2);
-}
-END_TEST
-
-START_TEST(test_revoked_device_ends_within_a_second)
-{
-	struct rig_device *d = rig_device(&rig, "cam1.base.test", 1, 0);
-	bs_time start;
-	uint64_t sent;
-
-	rig_start(d);
-	rig_until_count(&rig, BS_C_attach_ok, 1);
-	start = rig_now();
-	ck_assert_int_eq(box_state(&rig.box, "cam1.base.test", BS_RECORD_DISABLED).status, BS_OK);
-	while (rig_count(&rig, BS_C_devices_attached) > 0)
-		rig_step(&rig, 5);
-	ck_assert(BS_TIME_DIFF(rig_now(), start) < (bs_time_diff)BS_TIME_MS(1000));
-	sent = rig_count(&rig, BS_C_alive_sent);
-	rig_turn(&rig, 300);
-	ck_assert_uint_eq(rig_count(&rig, BS_C_alive_sent), sent);
-}
-END_TEST
-
 START_TEST(test_extensions_are_granted)
 {
 	struct rig_device *d = rig_device(&rig, "new.base.test", 1,
@@ -305,52 +138,6 @@ START_TEST(test_extensions_are_granted)
 	rig_until_count(&rig, BS_C_attach_ok, 1);
 	ck_assert_uint_eq(rig_count(&rig, BS_C_ext_granted), 1);
 	ck_assert_uint_eq(rig_count(&rig, BS_C_ext_stripped), 0);
-}
-END_TEST
-
-struct done {
-	bool called;
-	int err;
-};
-
-static void on_done(void *arg, int err)
-{
-	struct done *d = arg;
-
-	d->called = true;
-	d->err = err;
-}
-
-static bool is_done(struct rig *r, void *arg)
-{
-	(void)r;
-	return ((struct done *)arg)->called;
-}
-
-START_TEST(test_kick_closes_a_device_with_the_extension)
-{
-	struct rig_device *d = rig_device(&rig, "new.base.test", 1, BS_EXT_CLOSE);
-	struct done done = { false, 0 };
-
-	rig_start(d);
-	rig_until_count(&rig, BS_C_attach_ok, 1);
-	ck_assert_int_eq(bs_server_kick(rig.server, d->number, on_done, &done), BS_OK);
-	rig_until(&rig, is_done, &done);
-	ck_assert_int_eq(done.err, BS_OK);
-	rig_until_count(&rig, BS_C_close_answered, 1);
-	ck_assert_uint_ge(d->detached, 1);
-	ck_assert_uint_eq(rig_count(&rig, BS_C_close_silent), 0);
-}
-END_TEST
-
-START_TEST(test_kick_of_nobody)
-{
-	struct rig_device *d = rig_device(&rig, "off.base.test", 1, 0);
-	struct done done = { false, 0 };
-
-	ck_assert_int_eq(bs_server_kick(rig.server, d->number, on_done, &done), BS_OK);
-	rig_until(&rig, is_done, &done);
-	ck_assert_int_eq(done.err, BS_ENOENT);
 }
 END_TEST
 
@@ -503,20 +290,8 @@ static void add_one(TCase *t)
 	tcase_add_test(t, test_disabled_device_gets_no_answer);
 	tcase_add_test(t, test_wrong_key);
 	tcase_add_test(t, test_id_in_another_case);
-	tcase_add_test(t, test_device_restarts);
 	tcase_add_test(t, test_invite_alone_changes_nothing);
-	tcase_add_test(t, test_second_claim_newest_wins);
-	tcase_add_test(t, test_flapping_is_an_alarm);
-	tcase_add_test(t, test_silent_device_ends);
-	tcase_add_test(t, test_unreachable_comes_back);
-	tcase_add_test(t, test_rebind_moves_the_record);
-	tcase_add_test(t, test_forged_poll_moves_nothing);
-	tcase_add_test(t, test_polls_are_answered_once_a_second);
-	tcase_add_test(t, test_events_reach_the_ring);
-	tcase_add_test(t, test_revoked_device_ends_within_a_second);
 	tcase_add_test(t, test_extensions_are_granted);
-	tcase_add_test(t, test_kick_closes_a_device_with_the_extension);
-	tcase_add_test(t, test_kick_of_nobody);
 }
 
 Suite *bs_suite_worker(void)
