@@ -79,7 +79,10 @@ static int oldest_first(const void *a, const void *b)
 	const struct bs_attempt_row *x = a;
 	const struct bs_attempt_row *y = b;
 
-	return x->unix_ms < y->unix_ms ? -1 : x->unix_ms > y->unix_ms ? 1 : 0;
+	if (x->unix_ms != y->unix_ms)
+		return x->unix_ms < y->unix_ms ? -1 : 1;
+	/* Two workers within one millisecond: the steps are numbered in their order. */
+	return (int)x->step - (int)y->step;
 }
 
 /* The callback may ask the next question, so the slot is free before it runs. */
