@@ -30,8 +30,8 @@
  * BS_EFULL (descriptors) or BS_EIO.
  */
 BS_MUSTCHECK int bs_udp_open(struct bs_endpoint *ep, uint64_t buffer_bytes);
-/** Whether nobody else has ep: SO_REUSEPORT alone would let two servers of one user share a port and
- *  steal from each other.  BS_OK, or the error that bs_udp_open would give without sharing. */
+/** Whether nobody else has ep: SO_REUSEPORT alone would let two servers of one user share a port
+ *  and steal from each other.  BS_OK, or the error that bs_udp_open would give without sharing. */
 BS_MUSTCHECK int bs_udp_check_free(const struct bs_endpoint *ep);
 /** Close; negative is fine. */
 void bs_udp_close(int fd);

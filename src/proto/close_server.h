@@ -26,7 +26,8 @@ struct bs_close_server {
 	uint8_t pkt[BS_CLOSE_LEN];
 };
 
-/** Encode and arm; repeated after 1, 2 and 4 s, given up after 8.  BS_OK, BS_ERANDOM, BS_ECRYPTO. */
+/** Encode and arm; repeated after 1, 2 and 4 s, given up 8 s later.  BS_OK, BS_ERANDOM or
+ *  BS_ECRYPTO. */
 BS_MUSTCHECK int bs_close_server_start(struct bs_close_server *s, const struct bs_crypto *c,
 				       const struct bs_key_block *c_key, uint32_t nsi_attach,
 				       uint32_t nsi, uint16_t status, uint16_t seq,

@@ -19,16 +19,17 @@ struct bs_registry;
 
 struct bs_gate_ops {
 	/**
-	 * In main, before privileges are dropped: make what all workers share (listening sockets, PEM
-	 * snapshot).  *shared is the gate's own and is passed on.  BS_OK or an error after one log line.
+	 * In main, before privileges are dropped: make what all workers share (listening sockets,
+	 * PEM snapshot).  *shared is the gate's own and is passed on.  BS_OK or an error after one
+	 * log line.
 	 */
 	int (*bind)(const struct bs_conf *conf, struct bs_registry *registry, unsigned n_workers,
 		    void **shared);
 	/** In main, after the workers are gone; NULL is fine. */
 	void (*unbind)(void *shared);
 	/**
-	 * In main: a new conf snapshot; the old one stays valid until the workers passed it.  Call it
-	 * with the snapshot in force when the registry's set of client CAs changed.
+	 * In main: a new conf snapshot; the old one stays valid until the workers passed it.  Call
+	 * it with the snapshot in force when the registry's set of client CAs changed.
 	 */
 	int (*reload)(void *shared, const struct bs_conf *conf);
 	/** In main, about ten times a second: ticket keys are rotated here. */

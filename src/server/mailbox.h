@@ -19,7 +19,7 @@ struct bs_post;
 /** A post office for n workers and main; NULL without memory or descriptors (one log line). */
 struct bs_post *bs_post_new(unsigned n_workers);
 void bs_post_free(struct bs_post *p);
-/** The descriptor that polls readable when thread `self` has mail; 
+/** The descriptor that polls readable when thread `self` has mail;
  *  call bs_post_clear before reading. */
 int bs_post_fd(const struct bs_post *p, unsigned self);
 void bs_post_clear(struct bs_post *p, unsigned self);

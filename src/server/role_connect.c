@@ -139,8 +139,8 @@ static void end_conn(struct bs_roles *r, uint32_t i)
 	count_live(r);
 }
 
-/* Also when the session is gone: the gate keeps a record as long as there is a connection, so that a
- * revocation finds it.  Status 0: forget it, the client is not told. */
+/* Also when the session is gone: the gate keeps a record as long as there is a connection, so that
+ * a revocation finds it.  Status 0: forget it, the client is not told. */
 static void tell_closed(struct bs_roles *r, const struct bs_conn_record *conn, uint16_t status)
 {
 	struct bs_message m;

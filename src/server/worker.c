@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "server/worker_loop.h"
+#include "server/worker.h"
 
 #include <ev.h>
 #include <pthread.h>
@@ -15,6 +15,7 @@
 #include "net/steering.h"
 #include "net/udp.h"
 #include "server/roles.h"
+#include "server/worker_loop.h"
 #include "util/endpoint.h"
 
 /* One turn does a bounded piece of work of each kind, so that none starves the others. */

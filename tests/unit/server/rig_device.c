@@ -10,6 +10,7 @@
 
 #include "crypto/openssl.h"
 #include "net/sockaddr.h"
+#include "proto/attach_legacy.h"
 #include "proto/device.h"
 #include "util/endpoint.h"
 
@@ -152,6 +153,12 @@ static void drain(struct rig_device *d)
 		bs_device_resolved(&d->core->dev, &d->controller, 1, rig_now());
 		drain(d);
 	}
+}
+
+void rig_legacy(struct rig_device *d)
+{
+	d->core->conf.legacy = &bs_legacy_attach;
+	d->core->conf.plain_suite = &bs_suite_null;
 }
 
 void rig_start(struct rig_device *d)

@@ -41,6 +41,8 @@ struct rig_device {
 /** Make one; ext 0 = a stock device. */
 struct rig_device *rig_device_new(const char *id, uint8_t fill, uint32_t ext,
 				  const struct bs_endpoint *controller);
+/** Before its start: attach without a key, from now on. */
+void rig_legacy(struct rig_device *d);
 void rig_start(struct rig_device *d);
 /** A new socket under the device, as after a NAT's change of mind. */
 void rig_rebind(struct rig_device *d);

@@ -284,6 +284,69 @@ START_TEST(test_slab_full_is_a_counted_refusal)
 }
 END_TEST
 
+/* ---- devices without a key ---- */
+
+static struct rig_device *legacy_device(bool marked)
+{
+	struct bs_store_request req = { .op = BS_STORE_DEVICE_LEGACY };
+	struct rig_device *d = rig_device(&rig, "old.base.test", 1, 0);
+
+	snprintf(req.u.device.id, sizeof(req.u.device.id), "old.base.test");
+	req.u.device.flags = BS_DEVICE_LEGACY;
+	if (marked)
+		ck_assert_int_eq(box_do(&rig.box, &req).status, BS_OK);
+	rig_legacy(d);
+	return d;
+}
+
+START_TEST(test_legacy_needs_conf_and_mark)
+{
+	struct rig_options o = { .workers = 1 };
+	struct rig_device *d;
+
+	/* 0: neither, 1: conf alone, 2: mark alone */
+	o.conf = _i == 1 ? "allow-legacy = yes\n" : NULL;
+	rig_init(&rig, &o);
+	d = legacy_device(_i == 2);
+	rig_start(d);
+	rig_until_count(&rig, BS_C_invite_mode, 1);
+	rig_turn(&rig, 50);
+	ck_assert(!rig_attached(d));
+	ck_assert_uint_eq(rig_count(&rig, BS_C_invite_answered_attach), 0);
+	rig_fini(&rig);
+}
+END_TEST
+
+START_TEST(test_legacy_attach_and_connect)
+{
+	struct rig_options o = { .workers = 2, .conf = "allow-legacy = yes\n" };
+	struct bs_message m = { .kind = BS_MSG_CONNECT, .ref = 2 };
+	struct bs_worker w = { .n_workers = 2 };
+	struct rig_device *d;
+
+	rig_init(&rig, &o);
+	d = legacy_device(true);
+	rig_start(d);
+	rig_until_count(&rig, BS_C_attach_legacy, 1);
+	rig_until_count(&rig, BS_C_alive_answered, 3);
+	/* A client that did not ask for plain data does not get it. */
+	rig_connect(&rig, 0, d->number, 1, 1);
+	ck_assert_uint_eq(rig_result(&rig, 0).u.result.status, BS_ST_ENCRYPTION);
+	m.number = d->number;
+	m.u.connect.attempt = 2;
+	m.u.connect.allow_plain = true;
+	m.u.connect.client_id_len = 1;
+	m.u.connect.client_id[0] = 'c';
+	rig_order(&rig, 0, bs_worker_owner(&w, d->number), &m);
+	m = rig_result(&rig, 1);
+	ck_assert_uint_eq(m.u.result.status, BS_ST_OK);
+	ck_assert_uint_eq(m.u.result.suite, BS_SUITE_NULL);
+	/* It proves nothing, so its prefix is not known afterwards. */
+	ck_assert_uint_eq(rig_count(&rig, BS_C_attach_known_prefix), 0);
+	rig_fini(&rig);
+}
+END_TEST
+
 static void add_one(TCase *t)
 {
 	tcase_add_test(t, test_attach_and_keepalive);
@@ -317,6 +380,8 @@ Suite *bs_suite_worker(void)
 	tcase_add_test(own, test_single_port);
 	tcase_add_test(own, test_ip6);
 	tcase_add_test(own, test_slab_full_is_a_counted_refusal);
+	tcase_add_loop_test(own, test_legacy_needs_conf_and_mark, 0, 3);
+	tcase_add_test(own, test_legacy_attach_and_connect);
 	suite_add_tcase(s, own);
 	return s;
 }
