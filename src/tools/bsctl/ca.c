@@ -307,10 +307,9 @@ static int tell_server(struct bs_tool *t, const struct bs_ca_dir *d, const json_
 				0, NULL, NULL, NULL, e);
 	}
 	if (status != BS_CTL_OK)
-		snprintf(
-			e->remedy, sizeof(e->remedy),
-			"the CRL is up to date, the server was not told: repeat the command "
-			"when it runs, or use --no-server");
+		snprintf(e->remedy, sizeof(e->remedy),
+			 "the CRL is up to date, the server was not told: repeat the command "
+			 "when it runs, or use --no-server");
 	return status;
 }
 
