@@ -64,13 +64,16 @@ int bs_file_begin(struct bs_file *w, const char *path, mode_t mode, bool replace
 		return e->status;
 	}
 	snprintf(w->path, sizeof(w->path), "%s", path);
-	snprintf(w->tmp, sizeof(w->tmp), "%s.%ld~", path, (long)getpid());
 	w->replace = replace;
 	if (!replace && lstat(path, &st) == 0)
 		return bs_file_error(e, path, "not written", EEXIST);
-	fd = open(w->tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-	if (fd < 0)
+	/* Made with O_EXCL under a name that nobody has. */
+	snprintf(w->tmp, sizeof(w->tmp), "%s.XXXXXX", path);
+	fd = mkostemp(w->tmp, O_CLOEXEC);
+	if (fd < 0) {
+		w->tmp[0] = '\0';
 		return bs_file_error(e, path, "cannot be written", errno);
+	}
 	/* The mode is the one asked for, whatever the umask adds or takes. */
 	w->f = fchmod(fd, mode) == 0 ? fdopen(fd, "w") : NULL;
 	if (!w->f) {
