@@ -38,7 +38,7 @@ void bsdev__timers_run(struct bsdev *dev, bs_time now)
 {
 	struct bsdev_timer *last = NULL, *t;
 
-	/* Only those due on entry: a timer that restarts itself with 0 ms waits for the next call. */
+	/* Only those due on entry: one that restarts itself with 0 ms waits for the next call. */
 	for (t = dev->timers; t != NULL && BS_TIME_DIFF(now, t->at) >= 0; t = t->next)
 		last = t;
 	while (last != NULL && dev->timers != NULL && BS_TIME_DIFF(now, dev->timers->at) >= 0) {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "net/tls_internal.h"
+#include "net/tls.h"
 
 #include <openssl/err.h>
 #include <openssl/sslerr.h>
+
+#include "net/tls_internal.h"
 
 /** What the handshake failed with, when no callback of ours said so already. */
 static enum bs_tls_refusal refusal_of_error(unsigned long code)

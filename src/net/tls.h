@@ -10,9 +10,10 @@
  * What is checked about a client: chain to a client CA, validity, key usage, extended key usage
  * clientAuth (where the certificate has the extension), RSA of at least rsa_min_bits or ECDSA of at
  * least 256 bits, the CRLs, and whatever the caller's check function adds.  A bad identity does not
- * fail the handshake: the caller can then tell the client why (bs_tls_peer.id_fault).  A CA without a CRL revokes nothing.  A CRL past its
- * nextUpdate stays in force, since what it lists stays revoked; bs_tls_pem_crl_expiry tells the
- * operator, because locking out every client over a late CRL would help nobody.
+ * fail the handshake: the caller can then tell the client why (bs_tls_peer.id_fault).  A CA without
+ * a CRL revokes nothing.  A CRL past its nextUpdate stays in force, since what it lists stays
+ * revoked; bs_tls_pem_crl_expiry tells the operator, because locking out every client over a late
+ * CRL would help nobody.
  *
  * It may call util, log and crypto, and OpenSSL.  OpenSSL types do not leave net/.
  */
@@ -164,7 +165,7 @@ size_t bs_tls_pem_n_cas(const struct bs_tls_pem *p);
 struct bs_tls_keys *bs_tls_keys_new(const uint8_t *raw, size_t n);
 struct bs_tls_keys *bs_tls_keys_ref(struct bs_tls_keys *k);
 void bs_tls_keys_unref(struct bs_tls_keys *k);
-/** A fresh sealing key in front, old ones (may be NULL) behind, the oldest dropped.  Main thread. */
+/** A fresh sealing key before the old ones (may be NULL), the oldest dropped.  Main thread. */
 BS_MUSTCHECK int bs_tls_keys_rotate(const struct bs_tls_keys *old, struct bs_tls_keys **out);
 
 /**

@@ -98,7 +98,7 @@ static enum bs_tls_id_fault identity_san(struct bs_tls_peer *peer, X509 *leaf)
 	enum bs_tls_id_fault fault = BS_TLS_ID_NONE;
 	int found = 0;
 
-	/* Two SAN extensions (crit -2), or one that is not readable, leave open which name counts. */
+	/* Two SAN extensions (crit -2), or an unreadable one, leave open which name counts. */
 	if (!names)
 		return crit == -1 ? BS_TLS_ID_NONE : BS_TLS_ID_BYTES;
 	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {

@@ -145,7 +145,7 @@ int bs__tls_tickets_init(struct bs_tls_server *s)
 		return BS_OK;
 	}
 	SSL_CTX_set_timeout(s->ctx, (long)s->pem->ticket_life_s);
-	/* The name of the context: OpenSSL itself sends tickets of another one to a full handshake. */
+	/* The name of the context: a ticket of another one makes OpenSSL do a full handshake. */
 	if (SSL_CTX_set_session_id_context(s->ctx, s->pem->epoch, SSL_MAX_SID_CTX_LENGTH) != 1 ||
 	    SSL_CTX_set_tlsext_ticket_key_evp_cb(s->ctx, ticket_key) != 1 ||
 	    SSL_CTX_set_session_ticket_cb(s->ctx, ticket_make, ticket_open, NULL) != 1 ||

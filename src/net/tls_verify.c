@@ -237,6 +237,6 @@ int bs_tls_server_recheck(const struct bs_tls_server *s, const struct bs_tls_pee
 			known = known || memcmp(fp, peer->ca_fp, sizeof(fp)) == 0;
 		}
 	}
-	/* An intermediate CA of the client's own sending may be revoked or orphaned: prove again. */
+	/* An intermediate CA that the client sent may be revoked or orphaned: prove again. */
 	return known && peer->direct ? BS_OK : BS_ESTATE;
 }

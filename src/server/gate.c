@@ -116,7 +116,7 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *p, int events)
 	struct bs_gate *g = (struct bs_gate *)((char *)p - offsetof(struct bs_gate, prepare));
 
 	/* Before sleeping the loop has sent its datagrams and messages.  Where there was work here,
-	 * an idle watcher lets it turn at once: for what is left, and for messages that came of it. */
+	 * an idle watcher lets it turn at once: for what is left and for messages from it. */
 	if (bs__session_work(g) || g->ready)
 		ev_idle_start(loop, &g->idle);
 	else

@@ -373,7 +373,7 @@ static void send_disconnect(struct bs_gate *g, uint32_t nsi, uint64_t ref, uint1
 	m.u.conn.nsi = nsi;
 	m.u.conn.status = status;
 	m.u.conn.tell_device = true;
-	/* Lost when the holder is behind (counted there): the connection then ends by its own limit. */
+	/* Lost when the holder is behind (counted there): the connection ends by its own limit. */
 	(void)bs_worker_send(g->w, bs_worker_of_nsi(g->w, nsi), &m);
 }
 
@@ -587,7 +587,7 @@ void bs__gate_conn_closed(struct bs_gate *g, const struct bs_message *m)
 	struct bs_gate_conn *c = bs_gate_map_get(&g->conn_map, m->u.conn.nsi);
 	struct bs_session *s = c ? c->session : NULL;
 
-	/* A number may be in use again: the holder's word is about the connection it was asked for. */
+	/* A number may be in use again: the holder speaks of the connection it was asked for. */
 	if (!c || c->ref != m->ref)
 		return;
 	conn_free(c);

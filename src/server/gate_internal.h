@@ -56,8 +56,8 @@ struct bs_gate_shared {
 	uint16_t port;
 	bs_time rotate_at; /**< main: when the ticket keys change; 0 = not begun */
 	/**
-	 * Rank 3, the innermost.  Protects the two pointers while a worker takes its references; held
-	 * for two increments, by main once a reload, by a worker when generation changed.
+	 * Rank 3, the innermost.  Protects the two pointers while a worker takes its references;
+	 * held for two increments, by main once a reload, by a worker when generation changed.
 	 */
 	pthread_mutex_t lock;
 	struct bs_tls_pem *pem;

@@ -350,7 +350,7 @@ static uint64_t hash_client(const struct bs_gate *g, const struct bs_tls_peer *w
 	memcpy(all, who->ca_fp, BS_TLS_HASH_LEN);
 	memcpy(all + BS_TLS_HASH_LEN, who->key_fp, BS_TLS_HASH_LEN);
 	memcpy(all + (size_t)2 * BS_TLS_HASH_LEN, who->identity, strlen(who->identity));
-	/* Keyed by the registry's own random bytes: the same on every worker, and not to be guessed. */
+	/* Keyed by random bytes of the registry: the same on every worker, not to be guessed. */
 	uint64_t h = bs_siphash(bs_registry_instance(g->w->registry), all, sizeof(all));
 
 	return h ? h : 1;

@@ -358,7 +358,7 @@ int bs__gate_reload(void *shared, const struct bs_conf *conf)
 void bs__gate_main_tick(void *shared, bs_time now)
 {
 	struct bs_gate_shared *sh = shared;
-	/* A key seals for one lifetime and opens for another, so every ticket lives its full time. */
+	/* A key seals for one lifetime and opens for another: every ticket lives its full time. */
 	bs_time life = sh->conf->ticket_lifetime;
 	struct bs_tls_keys *keys;
 

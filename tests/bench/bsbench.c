@@ -3,7 +3,7 @@
  * bsbench - the generator behind scripts/bench: many devices in one thread, or a bare echo as the
  * limit to compare with.
  *
- * bsbench echo                      answer every datagram of 24 bytes with one of 25; prints its port
+ * bsbench echo                      answer datagrams of 24 bytes with 25; prints its port
  * bsbench pace PORT N RATE BURST SECONDS  send 24 bytes at RATE in bursts from N addresses, count
  *                                   what comes back
  * bsbench devices PORT N SECONDS    attach N devices (bench-0000000 ...), answer keep-alives
@@ -351,7 +351,7 @@ int main(int argc, char **argv)
 		run_devices((uint16_t)number(argv[2]), number(argv[3]), (unsigned)number(argv[4]),
 			    argv[1][0] == 'a');
 	else
-		die("usage: bsbench echo | pace PORT N RATE BURST SECONDS | devices PORT N SECONDS | "
-		    "attach PORT N SECONDS");
+		die("usage: bsbench echo | pace PORT N RATE BURST SECONDS | "
+		    "devices PORT N SECONDS | attach PORT N SECONDS");
 	return 0;
 }

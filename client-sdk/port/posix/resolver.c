@@ -26,7 +26,7 @@ struct bsc__resolver {
 	char host[256];
 };
 
-/** The macros of ares_getsock(3) shift a bit into the sign for the last descriptor; these do not. */
+/** As the macros of ares_getsock(3), which shift a bit into the sign for the last descriptor. */
 static bool is_readable(int bits, int k)
 {
 	return ((unsigned)bits >> k & 1u) != 0;
