@@ -2,6 +2,8 @@
 /* The way up: from the core's callbacks and events to the application's. */
 #include "context.h"
 
+#include <string.h>
+
 static void peer_from_access(struct bsdev_peer *peer, const struct bs_access *who)
 {
 	peer->client_id = (const char *)who->client_id.ptr;
@@ -60,23 +62,17 @@ static struct bs_rpc_request *request(const struct bsdev_query *q)
 static int on_rpc(void *app, struct bs_rpc_request *req)
 {
 	struct bsdev *dev = app;
-	int code;
 
 	if (dev->conf->query == NULL)
 		return BS_RPC_UNKNOWN_QUERY;
-	code = dev->conf->query(dev->conf->ctx, dev, req->query, (struct bsdev_query *)req);
-	if (code == BS_RPC_OK && req->args.bad)
-		return BS_RPC_REQUEST_SHORT;
-	if (code == BS_RPC_OK && req->reply.bad)
-		return BS_RPC_REPLY_LONG;
-	return code;
+	return dev->conf->query(dev->conf->ctx, dev, req->query, (struct bsdev_query *)req);
 }
 
 const struct bs_device_ops bsdev__ops = {
 	.access = on_access,
 	.rpc = on_rpc,
 	.connection = on_connection,
-	.events = on_events,
+	.events = BS_WITH_EVENTS ? on_events : NULL,
 };
 
 static uint8_t public_state(const struct bs_attach_device *a)
@@ -112,9 +108,7 @@ void bsdev__report(struct bsdev *dev)
 		return;
 	if (dev->conf->controller != NULL) {
 		host.ptr = (const uint8_t *)dev->conf->controller;
-		host.len = 0;
-		while (dev->conf->controller[host.len] != '\0')
-			host.len++;
+		host.len = strlen(dev->conf->controller);
 	}
 	port->resolve(port->ctx, dev, (const char *)host.ptr, host.len);
 }

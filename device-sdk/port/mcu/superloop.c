@@ -58,17 +58,18 @@ static const struct bsdev_conf conf = {
 static void turn(struct bsdev *dev)
 {
 	struct bs_endpoint ep, ips[BSDEV_ADDRESSES_MAX];
+	const bs_time now = board_now();
 	size_t n;
 	bs_time at;
 
 	n = board_receive(packet, sizeof(packet), &ep);
 	if (n > 0)
-		(void)bsdev_input(dev, packet, n, &ep, board_now());
+		(void)bsdev_input(dev, packet, n, &ep, now);
 	if (board_lookup_done(ips, &n))
-		bsdev_addresses(dev, ips, n, board_now());
-	if (bsdev_next_timeout(dev, &at) && BS_TIME_DIFF(board_now(), at) >= 0)
-		bsdev_timeout(dev, board_now());
-	while ((n = bsdev_output(dev, packet, sizeof(packet), &ep, board_now())) > 0)
+		bsdev_addresses(dev, ips, n, now);
+	if (bsdev_next_timeout(dev, &at) && BS_TIME_DIFF(now, at) >= 0)
+		bsdev_timeout(dev, now);
+	while ((n = bsdev_output(dev, packet, sizeof(packet), &ep, now)) > 0)
 		board_send(packet, n, &ep);
 }
 
