@@ -161,7 +161,7 @@ void bs_attach_resolve_failed(struct bs_attach_device *a, bs_time now)
 
 static size_t nonce_len(const struct bs_device_conf *conf)
 {
-	return conf->legacy ? BS_NONCE_LEGACY_LEN : BS_NONCE_LEN;
+	return bs_device_legacy(conf) ? BS_NONCE_LEGACY_LEN : BS_NONCE_LEN;
 }
 
 static int input_invite(struct bs_attach_device *a, const struct bs_packet *p,
@@ -225,8 +225,8 @@ static enum bs_attach_status status_of(int err, bool legacy)
 static int read_attach(struct bs_attach_device *a, const struct bs_packet *p,
 		       struct bs_attach_request *m)
 {
-	int err = bs_attach_request_decode(p, nonce_len(a->conf),
-					   a->conf->legacy ? BS_PL_VERIFY : BS_PL_CRYPTO, m);
+	int err = bs_attach_request_decode(
+		p, nonce_len(a->conf), bs_device_legacy(a->conf) ? BS_PL_VERIFY : BS_PL_CRYPTO, m);
 
 	if (BS_WITH_EXT && !err && m->has_ext && !a->conf->ext_offer)
 		err = BS_EFIELD;
@@ -236,6 +236,7 @@ static int read_attach(struct bs_attach_device *a, const struct bs_packet *p,
 static int input_attach(struct bs_attach_device *a, const struct bs_packet *p, uint8_t *pkt,
 			const struct bs_endpoint *from)
 {
+	const struct bs_legacy_ops *legacy = bs_device_legacy(a->conf);
 	struct bs_attach_request m;
 	int err;
 
@@ -245,16 +246,16 @@ static int input_attach(struct bs_attach_device *a, const struct bs_packet *p, u
 		return BS_ESTATE;
 	err = read_attach(a, p, &m);
 	if (!err)
-		err = a->conf->legacy ? a->conf->legacy->check(a, pkt, p->len)
-				      : take_secret(a, pkt, p->len, m.last_off);
+		err = legacy ? legacy->check(a, pkt, p->len)
+			     : take_secret(a, pkt, p->len, m.last_off);
 	/* Trouble of our own is not the server's to hear about. */
 	if (bs_err_is_fatal(err))
 		return err;
 	if (err) {
-		report(a, status_of(err, a->conf->legacy != NULL));
+		report(a, status_of(err, legacy != NULL));
 		return err;
 	}
-	if (!a->conf->legacy)
+	if (!legacy)
 		memcpy(a->key.hs.nonce_s, m.nonce.ptr, BS_NONCE_LEN);
 	a->nsi = m.nsi;
 	a->seq = m.seq;
@@ -366,13 +367,13 @@ static bs_ssize put_stats(struct bs_attach_device *a, uint8_t *buf, size_t cap)
 	bs__device_stats(a->conf, BS_STATS_ATTACH_FAIL, &m);
 	m.has_attach = true;
 	m.attach_status = a->status;
-	m.attach_secure = !a->conf->legacy;
+	m.attach_secure = !bs_device_legacy(a->conf);
 	return bs_stats_encode(buf, cap, &m);
 }
 
 static bs_ssize put_invite(struct bs_attach_device *a, uint8_t *buf, size_t cap)
 {
-	const struct bs_legacy_ops *legacy = a->conf->legacy;
+	const struct bs_legacy_ops *legacy = bs_device_legacy(a->conf);
 	struct bs_invite m;
 	bs_ssize len;
 
@@ -449,6 +450,7 @@ static bs_ssize seal_response(struct bs_attach_device *a, struct bs_writer *w)
 static bs_ssize put_response(struct bs_attach_device *a, uint8_t *buf, size_t cap, bs_time now)
 {
 	const struct bs_device_conf *conf = a->conf;
+	const struct bs_legacy_ops *legacy = bs_device_legacy(conf);
 	struct bs_ep6 eps[CANDIDATES + 1];
 	struct bs_attach_response m;
 	struct bs_writer w;
@@ -459,7 +461,7 @@ static bs_ssize put_response(struct bs_attach_device *a, uint8_t *buf, size_t ca
 	m.seq = a->seq;
 	m.caps.mask = BS_ATTACH_CAP_MASK;
 	m.caps.bits = BS_ATTACH_CAP_BITS;
-	if (conf->legacy || conf->plain_suite)
+	if (BS_WITH_LEGACY && (conf->legacy || conf->plain_suite))
 		m.caps.bits |= BS_CAP_PLAIN;
 	bs__device_ipx(a, &m.ipx);
 	m.has_ext = BS_WITH_EXT && a->with_ext;
@@ -471,7 +473,7 @@ static bs_ssize put_response(struct bs_attach_device *a, uint8_t *buf, size_t ca
 	m.n_eps = candidates(a, eps);
 	m.eps = eps;
 	bs_attach_response_begin(&w, buf, cap, &m);
-	len = conf->legacy ? conf->legacy->finish(a, &w) : seal_response(a, &w);
+	len = legacy ? legacy->finish(a, &w) : seal_response(a, &w);
 	if (len > 0) {
 		a->state = BS_ATTACH_ATTACHED;
 		a->pending = 0;

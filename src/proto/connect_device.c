@@ -126,12 +126,12 @@ static uint16_t admit(const struct bs_connect_env *env, const struct bs_packet *
 		      bs_time now)
 {
 	const struct bs_suite *suite = &bs_suite_aes_cbc;
-	const struct bs_suite *plain_suite = env->conf->plain_suite;
+	const struct bs_suite *plain_suite = BS_WITH_LEGACY ? env->conf->plain_suite : NULL;
 	struct bs_slice d = { NULL, 0 };
 	uint16_t code;
 	int err = open_key(env, p, pkt, m, &d);
 
-	if (env->conf->legacy)
+	if (bs_device_legacy(env->conf))
 		plain_suite = env->conf->legacy->suite;
 	/* Trouble of our own must not make a plain connection out of a sealed request. */
 	if (bs_err_is_fatal(err))

@@ -27,7 +27,7 @@ int bs_device_conf_check(const struct bs_device_conf *conf)
 
 	if (!conf->ops || !bs_device_id_ok(conf->id.ptr, conf->id.len))
 		return BS_EINVAL;
-	if (!conf->psk && !conf->legacy)
+	if (!conf->psk && !bs_device_legacy(conf))
 		return BS_EINVAL;
 	return texts > TEXTS_MAX ? BS_EINVAL : BS_OK;
 }
@@ -140,7 +140,7 @@ static void make_env(const struct bs_device *d, struct bs_connect_env *env)
 {
 	env->conf = d->conf;
 	env->crypto = d->crypto;
-	env->c_key = d->conf->legacy ? NULL : &d->attach.key.c;
+	env->c_key = bs_device_legacy(d->conf) ? NULL : &d->attach.key.c;
 	env->conns = d->conns;
 	env->n_conns = d->n_conns;
 	env->granted = d->attach.granted;

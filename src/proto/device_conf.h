@@ -68,4 +68,10 @@ struct bs_device_conf {
 	void *app;                       /**< its context, passed back */
 };
 
+/** The legacy attach of a configuration; NULL at compile time where the build leaves it out. */
+static inline const struct bs_legacy_ops *bs_device_legacy(const struct bs_device_conf *conf)
+{
+	return BS_WITH_LEGACY ? conf->legacy : NULL;
+}
+
 #endif

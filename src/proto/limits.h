@@ -24,7 +24,11 @@
 #endif
 
 /** Parts of a device that a build may leave out (0): event records in keep-alive answers, the
- *  time from the server, connection numbers for a server that gives none. */
+ *  time from the server, connection numbers for a server that gives none, attach without a secret
+ *  and connections without a key. */
+#ifndef BS_WITH_LEGACY
+# define BS_WITH_LEGACY BS__DEFAULT_WITH
+#endif
 #ifndef BS_WITH_EVENTS
 # define BS_WITH_EVENTS BS__DEFAULT_WITH
 #endif
