@@ -531,7 +531,9 @@ void bsc__link_get_info(const struct bsc_conn *c, struct bsc_conn_info *info)
 		return;
 	if (!c->closed && c->connect_ms > 0)
 		info->path = is_local(c) ? BSC_PATH_LOCAL : BSC_PATH_DIRECT;
-	bsc__endpoint_text(&c->peer.rv.self, info->local);
+	/* What the device saw on another path than the one in use says nothing. */
+	if (bs_endpoint_is_ip4(&c->peer.rv.self) == bs_endpoint_is_ip4(&pc->remote))
+		bsc__endpoint_text(&c->peer.rv.self, info->local);
 	bsc__endpoint_text(&pc->remote, info->remote);
 	info->nsi = pc->nsi_sp;
 	if (pc->large)

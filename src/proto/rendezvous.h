@@ -75,7 +75,7 @@ struct bs_candidate {
 struct bs_rendezvous_client {
 	struct bs_candidate cand[BS_RENDEZVOUS_CANDIDATES];
 	struct bs_rendezvous_answer answer;
-	struct bs_endpoint self; /**< our own endpoint as the device saw it (EP2); none = unknown */
+	struct bs_endpoint self; /**< our own endpoint as the device saw it (EP1); none = unknown */
 	bs_time due;             /**< next round */
 	uint32_t interval_ms;    /**< sent as NONCE; 0 = not sent */
 	uint8_t n;

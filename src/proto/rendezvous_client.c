@@ -92,7 +92,9 @@ int bs_rendezvous_client_input(struct bs_rendezvous_client *r, const struct bs_p
 	(void)bs_rendezvous_client_add(r, from, BS_CANDIDATE_LEARNED);
 	if (m.step == BS__STEP_OPEN)
 		return BS_OK;
-	r->self = m.ep2;
+	/* Stock devices on dual-stack sockets leave it at 0.0.0.0. */
+	if (bs_endpoint_is_set(&m.ep1))
+		r->self = m.ep1;
 	c = find(r, from);
 	if (c) {
 		c->works = true;

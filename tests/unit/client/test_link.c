@@ -231,6 +231,7 @@ START_TEST(one_call_leads_to_a_path)
 	ck_assert_str_eq(info.device, "dev1.example");
 	ck_assert_int_eq(info.path, BSC_PATH_LOCAL);
 	ck_assert_str_eq(info.remote, "192.168.1.7:5700");
+	ck_assert_str_eq(info.local, "192.168.1.5:40000");
 	ck_assert_uint_eq(info.nsi, NSI);
 	ck_assert_uint_eq(info.ext, BS_EXT_IP6 | BS_EXT_CLOSE);
 	ck_assert_uint_eq(info.suite, BS_SUITE_AES_CBC);

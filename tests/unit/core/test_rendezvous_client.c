@@ -131,7 +131,7 @@ START_TEST(test_answers)
 	ck_assert_uint_eq(to.port, 7);
 	ck_assert_int_eq(input(1, 7, &works), BS_OK);
 	ck_assert(works);
-	ck_assert_uint_eq(r.self.port, 41);
+	ck_assert_uint_eq(r.self.port, 40);
 	len = bs_rendezvous_client_output(&r, NSI, buf, sizeof(buf), &to);
 	ck_assert_int_eq(bs_packet_decode(buf, len, &p), BS_OK);
 	ck_assert_int_eq(bs_rendezvous_packet_decode(&p, &m), BS_OK);
