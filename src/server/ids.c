@@ -7,6 +7,7 @@
 enum {
 	COUNT_MASK = 0xFF,
 	TIME_SHIFT = 8,
+	TIME_MASK = 0xFFFFFF,
 	ALARM_EVERY = 16,
 };
 
@@ -73,6 +74,12 @@ static uint32_t find(const struct bs_ids *t, uint32_t number)
 	return i;
 }
 
+/* 24 bits of seconds: right for 194 days, and a claim that old is not quick in any case. */
+static uint32_t age(const struct bs_id_entry *e, uint32_t now_s)
+{
+	return (now_s - (e->claim >> TIME_SHIFT)) & TIME_MASK;
+}
+
 int bs_ids_claim(struct bs_ids *t, uint32_t number, uint32_t nsi, uint32_t now_s,
 		 struct bs_id_claim *out)
 {
@@ -93,7 +100,7 @@ int bs_ids_claim(struct bs_ids *t, uint32_t number, uint32_t nsi, uint32_t now_s
 		return BS_OK;
 	out->old_nsi = e->nsi;
 	count = e->claim & COUNT_MASK;
-	count = now_s - (e->claim >> TIME_SHIFT) < BS_IDS_QUICK_S ? count + 1 : 0;
+	count = age(e, now_s) < BS_IDS_QUICK_S ? count + 1 : 0;
 	out->flapping = count == BS_IDS_FLAP ||
 			(count > BS_IDS_FLAP && (count - BS_IDS_FLAP) % ALARM_EVERY == 0);
 	if (count > COUNT_MASK)
@@ -124,12 +131,12 @@ bool bs_ids_release(struct bs_ids *t, uint32_t number, uint32_t nsi)
 	return true;
 }
 
-uint32_t bs_ids_holder(const struct bs_ids *t, uint32_t number, uint32_t *since_s)
+uint32_t bs_ids_holder(const struct bs_ids *t, uint32_t number, uint32_t now_s, uint32_t *age_s)
 {
 	const struct bs_id_entry *e = &t->entry[find(t, number)];
 
 	if (e->number == 0)
 		return 0;
-	*since_s = e->claim >> TIME_SHIFT;
+	*age_s = age(e, now_s);
 	return e->nsi;
 }

@@ -25,15 +25,20 @@ static int open_secure(struct bs_roles *r, const struct bs_pending_entry *e,
 	uint8_t nonce_s[BS_NONCE_LEN];
 	uint8_t seed_s[BS_NONCE_LEN];
 	struct bs_attach_secrets s = { nonce_s, e->nonce, seed_s };
-	const uint8_t *psk = e->flags & BS_PENDING_NEXT_KEY ? d->secret_next : d->secret;
+	/* While a key is being changed the device may answer either request; a packet whose MAC
+	 * fails is left as it was. */
+	const uint8_t *psk[2] = { d->secret, d->secret_next };
 	struct bs_key_block a_key;
 	int err = bs__pending_secrets(r, e, id, nonce_s, seed_s);
+	unsigned n = d->has_next ? 2 : 1;
+	unsigned i;
 
-	if (!err)
-		err = bs_keys_derive_a(r->w->crypto, id, psk, &a_key);
-	if (!err)
-		err = bs_attach_server_open(r->w->crypto, &a_key, &s, &in->p, in->data, &proof->m,
-					    &proof->c_key);
+	for (i = 0; i < n && (i == 0 ? err == BS_OK : err == BS_EMAC); i++) {
+		err = bs_keys_derive_a(r->w->crypto, id, psk[i], &a_key);
+		if (!err)
+			err = bs_attach_server_open(r->w->crypto, &a_key, &s, &in->p, in->data,
+						    &proof->m, &proof->c_key);
+	}
 	bs_wipe(&a_key, sizeof(a_key));
 	bs_wipe(seed_s, sizeof(seed_s));
 	return err;

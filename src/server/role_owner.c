@@ -23,12 +23,12 @@ static uint64_t next_event(struct bs_roles *r)
 
 static void fill_presence(struct bs_roles *r, uint32_t number, struct bs_msg_presence_row *p)
 {
-	uint32_t since_s = 0;
-	uint32_t nsi = bs_ids_holder(&r->ids, number, &since_s);
+	uint32_t age_s = 0;
+	uint32_t nsi = bs_ids_holder(&r->ids, number, r->now_s, &age_s);
 
 	p->number = number;
 	p->state = nsi ? PRESENCE_ONLINE : PRESENCE_OFFLINE;
-	p->since_ms = nsi ? r->start_ms + (uint64_t)since_s * MS_PER_S : 0;
+	p->since_ms = nsi ? r->w->unix_ms - (uint64_t)age_s * MS_PER_S : 0;
 	p->event = r->last_event;
 }
 
@@ -116,7 +116,7 @@ void bs__owner_release(struct bs_roles *r, uint32_t number, uint32_t nsi)
 
 static void route_connect(struct bs_roles *r, struct bs_message *m)
 {
-	uint32_t since_s;
+	uint32_t age_s;
 	uint32_t nsi;
 
 	if (m->flags & ROUTED) {
@@ -125,7 +125,7 @@ static void route_connect(struct bs_roles *r, struct bs_message *m)
 	}
 	bs_count(r->w->counters, BS_C_connect_requests);
 	bs__step(r, m->u.connect.attempt, m->number, BS_STEP_ASKED, 0);
-	nsi = bs_ids_holder(&r->ids, m->number, &since_s);
+	nsi = bs_ids_holder(&r->ids, m->number, r->now_s, &age_s);
 	if (nsi == 0) {
 		bs_count(r->w->counters, BS_C_connect_not_attached);
 		bs__connect_refuse(r, m, BS_ST_NOT_ATTACHED, BS_CR_OFFLINE);
@@ -167,8 +167,8 @@ static void watch(struct bs_roles *r, const struct bs_message *m)
 /* End whatever this worker, as owner or as challenger, has of a device. */
 static uint32_t end_device(struct bs_roles *r, uint32_t number, enum bs_drop_reason reason)
 {
-	uint32_t since_s;
-	uint32_t nsi = bs_ids_holder(&r->ids, number, &since_s);
+	uint32_t age_s;
+	uint32_t nsi = bs_ids_holder(&r->ids, number, r->now_s, &age_s);
 
 	if (nsi != 0)
 		send_drop(r, number, nsi, reason);

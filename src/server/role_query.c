@@ -106,14 +106,14 @@ static void device(struct bs_roles *r, const struct bs_message *m)
 {
 	struct bs_device_row row;
 	struct bs_bulk *b;
-	uint32_t since_s;
+	uint32_t age_s;
 	uint32_t nsi = (uint32_t)m->u.query.cursor;
 	uint32_t i;
 
 	if (!(m->flags & ROUTED)) {
 		struct bs_message fwd = *m;
 
-		nsi = bs_ids_holder(&r->ids, m->number, &since_s);
+		nsi = bs_ids_holder(&r->ids, m->number, r->now_s, &age_s);
 		fwd.flags |= ROUTED;
 		fwd.u.query.cursor = nsi;
 		if (nsi == 0)

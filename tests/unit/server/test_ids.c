@@ -25,15 +25,15 @@ START_TEST(test_newest_claim_wins)
 	struct bs_id_claim c;
 	uint32_t since;
 
-	ck_assert_uint_eq(bs_ids_holder(&t, 7, &since), 0);
+	ck_assert_uint_eq(bs_ids_holder(&t, 7, 3000, &since), 0);
 	ck_assert_int_eq(bs_ids_claim(&t, 7, 0x111111, 1000, &c), BS_OK);
 	ck_assert_uint_eq(c.old_nsi, 0);
-	ck_assert_uint_eq(bs_ids_holder(&t, 7, &since), 0x111111);
-	ck_assert_uint_eq(since, 1000);
+	ck_assert_uint_eq(bs_ids_holder(&t, 7, 3000, &since), 0x111111);
+	ck_assert_uint_eq(since, 2000);
 	ck_assert_int_eq(bs_ids_claim(&t, 7, 0x222222, 2000, &c), BS_OK);
 	ck_assert_uint_eq(c.old_nsi, 0x111111);
 	ck_assert(!c.flapping);
-	ck_assert_uint_eq(bs_ids_holder(&t, 7, &since), 0x222222);
+	ck_assert_uint_eq(bs_ids_holder(&t, 7, 3000, &since), 0x222222);
 	/* The loser's end changes nothing. */
 	ck_assert(!bs_ids_release(&t, 7, 0x111111));
 	ck_assert_uint_eq(t.n, 1);
@@ -51,8 +51,8 @@ START_TEST(test_repeated_claim_changes_nothing)
 	ck_assert_int_eq(bs_ids_claim(&t, 7, 5, 10, &c), BS_OK);
 	ck_assert_int_eq(bs_ids_claim(&t, 7, 5, 20, &c), BS_OK);
 	ck_assert_uint_eq(c.old_nsi, 0);
-	ck_assert_uint_eq(bs_ids_holder(&t, 7, &since), 5);
-	ck_assert_uint_eq(since, 10);
+	ck_assert_uint_eq(bs_ids_holder(&t, 7, 3000, &since), 5);
+	ck_assert_uint_eq(since, 2990);
 }
 END_TEST
 
@@ -88,6 +88,25 @@ START_TEST(test_flap_count_does_not_run_over)
 	}
 	ck_assert_uint_ge(alarms, 100);
 	ck_assert_uint_le(alarms, 150);
+}
+END_TEST
+
+/* After 194 days of uptime the seconds no longer fit; ages still do. */
+START_TEST(test_long_uptime)
+{
+	const uint32_t t0 = (UINT32_C(1) << 24) - 20;
+	struct bs_id_claim c;
+	uint32_t age;
+	uint32_t alarms = 0;
+	uint32_t i;
+
+	for (i = 0; i < 10; i++) {
+		ck_assert_int_eq(bs_ids_claim(&t, 9, i + 1, t0 + i * 10, &c), BS_OK);
+		alarms += c.flapping;
+		ck_assert_uint_eq(bs_ids_holder(&t, 9, t0 + i * 10 + 5, &age), i + 1);
+		ck_assert_uint_eq(age, 5);
+	}
+	ck_assert_uint_eq(alarms, 1);
 }
 END_TEST
 
@@ -129,7 +148,7 @@ START_TEST(test_against_a_model)
 		}
 		ck_assert_uint_eq(t.n, n);
 		i = (uint32_t)random() % 399 + 1;
-		ck_assert_uint_eq(bs_ids_holder(&t, i, &since), nsi[i]);
+		ck_assert_uint_eq(bs_ids_holder(&t, i, step, &since), nsi[i]);
 	}
 }
 END_TEST
@@ -160,6 +179,7 @@ Suite *bs_suite_ids(void)
 	tcase_add_test(c, test_repeated_claim_changes_nothing);
 	tcase_add_test(c, test_flapping);
 	tcase_add_test(c, test_flap_count_does_not_run_over);
+	tcase_add_test(c, test_long_uptime);
 	tcase_add_test(c, test_full);
 	tcase_add_loop_test(c, test_against_a_model, 0, 4);
 	tcase_add_test(c, test_hash_spreads);

@@ -129,6 +129,26 @@ static void send_poll(struct rig_device *d)
 	rig_send(d, poll, sizeof(poll), false);
 }
 
+/* While a new key is rolled out, a device with the old one and one with the new one both attach. */
+START_TEST(test_both_keys_of_a_rotation)
+{
+	struct bs_store_request req = { .op = BS_STORE_DEVICE_ROTATE };
+	struct rig_device *old = rig_device(&rig, "cam1.base.test", 1, 0);
+	struct rig_device *new = rig_stranger(&rig, "cam1.base.test", 2, 0);
+
+	snprintf(req.u.device.id, sizeof(req.u.device.id), "cam1.base.test");
+	memset(req.u.device.secret, 2, sizeof(req.u.device.secret));
+	req.u.device.has_secret = true;
+	ck_assert_int_eq(box_do(&rig.box, &req).status, BS_OK);
+	rig_start(old);
+	rig_until_count(&rig, BS_C_attach_ok, 1);
+	rig_start(new);
+	/* The first challenge is for the old key; the device asks again after four seconds. */
+	rig_until_count(&rig, BS_C_attach_ok, 2);
+	ck_assert(rig_attached(new));
+}
+END_TEST
+
 START_TEST(test_extensions_are_granted)
 {
 	struct rig_device *d = rig_device(&rig, "new.base.test", 1,
@@ -356,6 +376,7 @@ static void add_one(TCase *t)
 	tcase_add_test(t, test_id_in_another_case);
 	tcase_add_test(t, test_invite_alone_changes_nothing);
 	tcase_add_test(t, test_extensions_are_granted);
+	tcase_add_test(t, test_both_keys_of_a_rotation);
 }
 
 Suite *bs_suite_worker(void)
