@@ -31,6 +31,8 @@
 #define BSC__CALLS_MAX 32
 /** A request that was sent and not answered for so long is over; the server needs 4.5 s at most. */
 #define BSC__ANSWER_MS 10000u
+/** A watch whose request found no room is tried again after this. */
+#define BSC__WATCH_RETRY_MS 1000u
 /** Token age at which a PING renews it before the next probes. */
 #define BSC__TOKEN_MS 20000u
 /** Probes sent under it after which the same is done; it has 16 answers. */
@@ -73,6 +75,8 @@ struct bsc__watch {
 	bsc_presence_fn fn; /**< NULL = none */
 	void *arg;
 	uint64_t since;
+	bool unsent; /**< no room for its request: tried again at retry_at */
+	bs_time retry_at;
 	uint8_t n;
 	char ids[BSC_WATCH_MAX][BS_DEVICE_ID_MAX + 1];
 };

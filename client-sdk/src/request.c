@@ -103,8 +103,14 @@ void bsc__request_rewatch(struct bsc__machine *m, bs_time now)
 	if (m->watch.fn == NULL)
 		return;
 	forget_watch(m);
-	/* A full table only delays it: the request timeout below tries again. */
-	(void)bsc__request_new(m, BS_TYPE_WATCH, now);
+	m->watch.unsent = bsc__request_new(m, BS_TYPE_WATCH, now) == NULL;
+	m->watch.retry_at = now + BS_TIME_MS(BSC__WATCH_RETRY_MS);
+}
+
+/** Whether a watch waits for room for its request. */
+static bool watch_waits(const struct bsc__machine *m)
+{
+	return m->watch.fn != NULL && m->watch.unsent && m->state == BSC_SESSION_OPEN;
 }
 
 int bsc__request_watch(struct bsc__machine *m, const char *const *ids, size_t n, uint64_t since,
@@ -524,6 +530,8 @@ void bsc__request_timeout(struct bsc__machine *m, bs_time now)
 	struct bsc__req *r;
 	bool found;
 
+	if (watch_waits(m) && BS_TIME_DIFF(now, m->watch.retry_at) >= 0)
+		bsc__request_rewatch(m, now);
 	/* From the start after each: the callbacks change the table. */
 	do {
 		found = false;
@@ -546,6 +554,8 @@ bool bsc__request_next_timeout(const struct bsc__machine *m, bs_time *at)
 {
 	bool have = false;
 
+	if (watch_waits(m))
+		bsc__earlier(&have, at, m->watch.retry_at);
 	for (const struct bsc__req *r = m->reqs; r != NULL; r = r->next)
 		bsc__earlier(&have, at, r->deadline);
 	return have;
