@@ -73,33 +73,39 @@ static void describe_device(const struct bs_roles *r, uint32_t device,
 	}
 }
 
-static void send_result(struct bs_roles *r, uint32_t i, uint16_t status,
-			enum bs_connect_reason reason)
+static void fill_result(const struct bs_roles *r, uint32_t i, uint16_t status,
+			enum bs_connect_reason reason, struct bs_message *m)
 {
 	const struct bs_conn_record *conn = conn_of(r, i);
-	struct bs_message m;
 
-	memset(&m, 0, sizeof(m));
-	m.kind = BS_MSG_CONNECT_RESULT;
-	m.number = conn->number;
-	m.ref = conn->ref;
-	m.gate = conn->gate;
-	m.u.result.attempt = conn->attempt;
-	m.u.result.status = status;
-	m.u.result.reason = (uint8_t)reason;
+	memset(m, 0, sizeof(*m));
+	m->kind = BS_MSG_CONNECT_RESULT;
+	m->number = conn->number;
+	m->ref = conn->ref;
+	m->gate = conn->gate;
+	m->u.result.attempt = conn->attempt;
+	m->u.result.status = status;
+	m->u.result.reason = (uint8_t)reason;
 	if (status == BS_ST_OK) {
 		const struct bs_ask *ask = ask_of(r, conn->ask);
 
-		m.u.result.nsi = conn->nsi;
-		m.u.result.nsi_cp = conn->nsi_cp;
-		m.u.result.suite = ask->plain ? BS_SUITE_NULL : BS_SUITE_AES_CBC;
+		m->u.result.nsi = conn->nsi;
+		m->u.result.nsi_cp = conn->nsi_cp;
+		m->u.result.suite = ask->plain ? BS_SUITE_NULL : BS_SUITE_AES_CBC;
 		if (!ask->plain)
-			m.u.result.block = ask->block;
-		describe_device(r, conn->device, &m.u.result);
+			m->u.result.block = ask->block;
+		describe_device(r, conn->device, &m->u.result);
 	}
-	if (bs_worker_send(r->w, conn->gate, &m) != BS_OK)
+}
+
+/* A gate on this very worker takes the message before the call returns, and may at once disconnect
+ * what it hears of: whoever calls this is done with the connection's record. */
+static void tell_gate(struct bs_roles *r, struct bs_message *m)
+{
+	if (bs_worker_send(r->w, m->gate, m) != BS_OK && m->kind == BS_MSG_CONNECT_RESULT)
 		bs_count(r->w->counters, BS_C_connect_full);
-	bs_wipe(&m.u.result.block, sizeof(m.u.result.block));
+	if (m->kind == BS_MSG_CONNECT_RESULT)
+		bs_wipe(&m->u.result.block, sizeof(m->u.result.block));
 }
 
 /* The D block has served: the device has it, and it went out to the client. */
@@ -141,18 +147,35 @@ static void end_conn(struct bs_roles *r, uint32_t i)
 
 /* Also when the session is gone: the gate keeps a record as long as there is a connection, so that
  * a revocation finds it.  Status 0: forget it, the client is not told. */
-static void tell_closed(struct bs_roles *r, const struct bs_conn_record *conn, uint16_t status)
+static void fill_closed(const struct bs_conn_record *conn, uint16_t status, struct bs_message *m)
+{
+	memset(m, 0, sizeof(*m));
+	m->kind = BS_MSG_CONN_CLOSED;
+	m->number = conn->number;
+	m->ref = conn->ref;
+	m->gate = conn->gate;
+	m->u.conn.nsi = conn->nsi;
+	m->u.conn.status = status;
+}
+
+/* End a connection that was open, and say so. */
+static void close_conn(struct bs_roles *r, uint32_t i, uint16_t status)
 {
 	struct bs_message m;
 
-	memset(&m, 0, sizeof(m));
-	m.kind = BS_MSG_CONN_CLOSED;
-	m.number = conn->number;
-	m.ref = conn->ref;
-	m.gate = conn->gate;
-	m.u.conn.nsi = conn->nsi;
-	m.u.conn.status = status;
-	(void)bs_worker_send(r->w, conn->gate, &m);
+	fill_closed(conn_of(r, i), status, &m);
+	end_conn(r, i);
+	tell_gate(r, &m);
+}
+
+/* End a request that was never answered, or with a refusal. */
+static void fail_ask(struct bs_roles *r, uint32_t i, uint16_t status, enum bs_connect_reason reason)
+{
+	struct bs_message m;
+
+	fill_result(r, i, status, reason, &m);
+	end_conn(r, i);
+	tell_gate(r, &m);
 }
 
 void bs__conn_end_all(struct bs_roles *r, uint32_t device, uint16_t status, bool tell)
@@ -161,13 +184,11 @@ void bs__conn_end_all(struct bs_roles *r, uint32_t device, uint16_t status, bool
 
 	while (cold->conns != BS_POOL_NONE) {
 		uint32_t i = cold->conns;
-		struct bs_conn_record *conn = conn_of(r, i);
 
-		if (conn->state == BS_CONN_ASKING)
-			send_result(r, i, tell ? status : BS_ST_REATTACHING, BS_CR_REPLACED);
+		if (conn_of(r, i)->state == BS_CONN_ASKING)
+			fail_ask(r, i, tell ? status : BS_ST_REATTACHING, BS_CR_REPLACED);
 		else
-			tell_closed(r, conn, tell ? status : 0);
-		end_conn(r, i);
+			close_conn(r, i, tell ? status : 0);
 	}
 }
 
@@ -355,8 +376,7 @@ static void give_up(struct bs_roles *r, uint32_t i)
 
 	bs_count(r->w->counters, BS_C_connect_silent);
 	bs__step(r, conn->attempt, conn->number, BS_STEP_GAVE_UP, BS_ST_NOT_ATTACHED);
-	send_result(r, i, BS_ST_NOT_ATTACHED, BS_CR_SILENT);
-	end_conn(r, i);
+	fail_ask(r, i, BS_ST_NOT_ATTACHED, BS_CR_SILENT);
 }
 
 static void send_again(struct bs_roles *r, const struct bs_conn_record *conn, struct bs_ask *ask)
@@ -377,8 +397,7 @@ void bs__conn_due(struct bs_roles *r, uint32_t i)
 
 	if (conn->state != BS_CONN_ASKING) {
 		bs_count(r->w->counters, BS_C_connections_expired);
-		tell_closed(r, conn, BS_ST_CLOSED);
-		end_conn(r, i);
+		close_conn(r, i, BS_ST_CLOSED);
 		return;
 	}
 	ask = ask_of(r, conn->ask);
@@ -402,14 +421,16 @@ static void device_said(struct bs_roles *r, uint32_t i, uint32_t code)
 	struct bs_counters *c = r->w->counters;
 	/* The client sees what the device said, if that fits the code's field. */
 	uint16_t status = code <= UINT16_MAX ? (uint16_t)code : BS_ST_ERROR;
+	struct bs_message m;
 
 	bs__step(r, conn->attempt, conn->number, BS_STEP_ANSWERED, status);
 	if (status == BS_ST_OK) {
 		bs_count(c, BS_C_connect_ok);
-		send_result(r, i, status, BS_CR_NONE);
+		fill_result(r, i, status, BS_CR_NONE, &m);
 		drop_ask(r, conn);
 		conn->state = BS_CONN_ACCEPTED;
 		set_life(r, i, ACCEPTED_LIFE_MS);
+		tell_gate(r, &m);
 		return;
 	}
 	if (status == BS_ST_BUSY) {
@@ -420,8 +441,7 @@ static void device_said(struct bs_roles *r, uint32_t i, uint32_t code)
 	} else {
 		bs_count(c, BS_C_connect_refused_device);
 	}
-	send_result(r, i, status, BS_CR_NONE);
-	end_conn(r, i);
+	fail_ask(r, i, status, BS_CR_NONE);
 }
 
 void bs__connect_input(struct bs_roles *r, struct bs_input *in)
@@ -470,8 +490,7 @@ void bs__conn_report(struct bs_roles *r, uint32_t i, bool open)
 	}
 	if (conn->state == BS_CONN_ASKING)
 		return;
-	tell_closed(r, conn, BS_ST_CLOSED);
-	end_conn(r, i);
+	close_conn(r, i, BS_ST_CLOSED);
 }
 
 /* The gate speaks about a connection of its session. */

@@ -95,13 +95,26 @@ static void gate_probe(struct bs_gate *g, const struct bs_packet *p, const struc
 
 static void gate_message(struct bs_gate *g, struct bs_message *m)
 {
+	bool hang_up;
+
 	pthread_mutex_lock(&g->rig->lock);
+	hang_up = g->rig->hang_up && m->kind == BS_MSG_CONNECT_RESULT &&
+		  m->u.result.status == BS_ST_OK;
 	if (g->rig->n_results < RIG_RESULTS) {
 		g->rig->result[g->rig->n_results].m = *m;
 		g->rig->result[g->rig->n_results].worker = g->w->index;
 		g->rig->n_results++;
 	}
 	pthread_mutex_unlock(&g->rig->lock);
+	if (hang_up) {
+		struct bs_message d = { .kind = BS_MSG_DISCONNECT, .ref = m->ref };
+
+		d.gate = (uint8_t)g->w->index;
+		d.u.conn.nsi = m->u.result.nsi;
+		d.u.conn.status = BS_ST_ABORTED;
+		d.u.conn.tell_device = true;
+		(void)bs_worker_send(g->w, bs_worker_of_nsi(g->w, d.u.conn.nsi), &d);
+	}
 }
 
 static void gate_tick(struct bs_gate *g, bs_time t)

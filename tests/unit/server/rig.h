@@ -46,6 +46,7 @@ struct rig {
 	unsigned n_done;
 	unsigned probes;
 	unsigned gates; /**< alive */
+	bool hang_up;   /**< gates disconnect what they are told is connected, at once */
 };
 
 /** How a rig is made. */

@@ -428,6 +428,34 @@ START_TEST(test_presence)
 }
 END_TEST
 
+/* The client has gone while the device was asked, so the gate on the same worker disconnects inside
+ * the very call that tells it of the connection. */
+START_TEST(test_disconnect_inside_the_result)
+{
+	struct bs_message a;
+	struct bs_message b;
+
+	rig.hang_up = true;
+	rig_connect(&rig, 0, dev->number, 1, 1);
+	ck_assert_uint_eq(rig_result(&rig, 0).u.result.status, BS_ST_OK);
+	rig_until_count(&rig, BS_C_connections_closed, 1);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_connections_live), 0);
+	rig.hang_up = false;
+	/* Two at a time, so that a request record given back twice would serve both. */
+	dev->mute = true;
+	rig_connect(&rig, 0, dev->number, 2, 2);
+	rig_connect(&rig, 0, dev->number, 3, 3);
+	rig_until_count(&rig, BS_C_connect_sent, 3);
+	dev->mute = false;
+	a = rig_result(&rig, 1);
+	b = rig_result(&rig, 2);
+	ck_assert_uint_eq(a.u.result.status, BS_ST_OK);
+	ck_assert_uint_eq(b.u.result.status, BS_ST_OK);
+	ck_assert_mem_ne(&a.u.result.block, &b.u.result.block, sizeof(a.u.result.block));
+	ck_assert_uint_eq(rig_count(&rig, BS_C_connections_live), 2);
+}
+END_TEST
+
 Suite *bs_suite_role_connect(void)
 {
 	Suite *s = suite_create("role_connect");
@@ -448,6 +476,7 @@ Suite *bs_suite_role_connect(void)
 	tcase_add_test(stock, test_forged_responses);
 	tcase_add_test(stock, test_open_and_close_reports);
 	tcase_add_test(stock, test_restart_while_asked);
+	tcase_add_test(stock, test_disconnect_inside_the_result);
 	suite_add_tcase(s, stock);
 	tcase_add_checked_fixture(ext, setup_ext, teardown);
 	tcase_set_timeout(ext, 30);
