@@ -19,10 +19,12 @@ static void take_ep6(const struct bs_packet *p, size_t *off, struct bs_endpoint 
 	if (!BS_HAS_IP6 || ep->port || bs_endpoint_ip4(ep))
 		return;
 	while (bs_payload_next(p, off, &pl)) {
-		if (pl.type == BS_PL_EP6 && bs_ep6_get(&pl, &ep6) == BS_OK) {
+		if (pl.type != BS_PL_EP6 || bs_ep6_get(&pl, &ep6) != BS_OK)
+			continue;
+		/* One without port, or of an IPv4 address, is none that our ends would send. */
+		if (bs_endpoint_is_set(&ep6.ep) && !bs_endpoint_is_ip4(&ep6.ep))
 			*ep = ep6.ep;
-			return;
-		}
+		return;
 	}
 }
 

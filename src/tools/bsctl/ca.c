@@ -161,7 +161,7 @@ static json_t *issue_record(const struct bs_ca_order *o, const struct bs_ca_made
 static int issue(struct bs_tool *t, const struct bs_ca_order *o, struct bs_ctl_error *e)
 {
 	struct bs_ca_dir d;
-	struct bs_ca_made made = { NULL };
+	struct bs_ca_made made = { 0 };
 	char prefix[4000];
 	char crt[4096];
 	char key[4096];
