@@ -170,7 +170,7 @@ int bs_conn_open(struct bs_conn *c, const struct bs_crypto *crypto, const struct
 		 uint8_t *pkt, const struct bs_endpoint *from, bs_time now,
 		 struct bs_conn_data *out)
 {
-	struct bs_conn_data d;
+	struct bs_slice plain;
 	size_t off;
 	int err;
 
@@ -182,14 +182,14 @@ int bs_conn_open(struct bs_conn *c, const struct bs_crypto *crypto, const struct
 	/* Before the MAC is computed: a flood of repeats must cost little. */
 	if (p->len - off > MAC_LEN && is_repeat(c, p))
 		return BS_EREPLAY;
-	err = suite_of(c)->open(crypto, &c->key, (enum bs_role)c->role, pkt, p->len, off, &d.plain);
+	err = suite_of(c)->open(crypto, &c->key, (enum bs_role)c->role, pkt, p->len, off, &plain);
 	if (err)
 		return err;
-	d.h = p->h;
-	if (c->state == BS_CONN_CLOSING && d.h.tag != BS_TAG_FRAMING)
+	if (c->state == BS_CONN_CLOSING && p->h.tag != BS_TAG_FRAMING)
 		return BS_ESTATE;
-	account(c, p, from, now, &d);
-	*out = d;
+	out->h = p->h;
+	out->plain = plain;
+	account(c, p, from, now, out);
 	return BS_OK;
 }
 

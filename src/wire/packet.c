@@ -42,20 +42,21 @@ int bs_payload_list_check(const uint8_t *list, size_t len)
 	return BS_OK;
 }
 
-int bs_packet_decode_header(const uint8_t *buf, size_t len, struct bs_packet *p)
+static int check_header(const uint8_t *buf, size_t len)
 {
-	const uint8_t *at = buf + BS_HEADER_MIN;
-	uint8_t flags;
-
 	if (len < BS_HEADER_MIN)
 		return BS_ESHORT;
 	if (bs_get_u16(buf + OFF_LEN) != len)
 		return BS_ELENGTH;
 	if (buf[OFF_VERSION] != BS_WIRE_VERSION)
 		return BS_EVERSION;
-	flags = buf[OFF_FLAGS];
-	if (bs_header_len(flags) > len)
-		return BS_ESHORT;
+	return bs_header_len(buf[OFF_FLAGS]) > len ? BS_ESHORT : BS_OK;
+}
+
+static void take_header(const uint8_t *buf, size_t len, struct bs_packet *p)
+{
+	const uint8_t *at = buf + BS_HEADER_MIN;
+	const uint8_t flags = buf[OFF_FLAGS];
 
 	memset(&p->h, 0, sizeof(p->h));
 	p->h.nsi_cp = bs_get_u32(buf);
@@ -75,18 +76,28 @@ int bs_packet_decode_header(const uint8_t *buf, size_t len, struct bs_packet *p)
 	p->bytes = buf;
 	p->len = len;
 	p->list_off = bs_header_len(flags);
-	return BS_OK;
+}
+
+int bs_packet_decode_header(const uint8_t *buf, size_t len, struct bs_packet *p)
+{
+	int err = check_header(buf, len);
+
+	if (!err)
+		take_header(buf, len, p);
+	return err;
 }
 
 int bs_packet_decode(const uint8_t *buf, size_t len, struct bs_packet *p)
 {
-	struct bs_packet tmp;
-	int err = bs_packet_decode_header(buf, len, &tmp);
+	int err = check_header(buf, len);
+	size_t off;
 
+	if (err)
+		return err;
+	off = bs_header_len(buf[OFF_FLAGS]);
+	err = bs_payload_list_check(buf + off, len - off);
 	if (!err)
-		err = bs_payload_list_check(buf + tmp.list_off, len - tmp.list_off);
-	if (!err)
-		*p = tmp;
+		take_header(buf, len, p);
 	return err;
 }
 
