@@ -11,17 +11,17 @@
 #include "basestation/device.h"
 #include "proto/device.h"
 
-/** A device of the SDK. */
+/** A device of the SDK.  Small fields first, as in proto/conn.h. */
 struct bsdev {
-	struct bs_device core;
-	struct bs_device_conf core_conf;
-	struct bs_crypto small; /**< built-in crypto, unless the port brought its own */
 	const struct bsdev_conf *conf;
 	const struct bsdev_port *port;
 	struct bsdev_timer *timers; /**< armed ones, soonest first */
 	bs_time now;                /**< of the call that is under way, for callbacks */
+	uint8_t state;              /**< enum bsdev_state, as last reported */
+	struct bs_device core;
+	struct bs_device_conf core_conf;
+	struct bs_crypto small; /**< built-in crypto, unless the port brought its own */
 	uint8_t secret[BS_PSK_LEN];
-	uint8_t state; /**< enum bsdev_state, as last reported */
 };
 
 /** Reply slots that go with n connections (basestation-wire(7), RPC). */

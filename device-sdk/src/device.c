@@ -10,16 +10,21 @@
 /** Name of the master switch in the storage hook; one byte, 0 or 1. */
 static const char switch_name[] = "switch";
 
+/* Longest texts that basestations keep. */
+enum {
+	VERSION_MAX = 10,
+	URL_MAX = 64
+};
+
 size_t bsdev__reply_slots(size_t connections)
 {
 	return BS_IP_LEN == 4 ? 1 : connections;
 }
 
-static struct bs_slice text(const char *s)
+static void set_text(struct bs_slice *out, const char *s)
 {
-	struct bs_slice out = { (const uint8_t *)s, s != NULL ? strlen(s) : 0 };
-
-	return out;
+	out->ptr = (const uint8_t *)s;
+	out->len = s != NULL ? strlen(s) : 0;
 }
 
 /** What n connections really need; BSDEV_STORAGE_LEN promises at least that. */
@@ -40,27 +45,26 @@ static int check_conf(const struct bsdev_conf *conf, const struct bsdev_port *po
 		return BS_EINVAL;
 	if (conf->connections < 1 || conf->connections > 16)
 		return BS_EINVAL;
-	if (text(conf->version).len > 10 || text(conf->url).len > 64)
-		return BS_EINVAL;
 	return BS_OK;
 }
 
-static void fill_core_conf(struct bsdev *dev)
+static int fill_core_conf(struct bsdev *dev)
 {
 	struct bs_device_conf *c = &dev->core_conf;
 	const struct bsdev_conf *conf = dev->conf;
 
-	c->id = text(conf->id);
+	set_text(&c->id, conf->id);
 	c->psk = dev->secret;
 	c->major = BS_VERSION_MAJOR;
 	c->minor = BS_VERSION_MINOR;
 	c->patch = BS_VERSION_PATCH;
-	c->app_version = text(conf->version);
-	c->url = text(conf->url);
+	set_text(&c->app_version, conf->version);
+	set_text(&c->url, conf->url);
 	c->ext_offer = conf->extensions;
 	c->alive_ms = conf->alive_ms;
 	c->ops = &bsdev__ops;
 	c->app = dev;
+	return c->app_version.len > VERSION_MAX || c->url.len > URL_MAX ? BS_EINVAL : BS_OK;
 }
 
 /** The stored position of the switch, or the configured one where none is stored. */
@@ -97,11 +101,12 @@ int bsdev_init(void *storage, size_t len, const struct bsdev_conf *conf,
 		bs_small_crypto_init(&dev->small, port->random, port->ctx);
 		crypto = &dev->small;
 	}
-	fill_core_conf(dev);
+	err = fill_core_conf(dev);
 	conns = (struct bs_device_conn *)(void *)(dev + 1);
 	slots = (struct bs_rpc_slot *)(void *)(conns + conf->connections);
-	err = bs_device_init(&dev->core, &dev->core_conf, crypto, conns, conf->connections, slots,
-			     bsdev__reply_slots(conf->connections));
+	if (err == BS_OK)
+		err = bs_device_init(&dev->core, &dev->core_conf, crypto, conns, conf->connections,
+				     slots, bsdev__reply_slots(conf->connections));
 	if (err != BS_OK) {
 		bs_wipe(storage, len);
 		return err;

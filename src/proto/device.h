@@ -41,9 +41,9 @@ struct bs_device {
 	void *extra_ctx;
 	uint8_t n_conns;
 	bool ending; /**< the basestation ended the attachment: its answer goes first */
+	struct bs_attach_device attach;
 	struct bs_connect_device connect;
 	struct bs_rpc_device rpc;
-	struct bs_attach_device attach;
 	uint16_t drops[BS_DEVICE_DROPS];
 };
 
