@@ -534,6 +534,24 @@ def usage():
 
 
 @test
+def completion():
+    """bash completes commands, their words and their options"""
+    if not shutil.which("bash"):
+        raise bs.Skip("bash is not installed")
+
+    def complete(*words):
+        script = (f". '{bs.SRC}/src/tools/bsctl/completion/bsctl'; COMP_WORDS=(\"$@\"); "
+                  "COMP_CWORD=$(($# - 1)); _bsctl; printf '%s\\n' \"${COMPREPLY[@]}\"")
+        return sorted(set(bs.run(["bash", "-c", script, "-", BSCTL, *words]).stdout.split()))
+
+    equal(complete("sta"), ["stats", "status"], "command")
+    check({"add", "import", "show"} <= set(complete("device", "")), "second word")
+    equal(complete("ca", "issue", "c"), ["client"], "third word")
+    equal(complete("device", "add", "cam-1", "--secret-f"), ["--secret-file", "--secret-from"], "option")
+    equal(complete("device", "show", "c"), [], "argument")
+
+
+@test
 def pipe_closed():
     """a reader that leaves is no error worth a word"""
     p = subprocess.run(["sh", "-c", f"'{BSCTL}' help | head -1"], capture_output=True, timeout=30)
