@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Finding a command by its words, reading its arguments from a command line, checking them in a
+ * request: both ends use the same checks, the server because a peer need not be bsctl.
+ */
 #include "ctl/command.h"
 
 #include <stdio.h>

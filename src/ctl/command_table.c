@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table itself: arguments of each command, then the commands in the order of the manual.  A new
+ * command is a row here, a handler in server/control_<area>.c, and an entry in bsctl(8), which
+ * check-docs compares with this table.
+ */
 #include "ctl/command.h"
 
 #define POS  BS_ARGF_POSITIONAL

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A state machine over single bytes, so that a record may be cut anywhere between two reads.  One
+ * state per place in the grammar of RFC 4180, section 2.
+ */
 #include "ctl/csv.h"
 
 #include <string.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * CA certificates that the registry keeps beside the conf's client-ca.  The store sees bytes; that
+ * they are a CA certificate was checked by bsctl and is checked again when the gate builds its set.
+ */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Client records and revocations.  A record may be for one CA or for any, and the two are different
+ * records; each command says which one it means with ca-fp.  A revocation needs no record.
+ */
 #include <stdio.h>
 #include <string.h>
 

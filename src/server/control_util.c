@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the command files share: arguments, cursors of lists, JSON forms of common values.
+ */
 #include "server/control_job.h"
 
 #include <arpa/inet.h>

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The order of writes makes a crash harmless: a key first, then its line in the index, then the
+ * certificate; a revocation's line first, then the CRL.  A line is on the disk before anything that
+ * depends on it.
+ */
 #include "tools/bsctl/ca_dir.h"
 
 #include <errno.h>

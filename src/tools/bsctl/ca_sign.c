@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Certificates and CRLs by RFC 5280.  Names of people and hosts become ASN.1 strings directly: the
+ * text form of OpenSSL's extensions would give commas and colons in them a meaning.
+ */
 #include "tools/bsctl/ca_sign.h"
 
 #include <arpa/inet.h>

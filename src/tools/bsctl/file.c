@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A file appears under its name complete and synced, or not at all: bytes go to a file beside it,
+ * which is linked (an existing name is refused) or renamed (it is replaced) at the end.
+ */
 #include "tools/bsctl/file.h"
 
 #include <errno.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Commands that need a little more than a request: counters without the zeros, fingerprints taken
+ * from certificate files, the check of a conf, absolute paths for the server.
+ */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
