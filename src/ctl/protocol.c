@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Both directions of the protocol's lines.  Whatever comes in is bounded before jansson sees it: the
- * length by the line splitter, the nesting by bs_ctl_too_deep().
+ * Both directions of the protocol's lines.  Whatever comes in is bounded before jansson sees it:
+ * the length by the line splitter, the nesting by bs_ctl_too_deep().
  */
 #include "ctl/protocol.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One function per column checks its text (set_value); CSV and JSON lines only differ in how they get
- * to it.  A bad row is told and skipped; a bad header ends the reading, since nothing after it could be
- * trusted.
+ * One function per column checks its text (set_value); CSV and JSON lines only differ in how they
+ * get to it.  A bad row is told and skipped; a bad header ends the reading, since nothing after it
+ * could be trusted.
  */
 #include "ctl/rows.h"
 

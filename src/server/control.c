@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lines in, records out.  One request of a client is under way at a time; while it runs, or while more
- * than OUT_PAUSE bytes wait for a slow reader, its next line is not read and the peer feels it through
- * the socket.  Jobs end by calling back into client_run(), which therefore never nests.  A client is
- * closed from its write watcher only, since callers up the stack may still hold it.
+ * Lines in, records out.  One request of a client is under way at a time; while it runs, or while
+ * more than OUT_PAUSE bytes wait for a slow reader, its next line is not read and the peer feels
+ * it through the socket.  Jobs end by calling back into client_run(), which therefore never nests.
+ * A client is closed from its write watcher only, since callers up the stack may still hold it.
  */
 #include "server/control.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Access rules.  The texts of a rule (who, device) are parsed by ctl/field.h, so that bsctl has
- * refused a mistyped one before it gets here; what the store adds, like its numbers, comes back with
- * the answer.  "check" asks the same function as the client gate.
+ * refused a mistyped one before it gets here; what the store adds, like its numbers, comes back
+ * with the answer.  "check" asks the same function as the client gate.
  */
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The running server: status, counters, conf, log level, stop.  Everything here is read from
- * atomics or from this thread's own values, so that an operator gets an answer while the workers are
- * under a storm.
+ * atomics or from this thread's own values, so that an operator gets an answer while the workers
+ * are under a storm.
  */
 #include <dirent.h>
 #include <stdio.h>

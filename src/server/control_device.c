@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Devices.  What is stored comes from the registry reader of this thread, what is live from the
- * workers by message, so a command may end in a later turn of the loop.  Commands with several ids look
- * all of them up first and then change one after the other, each durable by itself.
+ * workers by message, so a command may end in a later turn of the loop.  Commands with several ids
+ * look all of them up first and then change one after the other, each durable by itself.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Offline mode: the same commands on a database that no server has open.  bsctl starts basestationd
- * with one end of a socket pair; so bsctl itself needs to know neither LMDB nor the sealing of secrets,
- * and every command exists once.
+ * Offline mode: the same commands on a database that no server has open.  bsctl starts
+ * basestationd with one end of a socket pair; so bsctl itself needs to know neither LMDB nor the
+ * sealing of secrets, and every command exists once.
  */
 #include <ev.h>
 #include <fcntl.h>

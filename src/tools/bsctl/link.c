@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The connection.  A record that does not carry the id of the request in hand is skipped; a server that
- * turns us away answers with id 0.  A connection that ends before the final record leaves the outcome
- * open, and says so with a status of its own.
+ * The connection.  A record that does not carry the id of the request in hand is skipped; a server
+ * that turns us away answers with id 0.  A connection that ends before the final record leaves the
+ * outcome open, and says so with a status of its own.
  */
 #include "tools/bsctl/link.h"
 

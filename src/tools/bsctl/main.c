@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bsctl: the table of ctl/command.h says what a command takes; most are passed on to the server as they
- * are (bs_tool_forward), the others have a function of their own.
+ * bsctl: the table of ctl/command.h says what a command takes; most are passed on to the server as
+ * they are (bs_tool_forward), the others have a function of their own.
  */
 #include <errno.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tables are described by rows of columns, one table per list command; the first rows are held back to
- * find the widths, later ones flow through, so a list of a million rows needs no memory.
+ * Tables are described by rows of columns, one table per list command; the first rows are held
+ * back to find the widths, later ones flow through, so a list of a million rows needs no memory.
  */
 #include "tools/bsctl/print.h"
 
