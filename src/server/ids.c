@@ -80,10 +80,11 @@ static uint32_t age(const struct bs_id_entry *e, uint32_t now_s)
 	return (now_s - (e->claim >> TIME_SHIFT)) & TIME_MASK;
 }
 
-int bs_ids_claim(struct bs_ids *t, uint32_t number, uint32_t nsi, uint32_t now_s,
+int bs_ids_claim(struct bs_ids *t, uint32_t number, uint32_t nsi, uint32_t now_s, uint32_t age_s,
 		 struct bs_id_claim *out)
 {
 	struct bs_id_entry *e = &t->entry[find(t, number)];
+	uint32_t since_s = age_s < now_s ? now_s - age_s : 0;
 	uint32_t count;
 
 	memset(out, 0, sizeof(*out));
@@ -93,11 +94,16 @@ int bs_ids_claim(struct bs_ids *t, uint32_t number, uint32_t nsi, uint32_t now_s
 		t->n++;
 		e->number = number;
 		e->nsi = nsi;
-		e->claim = now_s << TIME_SHIFT;
+		e->claim = since_s << TIME_SHIFT;
+		out->is_new = true;
 		return BS_OK;
 	}
 	if (e->nsi == nsi)
 		return BS_OK;
+	if (age_s > age(e, now_s)) {
+		out->old_nsi = nsi;
+		return BS_OK;
+	}
 	out->old_nsi = e->nsi;
 	count = e->claim & COUNT_MASK;
 	count = age(e, now_s) < BS_IDS_QUICK_S ? count + 1 : 0;
@@ -106,7 +112,7 @@ int bs_ids_claim(struct bs_ids *t, uint32_t number, uint32_t nsi, uint32_t now_s
 	if (count > COUNT_MASK)
 		count = BS_IDS_FLAP + 1;
 	e->nsi = nsi;
-	e->claim = now_s << TIME_SHIFT | count;
+	e->claim = since_s << TIME_SHIFT | count;
 	return BS_OK;
 }
 

@@ -32,15 +32,18 @@ struct bs_ids {
 
 /** What a claim did. */
 struct bs_id_claim {
-	uint32_t old_nsi; /**< attachment that lost, 0 = there was none */
+	uint32_t old_nsi; /**< attachment that lost, 0 = there was none; the claimer's own when the
+			     holder attached later */
+	bool is_new;      /**< nobody held the id */
 	bool flapping; /**< exactly when the count reaches BS_IDS_FLAP, and every 16th after it */
 };
 
 BS_MUSTCHECK int bs_ids_init(struct bs_ids *t, uint32_t n);
 void bs_ids_fini(struct bs_ids *t);
-/** A proven attach.  Repeating a claim changes nothing.  BS_OK or BS_EFULL. */
+/** An attach that was proven age_s ago: a claim that had to be repeated comes late.  Repeating a
+ *  claim changes nothing.  BS_OK or BS_EFULL. */
 BS_MUSTCHECK int bs_ids_claim(struct bs_ids *t, uint32_t number, uint32_t nsi, uint32_t now_s,
-			      struct bs_id_claim *out);
+			      uint32_t age_s, struct bs_id_claim *out);
 /** The attachment ended; true when it was the holder's. */
 bool bs_ids_release(struct bs_ids *t, uint32_t number, uint32_t nsi);
 /** NSI of the holder, 0 = nobody; *age_s = seconds since its claim. */

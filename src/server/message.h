@@ -44,7 +44,7 @@ enum bs_msg_kind {
 	BS_MSG_WATCH,    /**< gate -> owner: subscribe, unsubscribe or only ask, up to 16 ids */
 	BS_MSG_PRESENCE, /**< owner -> gate: state of up to 16 ids, as answer or as change */
 	/* Rights. */
-	BS_MSG_REVOKE, /**< main -> every worker */
+	BS_MSG_REVOKE, /**< main -> every worker; about a device also holder <-> owner */
 	/* Main. */
 	BS_MSG_KICK,      /**< main -> owner */
 	BS_MSG_QUERY,     /**< main -> worker */
@@ -68,7 +68,7 @@ enum bs_msg_revoke_kind {
 	BS_MSG_REVOKE_CLIENT = 1, /**< number = client's number in the registry */
 	BS_MSG_REVOKE_CERT, /**< the CRL or the revocation list changed: check all sessions again */
 	BS_MSG_REVOKE_RULE, /**< an access rule changed: check connections and watches again */
-	BS_MSG_REVOKE_DEVICE, /**< number = device's number */
+	BS_MSG_REVOKE_DEVICE, /**< number = device's number; 0 = look at all of them */
 };
 
 /** What the gate asks for.  All of it was verified or observed by the gate (client-control 5). */

@@ -40,13 +40,8 @@ static void count_unreachable(struct bs_roles *r, int by)
 	bs_count_set(r->w->counters, BS_C_devices_unreachable, n + (uint64_t)(int64_t)by);
 }
 
-void bs__alive_start(struct bs_roles *r, uint32_t i)
-{
-	bs_alive_start(&r->slab.hot[i].alive, (uint16_t)bs__random32(r), r->now_ms);
-	bs__alive_due(r, i);
-}
-
-void bs__alive_due(struct bs_roles *r, uint32_t i)
+/* Do what is due; false when that was the end of the device. */
+static bool step(struct bs_roles *r, uint32_t i)
 {
 	struct bs_device_hot *hot = &r->slab.hot[i];
 	uint32_t random = bs__random32(r);
@@ -63,17 +58,32 @@ void bs__alive_due(struct bs_roles *r, uint32_t i)
 	if (action == BS_ALIVE_DEAD) {
 		bs_count(r->w->counters, BS_C_alive_timeout);
 		bs__device_end(r, i, BS_DROP_SILENT);
-		return;
+		return false;
 	}
 	if (action == BS_ALIVE_SEND_AGAIN)
 		bs_count(r->w->counters, BS_C_alive_repeated);
 	if (action != BS_ALIVE_WAIT)
 		send_request(r, hot, hot->alive.seq, hot->local, &hot->peer);
 	rearm(r, i);
-	if (!(hot->flags & BS_SLAB_CLAIMED)) {
-		bs_count(r->w->counters, BS_C_claims_retried);
+	return true;
+}
+
+void bs__alive_start(struct bs_roles *r, uint32_t i)
+{
+	bs_alive_start(&r->slab.hot[i].alive, (uint16_t)bs__random32(r), r->now_ms);
+	(void)step(r, i);
+}
+
+void bs__alive_due(struct bs_roles *r, uint32_t i)
+{
+	if (!step(r, i) || (r->slab.hot[i].flags & BS_SLAB_CLAIMED))
+		return;
+	bs_count(r->w->counters, BS_C_claims_retried);
+	/* A revocation went to the owner, who did not know this attachment yet. */
+	if (bs__device_allowed(r, r->slab.hot[i].number))
 		bs__device_claim(r, i);
-	}
+	else
+		bs__device_end(r, i, BS_DROP_REVOKED);
 }
 
 static void take_events(struct bs_roles *r, const struct bs_device_hot *hot, struct bs_slice events)

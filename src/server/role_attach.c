@@ -10,6 +10,10 @@
 #include "server/prefix.h"
 #include "util/endpoint.h"
 
+enum {
+	RECHECK_SLICE = 2048, /* devices looked at per tick */
+};
+
 /* What a verified response gives. */
 struct proof {
 	struct bs_attach_response m;
@@ -216,6 +220,51 @@ void bs__attach_input(struct bs_roles *r, struct bs_input *in)
 	bs_wipe(&proof.c_key, sizeof(proof.c_key));
 }
 
+bool bs__device_find(const struct bs_roles *r, uint32_t nsi, uint32_t number, uint32_t *i)
+{
+	return bs_nsi_table_get(&r->nsi, nsi, i) == BS_NSI_DEVICE &&
+	       r->slab.hot[*i].number == number;
+}
+
+bool bs__device_allowed(struct bs_roles *r, uint32_t number)
+{
+	struct bs_device d;
+	int err = bs_registry_device_by_number(r->w->reader, number, &d);
+	bool allowed = err ? err != BS_ENOENT : d.state == BS_RECORD_ENABLED;
+
+	if (!err)
+		bs_device_wipe(&d);
+	else if (err != BS_ENOENT)
+		bs_count(r->w->counters, BS_C_registry_failed);
+	return allowed;
+}
+
+void bs__recheck_start(struct bs_roles *r)
+{
+	r->recheck_running = true;
+	r->recheck_pos = 0;
+}
+
+void bs__recheck_due(struct bs_roles *r)
+{
+	bool held = bs_registry_reader_begin(r->w->reader) == BS_OK;
+	unsigned n;
+
+	for (n = 0; n < RECHECK_SLICE; n++) {
+		uint32_t i = bs_slab_next(&r->slab, r->recheck_pos);
+
+		if (i == BS_SLAB_NONE) {
+			r->recheck_running = false;
+			break;
+		}
+		r->recheck_pos = i + 1;
+		if (!bs__device_allowed(r, r->slab.hot[i].number))
+			bs__device_end(r, i, BS_DROP_REVOKED);
+	}
+	if (held)
+		bs_registry_reader_end(r->w->reader);
+}
+
 void bs__device_claim(struct bs_roles *r, uint32_t i)
 {
 	struct bs_device_hot *hot = &r->slab.hot[i];
@@ -225,7 +274,7 @@ void bs__device_claim(struct bs_roles *r, uint32_t i)
 
 	if (owner == r->w->index) {
 		hot->flags |= BS_SLAB_CLAIMED;
-		bs__owner_claim(r, number, hot->nsi);
+		bs__owner_claim(r, number, hot->nsi, r->slab.cold[i].attached_s);
 		return;
 	}
 	memset(&m, 0, sizeof(m));

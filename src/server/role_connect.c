@@ -340,7 +340,7 @@ void bs__connect_request(struct bs_roles *r, const struct bs_message *m)
 	uint32_t device;
 	uint32_t i;
 
-	if (bs_nsi_table_get(&r->nsi, m->u.connect.nsi_attach, &device) != BS_NSI_DEVICE) {
+	if (!bs__device_find(r, m->u.connect.nsi_attach, m->number, &device)) {
 		bs_count(c, BS_C_connect_not_attached);
 		bs__connect_refuse(r, m, BS_ST_REATTACHING, BS_CR_REPLACED);
 		bs__release(r, m->number, m->u.connect.nsi_attach);

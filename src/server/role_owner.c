@@ -53,7 +53,7 @@ static void publish(struct bs_roles *r, uint32_t number)
 	}
 }
 
-static void send_drop(struct bs_roles *r, uint32_t number, uint32_t nsi, enum bs_drop_reason reason)
+static int send_drop(struct bs_roles *r, uint32_t number, uint32_t nsi, enum bs_drop_reason reason)
 {
 	struct bs_message m;
 
@@ -62,8 +62,7 @@ static void send_drop(struct bs_roles *r, uint32_t number, uint32_t nsi, enum bs
 	m.number = number;
 	m.u.drop.nsi = nsi;
 	m.u.drop.reason = (uint8_t)reason;
-	/* A lost one ends by itself: the device answers the old number no more. */
-	(void)bs_worker_send(r->w, bs_worker_of_nsi(r->w, nsi), &m);
+	return bs_worker_send(r->w, bs_worker_of_nsi(r->w, nsi), &m);
 }
 
 static void log_claim(struct bs_roles *r, uint32_t number, bool flapping)
@@ -82,15 +81,17 @@ static void log_claim(struct bs_roles *r, uint32_t number, bool flapping)
 			       "attach, a live attachment was replaced by a newer one (%s)", id);
 }
 
-void bs__owner_claim(struct bs_roles *r, uint32_t number, uint32_t nsi)
+void bs__owner_claim(struct bs_roles *r, uint32_t number, uint32_t nsi, uint32_t attached_s)
 {
+	uint32_t unix_s = (uint32_t)(r->w->unix_ms / MS_PER_S);
+	uint32_t age_s = attached_s < unix_s ? unix_s - attached_s : 0;
 	struct bs_id_claim claim;
 
 	bs_count(r->w->counters, BS_C_claims);
-	if (bs_ids_claim(&r->ids, number, nsi, r->now_s, &claim) != BS_OK) {
+	if (bs_ids_claim(&r->ids, number, nsi, r->now_s, age_s, &claim) != BS_OK) {
 		/* Nobody would find it; better one that can try again elsewhere. */
 		bs_count(r->w->counters, BS_C_attach_table_full);
-		send_drop(r, number, nsi, BS_DROP_STOP);
+		(void)send_drop(r, number, nsi, BS_DROP_STOP);
 		return;
 	}
 	bs_count_set(r->w->counters, BS_C_ids_held, r->ids.n);
@@ -100,10 +101,12 @@ void bs__owner_claim(struct bs_roles *r, uint32_t number, uint32_t nsi)
 		if (claim.flapping)
 			bs_count(r->w->counters, BS_C_attach_flapping);
 		log_claim(r, number, claim.flapping);
-		send_drop(r, number, claim.old_nsi, BS_DROP_REPLACED);
+		/* A lost one ends by itself: the device answers the old number no more. */
+		(void)send_drop(r, number, claim.old_nsi, BS_DROP_REPLACED);
 		return;
 	}
-	publish(r, number);
+	if (claim.is_new)
+		publish(r, number);
 }
 
 void bs__owner_release(struct bs_roles *r, uint32_t number, uint32_t nsi)
@@ -164,44 +167,89 @@ static void watch(struct bs_roles *r, const struct bs_message *m)
 		(void)bs_worker_send(r->w, m->gate, &a);
 }
 
-/* End whatever this worker, as owner or as challenger, has of a device. */
-static uint32_t end_device(struct bs_roles *r, uint32_t number, enum bs_drop_reason reason)
+/* Tell the holder to end a device: BS_OK, BS_ENOENT or BS_EFULL. */
+static int end_device(struct bs_roles *r, uint32_t number, enum bs_drop_reason reason)
 {
 	uint32_t age_s;
 	uint32_t nsi = bs_ids_holder(&r->ids, number, r->now_s, &age_s);
 
-	if (nsi != 0)
-		send_drop(r, number, nsi, reason);
-	return nsi;
+	return nsi == 0 ? BS_ENOENT : send_drop(r, number, nsi, reason);
 }
 
 static void kick(struct bs_roles *r, const struct bs_message *m)
 {
 	struct bs_message a;
-	bool found = end_device(r, m->number, BS_DROP_KICKED) != 0;
+	int err = end_device(r, m->number, BS_DROP_KICKED);
 
 	memset(&a, 0, sizeof(a));
 	a.kind = BS_MSG_ANSWER;
 	a.u.answer.id = m->u.query.id;
-	a.u.answer.err = found ? BS_OK : BS_ENOENT;
+	a.u.answer.err = err;
 	(void)bs_worker_send(r->w, r->w->n_workers, &a);
+}
+
+/* Ask a worker to look at everything that it holds: a word about one device did not get through. */
+static void want_recheck(struct bs_roles *r, unsigned worker)
+{
+	r->recheck_wanted[worker] = true;
+	r->recheck_owed = true;
+}
+
+void bs__recheck_remind(struct bs_roles *r)
+{
+	struct bs_message m;
+	unsigned i;
+
+	memset(&m, 0, sizeof(m));
+	m.kind = BS_MSG_REVOKE;
+	m.u.revoke.kind = BS_MSG_REVOKE_DEVICE;
+	r->recheck_owed = false;
+	for (i = 0; i < r->w->n_workers; i++) {
+		if (r->recheck_wanted[i])
+			r->recheck_wanted[i] = bs_worker_send(r->w, i, &m) != BS_OK;
+		r->recheck_owed |= r->recheck_wanted[i];
+	}
+}
+
+static void revoke_device(struct bs_roles *r, struct bs_message *m)
+{
+	unsigned owner = bs_worker_owner(r->w, m->number);
+
+	if (m->number == 0) {
+		bs__recheck_start(r);
+		return;
+	}
+	bs_pending_remove_device(&r->pending, m->number);
+	if (owner == r->w->index) {
+		uint32_t age_s;
+		uint32_t nsi = bs_ids_holder(&r->ids, m->number, r->now_s, &age_s);
+
+		if (nsi != 0 && send_drop(r, m->number, nsi, BS_DROP_REVOKED) != BS_OK)
+			want_recheck(r, bs_worker_of_nsi(r->w, nsi));
+	} else if (m->from == r->w->n_workers) {
+		/* A claim of ours may still be on its way, and the owner have heard of the
+		 * revocation before it: this comes behind the claim. */
+		struct bs_message fwd = *m;
+
+		if (bs_worker_send(r->w, owner, &fwd) != BS_OK)
+			bs__recheck_start(r);
+	}
 }
 
 static void revoke(struct bs_roles *r, struct bs_message *m)
 {
-	if (m->u.revoke.kind == BS_MSG_REVOKE_DEVICE) {
-		bs_pending_remove_device(&r->pending, m->number);
-		if (bs_worker_owner(r->w, m->number) == r->w->index)
-			(void)end_device(r, m->number, BS_DROP_REVOKED);
-	}
-	if (r->w->gate)
+	if (m->u.revoke.kind == BS_MSG_REVOKE_DEVICE)
+		revoke_device(r, m);
+	if (r->w->gate && m->from == r->w->n_workers)
 		r->w->gate_ops->message(r->w->gate, m);
 }
 
 void bs__owner_message(struct bs_roles *r, struct bs_message *m)
 {
 	switch (m->kind) {
-	case BS_MSG_CLAIM: bs__owner_claim(r, m->number, m->u.claim.nsi); return;
+	case BS_MSG_CLAIM:
+		bs__owner_claim(r, m->number, m->u.claim.nsi, m->u.claim.since_s);
+		return;
 	case BS_MSG_RELEASE: bs__owner_release(r, m->number, m->u.claim.nsi); return;
 	case BS_MSG_CONNECT: route_connect(r, m); return;
 	case BS_MSG_WATCH: watch(r, m); return;

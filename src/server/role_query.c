@@ -122,7 +122,8 @@ static void device(struct bs_roles *r, const struct bs_message *m)
 			answer(r, m->u.query.id, BS_EFULL, 0, 0);
 		return;
 	}
-	if (bs_nsi_table_get(&r->nsi, nsi, &i) != BS_NSI_DEVICE) {
+	if (!bs__device_find(r, nsi, m->number, &i)) {
+		bs__release(r, m->number, nsi);
 		answer(r, m->u.query.id, BS_ENOENT, 0, 0);
 		return;
 	}

@@ -240,6 +240,10 @@ bool bs__roles_tick(struct bs_roles *r, unsigned max)
 		bs__move_due(r, i);
 	if (BS_TIME_DIFF(r->w->now, r->seen_next) >= 0)
 		bs__seen_due(r);
+	if (r->recheck_owed)
+		bs__recheck_remind(r);
+	if (r->recheck_running)
+		bs__recheck_due(r);
 	for (; max > 0; max--) {
 		i = bs_wheel_next(&r->device_wheel, r->tick);
 		if (i == BS_WHEEL_NONE)
@@ -319,7 +323,9 @@ uint32_t bs__nsi_take(struct bs_roles *r, enum bs_nsi_kind kind, uint32_t index)
 	unsigned tries;
 
 	for (tries = 0; tries < 16; tries++) {
-		uint32_t nsi = bs_nsi_make(bs__random32(r), r->w->index, r->w->n_workers);
+		uint32_t random = bs__random32(r);
+		/* 0 is also "no random numbers", and a number that can be guessed is worse than none. */
+		uint32_t nsi = random ? bs_nsi_make(random, r->w->index, r->w->n_workers) : 0;
 		int err = nsi ? bs_nsi_table_put(&r->nsi, nsi, kind, index) : BS_EEXIST;
 
 		if (!err) {
@@ -396,8 +402,10 @@ void bs__roles_message(struct bs_roles *r, struct bs_message *m)
 	case BS_MSG_DROP: {
 		uint32_t i;
 
-		if (bs_nsi_table_get(&r->nsi, m->u.drop.nsi, &i) == BS_NSI_DEVICE)
+		if (bs__device_find(r, m->u.drop.nsi, m->number, &i))
 			bs__device_end(r, i, (enum bs_drop_reason)m->u.drop.reason);
+		else /* our word that it is gone was lost */
+			bs__release(r, m->number, m->u.drop.nsi);
 		return;
 	}
 	case BS_MSG_DISCONNECT: bs__conn_disconnect(r, m); return;

@@ -127,6 +127,10 @@ struct bs_roles {
 	uint64_t last_event; /**< of presence */
 	bs_time seen_next;   /**< next report of "last seen" */
 	uint32_t seen_pos;
+	uint32_t recheck_pos; /**< walk through the devices: may they still be here? */
+	bool recheck_running;
+	bool recheck_owed; /**< some recheck_wanted is set */
+	bool recheck_wanted[BS_CONF_WORKERS_MAX + 1];
 
 	struct bs_event_row *events; /**< [BS_RING_EVENTS] */
 	uint64_t n_events;
@@ -192,6 +196,13 @@ BS_MUSTCHECK bs_ssize bs__attach_compose(struct bs_roles *r, const struct bs_pen
 void bs__attach_input(struct bs_roles *r, struct bs_input *in);
 /** End an attachment: its connections go, the owner is told. */
 void bs__device_end(struct bs_roles *r, uint32_t i, enum bs_drop_reason reason);
+/** The attachment behind a number, when it is this device's: numbers are used again. */
+bool bs__device_find(const struct bs_roles *r, uint32_t nsi, uint32_t number, uint32_t *i);
+/** Ask the registry about every attached device, in slices; after a change of many. */
+void bs__recheck_start(struct bs_roles *r);
+void bs__recheck_due(struct bs_roles *r);
+/** Whether the registry still lets a device be attached; an error of the registry lets it. */
+bool bs__device_allowed(struct bs_roles *r, uint32_t number);
 /** Tell the owner of the id; repeated with the keepalive until it got through. */
 void bs__device_claim(struct bs_roles *r, uint32_t i);
 /** Tell the owner that an attachment is gone. */
@@ -229,7 +240,10 @@ void bs__stats_input(struct bs_roles *r, struct bs_input *in);
 void bs__push_input(struct bs_roles *r, struct bs_input *in);
 
 /* role_owner.c */
-void bs__owner_claim(struct bs_roles *r, uint32_t number, uint32_t nsi);
+/** attached_s: Unix time of the proof. */
+void bs__owner_claim(struct bs_roles *r, uint32_t number, uint32_t nsi, uint32_t attached_s);
+/** Repeat what did not get through; when recheck_owed. */
+void bs__recheck_remind(struct bs_roles *r);
 void bs__owner_release(struct bs_roles *r, uint32_t number, uint32_t nsi);
 void bs__owner_message(struct bs_roles *r, struct bs_message *m);
 

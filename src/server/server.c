@@ -485,6 +485,7 @@ void bs_server_change(struct bs_server *s, const struct bs_store_change *change)
 	case BS_CHANGE_REVOKED: broadcast_revoke(s, BS_MSG_REVOKE_CERT, 0, e->crl); break;
 	case BS_CHANGE_MANY:
 		renew_gate(s);
+		broadcast_revoke(s, BS_MSG_REVOKE_DEVICE, 0, e->access);
 		broadcast_revoke(s, BS_MSG_REVOKE_RULE, 0, e->access);
 		broadcast_revoke(s, BS_MSG_REVOKE_CERT, 0, e->crl);
 		break;

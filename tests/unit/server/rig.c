@@ -119,7 +119,9 @@ static void gate_message(struct bs_gate *g, struct bs_message *m)
 
 static void gate_tick(struct bs_gate *g, bs_time t)
 {
+	struct bs_message junk = { .kind = BS_MSG_NONE };
 	struct bs_message m;
+	unsigned flood = 0;
 	unsigned to = 0;
 	bool has = false;
 
@@ -130,8 +132,12 @@ static void gate_tick(struct bs_gate *g, bs_time t)
 		m = g->rig->order[g->rig->n_done];
 		to = g->rig->order_to[g->rig->n_done++];
 		has = true;
+		flood = g->rig->flood;
+		g->rig->flood = 0;
 	}
 	pthread_mutex_unlock(&g->rig->lock);
+	while (flood > 0 && bs_worker_send(g->w, flood - 1, &junk) == BS_OK)
+		;
 	if (has)
 		(void)bs_worker_send(g->w, to, &m);
 }

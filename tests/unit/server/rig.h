@@ -46,7 +46,9 @@ struct rig {
 	unsigned n_done;
 	unsigned probes;
 	unsigned gates; /**< alive */
-	bool hang_up;   /**< gates disconnect what they are told is connected, at once */
+	unsigned
+		flood; /**< before the next order, fill the mailbox to this worker; plus one, 0 = no */
+	bool hang_up; /**< gates disconnect what they are told is connected, at once */
 };
 
 /** How a rig is made. */

@@ -26,11 +26,11 @@ START_TEST(test_newest_claim_wins)
 	uint32_t since;
 
 	ck_assert_uint_eq(bs_ids_holder(&t, 7, 3000, &since), 0);
-	ck_assert_int_eq(bs_ids_claim(&t, 7, 0x111111, 1000, &c), BS_OK);
+	ck_assert_int_eq(bs_ids_claim(&t, 7, 0x111111, 1000, 0, &c), BS_OK);
 	ck_assert_uint_eq(c.old_nsi, 0);
 	ck_assert_uint_eq(bs_ids_holder(&t, 7, 3000, &since), 0x111111);
 	ck_assert_uint_eq(since, 2000);
-	ck_assert_int_eq(bs_ids_claim(&t, 7, 0x222222, 2000, &c), BS_OK);
+	ck_assert_int_eq(bs_ids_claim(&t, 7, 0x222222, 2000, 0, &c), BS_OK);
 	ck_assert_uint_eq(c.old_nsi, 0x111111);
 	ck_assert(!c.flapping);
 	ck_assert_uint_eq(bs_ids_holder(&t, 7, 3000, &since), 0x222222);
@@ -48,11 +48,32 @@ START_TEST(test_repeated_claim_changes_nothing)
 	struct bs_id_claim c;
 	uint32_t since;
 
-	ck_assert_int_eq(bs_ids_claim(&t, 7, 5, 10, &c), BS_OK);
-	ck_assert_int_eq(bs_ids_claim(&t, 7, 5, 20, &c), BS_OK);
+	ck_assert_int_eq(bs_ids_claim(&t, 7, 5, 10, 0, &c), BS_OK);
+	ck_assert_int_eq(bs_ids_claim(&t, 7, 5, 20, 0, &c), BS_OK);
 	ck_assert_uint_eq(c.old_nsi, 0);
 	ck_assert_uint_eq(bs_ids_holder(&t, 7, 3000, &since), 5);
 	ck_assert_uint_eq(since, 2990);
+}
+END_TEST
+
+/* A claim whose message was lost is repeated when the next attach has claimed already. */
+START_TEST(test_late_claim_of_an_older_attach)
+{
+	struct bs_id_claim c;
+	uint32_t age_s;
+
+	ck_assert_int_eq(bs_ids_claim(&t, 7, 0x222222, 1000, 0, &c), BS_OK);
+	ck_assert(c.is_new);
+	ck_assert_int_eq(bs_ids_claim(&t, 7, 0x111111, 1008, 10, &c), BS_OK);
+	ck_assert_uint_eq(c.old_nsi, 0x111111);
+	ck_assert(!c.is_new);
+	ck_assert_uint_eq(bs_ids_holder(&t, 7, 1008, &age_s), 0x222222);
+	ck_assert_uint_eq(age_s, 8);
+	/* One that is late and newer all the same. */
+	ck_assert_int_eq(bs_ids_claim(&t, 7, 0x333333, 1008, 3, &c), BS_OK);
+	ck_assert_uint_eq(c.old_nsi, 0x222222);
+	ck_assert_uint_eq(bs_ids_holder(&t, 7, 1008, &age_s), 0x333333);
+	ck_assert_uint_eq(age_s, 3);
 }
 END_TEST
 
@@ -63,14 +84,14 @@ START_TEST(test_flapping)
 	uint32_t i;
 
 	for (i = 0; i < 40; i++) {
-		ck_assert_int_eq(bs_ids_claim(&t, 9, i + 1, i * 10, &c), BS_OK);
+		ck_assert_int_eq(bs_ids_claim(&t, 9, i + 1, i * 10, 0, &c), BS_OK);
 		alarms += c.flapping;
 		ck_assert(!c.flapping || i >= BS_IDS_FLAP);
 	}
 	/* At the fifth quick claim and at every sixteenth after it. */
 	ck_assert_uint_eq(alarms, 3);
 	for (i = 0; i < 40; i++) {
-		ck_assert_int_eq(bs_ids_claim(&t, 10, i + 1, i * 60, &c), BS_OK);
+		ck_assert_int_eq(bs_ids_claim(&t, 10, i + 1, i * 60, 0, &c), BS_OK);
 		ck_assert(!c.flapping);
 	}
 }
@@ -83,7 +104,7 @@ START_TEST(test_flap_count_does_not_run_over)
 	uint32_t i;
 
 	for (i = 0; i < 2000; i++) {
-		ck_assert_int_eq(bs_ids_claim(&t, 9, i + 1, 5, &c), BS_OK);
+		ck_assert_int_eq(bs_ids_claim(&t, 9, i + 1, 5, 0, &c), BS_OK);
 		alarms += c.flapping;
 	}
 	ck_assert_uint_ge(alarms, 100);
@@ -101,7 +122,7 @@ START_TEST(test_long_uptime)
 	uint32_t i;
 
 	for (i = 0; i < 10; i++) {
-		ck_assert_int_eq(bs_ids_claim(&t, 9, i + 1, t0 + i * 10, &c), BS_OK);
+		ck_assert_int_eq(bs_ids_claim(&t, 9, i + 1, t0 + i * 10, 0, &c), BS_OK);
 		alarms += c.flapping;
 		ck_assert_uint_eq(bs_ids_holder(&t, 9, t0 + i * 10 + 5, &age), i + 1);
 		ck_assert_uint_eq(age, 5);
@@ -117,9 +138,9 @@ START_TEST(test_full)
 	uint32_t i;
 
 	for (i = 1; i <= 200; i++)
-		ck_assert_int_eq(bs_ids_claim(&t, i, i, 0, &c), BS_OK);
-	ck_assert_int_eq(bs_ids_claim(&t, 201, 1, 0, &c), BS_EFULL);
-	ck_assert_int_eq(bs_ids_claim(&t, 200, 77, 0, &c), BS_OK);
+		ck_assert_int_eq(bs_ids_claim(&t, i, i, 0, 0, &c), BS_OK);
+	ck_assert_int_eq(bs_ids_claim(&t, 201, 1, 0, 0, &c), BS_EFULL);
+	ck_assert_int_eq(bs_ids_claim(&t, 200, 77, 0, 0, &c), BS_OK);
 	ck_assert_int_eq(bs_ids_init(&bad, 0), BS_EINVAL);
 }
 END_TEST
@@ -141,7 +162,7 @@ START_TEST(test_against_a_model)
 			nsi[i] = 0;
 			n--;
 		} else if (nsi[i] || n < 200) {
-			ck_assert_int_eq(bs_ids_claim(&t, i, step, step, &c), BS_OK);
+			ck_assert_int_eq(bs_ids_claim(&t, i, step, step, 0, &c), BS_OK);
 			ck_assert_uint_eq(c.old_nsi, nsi[i]);
 			n += nsi[i] == 0;
 			nsi[i] = step;
@@ -177,6 +198,7 @@ Suite *bs_suite_ids(void)
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, test_newest_claim_wins);
 	tcase_add_test(c, test_repeated_claim_changes_nothing);
+	tcase_add_test(c, test_late_claim_of_an_older_attach);
 	tcase_add_test(c, test_flapping);
 	tcase_add_test(c, test_flap_count_does_not_run_over);
 	tcase_add_test(c, test_long_uptime);
