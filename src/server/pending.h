@@ -46,7 +46,7 @@ struct bs_pending_entry {
 	char text[32];  /**< application's version and SDK's label, one behind the other */
 	uint8_t text_len[2];
 	uint8_t sdk[3];   /**< version of the SDK */
-	uint16_t offered; /**< extension bits in the clear invite */
+	uint32_t offered; /**< extension bits in the clear invite */
 	uint16_t granted; /**< bits that the request granted */
 	struct bs_pending_link age;
 	struct bs_pending_link id;     /**< entries whose number has the same hash */

@@ -115,7 +115,8 @@ static void answer_controller(struct bs_roles *r, const struct bs_input *in,
 		return;
 	}
 	len = bs_invite_answer_encode(bs__send_reserve(r), BS_UDP_BUF, &a);
-	if (len < 0 || (size_t)len * FACTOR_DEN > in->p.len * FACTOR_NUM) {
+	if (len < 0 || (size_t)len * FACTOR_DEN > in->p.len * FACTOR_NUM ||
+	    (inv->has_ext && (size_t)len > in->p.len)) {
 		bs_count(r->w->counters, BS_C_invite_amplify);
 		return;
 	}
@@ -245,7 +246,7 @@ static void fill_entry(struct bs_roles *r, struct bs_pending_entry *e, const str
 	}
 	if (inv->has_ext) {
 		e->flags |= BS_PENDING_EXT;
-		e->offered = (uint16_t)inv->ext;
+		e->offered = inv->ext;
 		e->granted = (uint16_t)(inv->ext & r->w->conf->extensions);
 	}
 	put_text(e, 0, inv->app_version);

@@ -156,6 +156,34 @@ START_TEST(test_ext_without_padding_is_not_answered)
 }
 END_TEST
 
+/* With extensions, and over IPv6 where answers are long, the factor is one at most. */
+START_TEST(test_controller_with_extensions_never_amplifies)
+{
+	struct rig_options o = { .workers = 1, .ip6 = true };
+	uint8_t pkt[512];
+	uint8_t buf[512];
+	ssize_t full;
+	size_t len;
+
+	rig_init(&rig, &o);
+	dev = rig_device(&rig, "cam1.base.test", 1, BS_EXT_IP6);
+	rig_rebind(dev);
+	len = invite(pkt, "cam1.base.test", "-alpha.0", false, 1, BS_EXT_IP6);
+	ck_assert_uint_eq(len, BS_INVITE_PAD_LEN);
+	rig_send(dev, pkt, len, true);
+	full = rig_receive(dev, buf, sizeof(buf), 1000);
+	ck_assert_int_gt(full, 61 + 12);
+	/* Without PAD: header, VERSION, SP_ID and EXT only. */
+	len = 61 + 10;
+	ck_assert_uint_eq(pkt[len], BS_PL_PAD);
+	bs_put_u16(pkt + 14, (uint16_t)len);
+	rig_send(dev, pkt, len, true);
+	rig_until_count(&rig, BS_C_invite_amplify, 1);
+	ck_assert_int_lt(rig_receive(dev, buf, sizeof(buf), 50), 0);
+	rig_fini(&rig);
+}
+END_TEST
+
 START_TEST(test_repeats_get_the_same_challenge)
 {
 	uint8_t pkt[512];
@@ -427,6 +455,21 @@ START_TEST(test_invented_grant_is_counted)
 }
 END_TEST
 
+/* An offer may have bits that this server does not know yet. */
+START_TEST(test_offer_with_bits_of_the_future)
+{
+	uint8_t q[512];
+	uint8_t a[512];
+	uint32_t offer = BS_EXT_CLOSE | UINT32_C(0x00800000);
+
+	challenge(q, offer);
+	rig_send(dev, a, respond(q, a, 1, true, BS_EXT_CLOSE, offer), true);
+	rig_until_count(&rig, BS_C_attach_ok, 1);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_ext_stripped), 0);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_ext_granted), 1);
+}
+END_TEST
+
 static void setup_require(void)
 {
 	begin("require-extensions = yes\n");
@@ -509,6 +552,7 @@ Suite *bs_suite_role_invite(void)
 	suite_add_tcase(s, slow);
 	tcase_set_timeout(own, 30);
 	tcase_add_test(own, test_rate_of_an_address);
+	tcase_add_test(own, test_controller_with_extensions_never_amplifies);
 	suite_add_tcase(s, own);
 	tcase_add_checked_fixture(proof, setup_proof, teardown_proof);
 	tcase_set_timeout(proof, 30);
@@ -519,6 +563,7 @@ Suite *bs_suite_role_invite(void)
 	tcase_add_test(proof, test_proof_of_a_disabled_device);
 	tcase_add_test(proof, test_stripped_offer_is_counted);
 	tcase_add_test(proof, test_invented_grant_is_counted);
+	tcase_add_test(proof, test_offer_with_bits_of_the_future);
 	suite_add_tcase(s, proof);
 	tcase_add_checked_fixture(require, setup_require, teardown_proof);
 	tcase_set_timeout(require, 30);
