@@ -15,6 +15,11 @@
 #define RECORDS_PER_TICK 1024u
 /** Records read at once. */
 #define RECORDS_STEP 16u
+/**
+ * Event numbers are Unix milliseconds shifted by 20.  Those of two owners reach a client out of order
+ * by so much at most: a device counts as seen only when its last event is older by more.
+ */
+#define SINCE_SLACK (UINT64_C(2000) << 20)
 /** First byte of a cursor: its version. */
 #define CURSOR_VERSION 1
 /** Bytes of a cursor before the position: version, Unix seconds. */
@@ -146,7 +151,7 @@ static void answer(struct bs_gate *g, struct bs_gate_query *q)
 		};
 
 		/* "since": what the client has seen already is left out. */
-		if (r->known && q->since > 0 && r->event > 0 && r->event <= q->since)
+		if (r->known && q->since > 0 && r->event > 0 && r->event + SINCE_SLACK <= q->since)
 			continue;
 		bs_presence_put(&w, &pr);
 	}
