@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "../conf/alloc.h"
 #include "fake.h"
 #include "test.h"
 
@@ -230,6 +231,52 @@ START_TEST(messages_of_other_kinds_are_counted)
 }
 END_TEST
 
+START_TEST(a_gate_without_memory_is_none_and_leaves_nothing)
+{
+	for (unsigned n = 1;; n++) {
+		test_alloc_fail_at(n);
+		struct bs_gate *g = f->ops->new (&f->w, f->shared);
+
+		if (!test_alloc_failed()) {
+			ck_assert_ptr_nonnull(g);
+			ck_assert_uint_gt(n, 10);
+			f->ops->free(g);
+			return;
+		}
+		ck_assert_ptr_null(g);
+	}
+}
+END_TEST
+
+/** Whatever allocation of a session fails, the session goes and the gate stays. */
+START_TEST(a_session_without_memory_takes_only_itself_along)
+{
+	const struct bs_gate_head h = { 1, 0, 1 };
+	uint8_t buf[16];
+	struct dude d;
+
+	for (unsigned n = 1; n < 10; n++) {
+		memset(&d, 0, sizeof(d));
+		dude_open(&d, f);
+		ck_assert_int_eq(bs_gate_ping_encode(&h, false, buf, sizeof(buf)), 16);
+		/* From here to its end no assertion: they allocate too. */
+		test_alloc_fail_at(n);
+		/* In pieces, so that the beginning of a packet has to be kept. */
+		if (SSL_write(d.ssl, buf, 7) == 7)
+			turns(3);
+		if (SSL_write(d.ssl, buf + 7, 9) == 9)
+			turns(3);
+		(void)test_alloc_failed();
+		dude_close(&d);
+		turns(3);
+		ck_assert_uint_eq(fake_count(f, BS_C_gate_sessions), 0);
+		/* Between tries, so that the rate per source is not what refuses. */
+		f->w.now += BS_TIME_MS(1000);
+	}
+	ck_assert_uint_ge(fake_count(f, BS_C_memory_failed), 1);
+}
+END_TEST
+
 Suite *bs_suite_gate(void)
 {
 	Suite *s = suite_create("gate");
@@ -247,6 +294,8 @@ Suite *bs_suite_gate(void)
 	tcase_add_test(tc, a_reload_takes_new_certificates_and_keeps_old_sessions);
 	tcase_add_test(tc, a_bad_reload_changes_nothing);
 	tcase_add_test(tc, messages_of_other_kinds_are_counted);
+	tcase_add_test(tc, a_gate_without_memory_is_none_and_leaves_nothing);
+	tcase_add_test(tc, a_session_without_memory_takes_only_itself_along);
 	tcase_add_test(slow, one_address_does_not_take_every_handshake);
 	suite_add_tcase(s, tc);
 	suite_add_tcase(s, slow);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../conf/alloc.h"
 #include "fake.h"
 #include "test.h"
 
@@ -159,6 +160,47 @@ START_TEST(ticket_keys_change_once_per_lifetime)
 }
 END_TEST
 
+START_TEST(without_memory_the_start_fails_and_leaves_nothing)
+{
+	for (unsigned n = 1;; n++) {
+		void *shared = NULL;
+
+		test_alloc_fail_at(n);
+		int err = f->ops->bind(f->w.conf, f->box.reg, 2, &shared);
+
+		if (!test_alloc_failed()) {
+			ck_assert_int_eq(err, BS_OK);
+			ck_assert_uint_gt(n, 5);
+			f->ops->unbind(shared);
+			return;
+		}
+		ck_assert_int_ne(err, BS_OK);
+		ck_assert_ptr_null(shared);
+	}
+}
+END_TEST
+
+START_TEST(without_memory_a_reload_keeps_what_there_is)
+{
+	const struct bs_gate_shared *sh = f->shared;
+
+	for (unsigned n = 1;; n++) {
+		const struct bs_tls_pem *before = sh->pem;
+
+		test_alloc_fail_at(n);
+		int err = f->ops->reload(f->shared, f->w.conf);
+
+		if (!test_alloc_failed()) {
+			ck_assert_int_eq(err, BS_OK);
+			ck_assert_ptr_ne(sh->pem, before);
+			return;
+		}
+		ck_assert_int_ne(err, BS_OK);
+		ck_assert_ptr_eq(sh->pem, before);
+	}
+}
+END_TEST
+
 Suite *bs_suite_gate_shared(void)
 {
 	Suite *s = suite_create("gate_shared");
@@ -172,6 +214,8 @@ Suite *bs_suite_gate_shared(void)
 	tcase_add_test(tc, a_file_with_nul_bytes_is_no_pem);
 	tcase_add_test(tc, client_cas_of_the_registry_count_too);
 	tcase_add_test(tc, ticket_keys_change_once_per_lifetime);
+	tcase_add_test(tc, without_memory_the_start_fails_and_leaves_nothing);
+	tcase_add_test(tc, without_memory_a_reload_keeps_what_there_is);
 	suite_add_tcase(s, tc);
 	return s;
 }
