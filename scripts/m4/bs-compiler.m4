@@ -12,7 +12,7 @@ AS_VAR_POPDEF([var])])
 AC_DEFUN([BS_CC_FLAGS], [
 BS_WARN_FLAGS="-Wall -Wextra"
 m4_foreach_w([bs_flag], [-Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
-  -Wwrite-strings -Wundef -Wformat=2 -Wimplicit-fallthrough -Wno-unused-parameter
+  -Wwrite-strings -Wundef -Wformat=2 -Wimplicit-fallthrough -Wno-unused-parameter -Wno-missing-field-initializers
   -fno-strict-aliasing -fstack-protector-strong],
   [BS_TRY_CFLAG(bs_flag)])
 AS_IF([test "$enable_werror" = yes], [BS_WARN_FLAGS="$BS_WARN_FLAGS -Werror"])

@@ -101,6 +101,7 @@ static void unknown_key(struct load *ld, cfg_t *cfg, const char *name)
 }
 
 /* What libconfuse says, with the remedy that it leaves out. */
+BS_PRINTF(2, 0)
 static void on_confuse_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
 	static const struct {

@@ -60,6 +60,7 @@
  X(invite_disabled, counter, "packets", "invites of disabled devices, not answered")               \
  X(invite_mode, counter, "packets", "invites in a mode the device is not set up for")              \
  X(invite_amplify, counter, "packets", "invites too short to be answered")                         \
+ X(invite_short, counter, "packets", "invites of short ids, answered with more than 1.5 times")    \
  X(invite_ip6_stock, counter, "packets", "invites over IPv6 without the extension")                \
  X(invite_rate_source, counter, "packets", "invites over the rate of their address")               \
  X(invite_rate_prefix, counter, "packets", "invites over the rate of their prefix")                \

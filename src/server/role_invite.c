@@ -200,26 +200,21 @@ static bool mode_fits(struct bs_roles *r, const struct bs_device *d, const struc
 	return fits;
 }
 
-/* Longest answer to this invite against its length: rule 1 of basestation-wire(7), AMPLIFICATION.
- * A source that has proven itself lately may send shorter ones. */
+/* Longest answer to this invite against its length (basestation-wire(7), SECURITY CONSIDERATIONS).
+ * A device without extensions cannot pad, and one with a short id must attach all the same: its
+ * invite, 99 bytes at the least, is answered within the limits of rule 3, and counted. */
 static bool size_fits(struct bs_roles *r, const struct bs_invite *inv, size_t len, bool known)
 {
-	bool fits;
+	bool fits = true;
 
 	if (is_legacy(inv))
 		fits = len >= LEGACY_LEN;
 	else if (inv->has_ext)
 		fits = len >= BS_INVITE_PAD_LEN;
-	else
-		fits = known || len * FACTOR_NUM >= BS_ATTACH_REQUEST_LEN * FACTOR_DEN;
-	if (!fits) {
+	else if (!known && len * FACTOR_NUM < BS_ATTACH_REQUEST_LEN * FACTOR_DEN)
+		bs_count(r->w->counters, BS_C_invite_short);
+	if (!fits)
 		bs_count(r->w->counters, BS_C_invite_amplify);
-		bs_log_limited(
-			&r->log_limit[BS_LK_ATTACH], r->w->now, BS_LOG_NOTICE,
-			"attach, invite too short to be answered without amplifying: a stock "
-			"device needs a longer id (%.*s)",
-			(int)inv->id.len, (const char *)inv->id.ptr);
-	}
 	return fits;
 }
 

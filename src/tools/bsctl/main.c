@@ -295,7 +295,7 @@ static int run(int argc, char **argv, struct bs_tool *t, struct bs_ctl_error *e)
 
 int main(int argc, char **argv)
 {
-	struct bs_tool t = { NULL };
+	struct bs_tool t = { 0 };
 	struct bs_ctl_error e = { .status = BS_CTL_OK };
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	int status;

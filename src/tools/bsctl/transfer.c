@@ -353,7 +353,7 @@ int bs_run_device_export(struct bs_tool *t, struct bs_ctl_error *e)
 {
 	const char *path = bs_tool_text(t, "file");
 	bool to_file = path && strcmp(path, "-") != 0;
-	struct bs_file w = { NULL };
+	struct bs_file w = { 0 };
 	struct export x = { .out = stdout };
 	int status = BS_CTL_OK;
 

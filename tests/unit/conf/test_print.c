@@ -48,8 +48,8 @@ static const char *const texts[] = {
 	"public-address = \"1.2.3.4\"\npublic-address6 = \"2001:db8::\"\nnode-name = a.b\n",
 	"database = \"/a b/\\\"c\\\"/\\\\d/\\${e}/'f'/#g/\xc3\xa4\"\nkey-file = /x\n",
 	"alive-interval = 1234ms\nalive-unreachable = 3599999ms\nalive-timeout = 1h\n",
-	"server-certificate = /c\nserver-key = /k\nclient-ca = /a\nclient-crl = /l\n"
-	"server-certificate-ecdsa = /e\nserver-key-ecdsa = /f\ntls-min = 1.3\n",
+	("server-certificate = /c\nserver-key = /k\nclient-ca = /a\nclient-crl = /l\n"
+	 "server-certificate-ecdsa = /e\nserver-key-ecdsa = /f\ntls-min = 1.3\n"),
 	"log-level = debug\nlog-format = json\nlog-target = journal\nallow-legacy = yes\n",
 };
 

@@ -138,8 +138,10 @@ START_TEST(a_handshake_that_does_not_come_ends)
 		fake_turn(f);
 	ck_assert_uint_eq(fake_count(f, BS_C_gate_sessions), 1);
 	/* One byte of a record each second. */
-	for (int i = 0; i < 5; i++) {
-		ck_assert_int_eq(write(fd, "\x16\x03\x01\x02\x00" + i, 1), 1);
+	static const char record[] = "\x16\x03\x01\x02";
+
+	for (size_t i = 0; i < sizeof(record); i++) {
+		ck_assert_int_eq(write(fd, &record[i], 1), 1);
 		fake_pass(f, 1000);
 	}
 	fake_pass(f, 100);

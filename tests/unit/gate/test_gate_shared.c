@@ -23,6 +23,7 @@ static void teardown(void)
 }
 
 /** Try to bind a second gate with these conf lines in front of the usual ones. */
+BS_PRINTF(1, 2)
 static int try_bind(const char *format, ...)
 {
 	char text[1024], lines[768];
