@@ -395,6 +395,10 @@ void bs__conn_due(struct bs_roles *r, uint32_t i)
 	struct bs_conn_record *conn = conn_of(r, i);
 	struct bs_ask *ask;
 
+	/* The device's word that it is open comes once and may be lost: as long as the client's
+	 * session is there, the client says when it is over. */
+	if (conn->state == BS_CONN_ACCEPTED && !conn->orphan)
+		return;
 	if (conn->state != BS_CONN_ASKING) {
 		bs_count(r->w->counters, BS_C_connections_expired);
 		close_conn(r, i, BS_ST_CLOSED);
@@ -523,6 +527,6 @@ void bs__conn_session_gone(struct bs_roles *r, const struct bs_message *m)
 	if (i == BS_POOL_NONE)
 		return;
 	conn_of(r, i)->orphan = true;
-	if (conn_of(r, i)->state == BS_CONN_OPEN)
+	if (conn_of(r, i)->state != BS_CONN_ASKING && !bs_wheel_is_set(&r->conn_wheel, i))
 		set_life(r, i, ORPHAN_LIFE_MS);
 }
