@@ -16,6 +16,7 @@ enum {
 	FACTOR_NUM = 3,
 	FACTOR_DEN = 2,
 	LEGACY_LEN = 54,
+	STOCK_LEN = 99, /* one character of id, no label: no device sends less */
 	PRF_PARTS = 5,
 };
 
@@ -211,6 +212,8 @@ static bool size_fits(struct bs_roles *r, const struct bs_invite *inv, size_t le
 		fits = len >= LEGACY_LEN;
 	else if (inv->has_ext)
 		fits = len >= BS_INVITE_PAD_LEN;
+	else if (len < STOCK_LEN)
+		fits = false;
 	else if (!known && len * FACTOR_NUM < BS_ATTACH_REQUEST_LEN * FACTOR_DEN)
 		bs_count(r->w->counters, BS_C_invite_short);
 	if (!fits)

@@ -145,6 +145,25 @@ START_TEST(test_sweep_amplification)
 }
 END_TEST
 
+/* Without DESCR no device sends it, and the answer would be more than 1.8 times as long. */
+START_TEST(test_shorter_than_any_device_sends)
+{
+	const size_t descr = 16 + 18 + 36;
+	uint8_t pkt[512];
+	size_t len;
+
+	(void)rig_device(&rig, "a", 2, 0);
+	len = invite(pkt, "a", "", true, 1, 0);
+	ck_assert_uint_eq(len, 99);
+	ck_assert_uint_eq(pkt[descr], BS_PL_DESCR);
+	memmove(pkt + descr, pkt + descr + 6, len - descr - 6);
+	len -= 6;
+	bs_put_u16(pkt + 14, (uint16_t)len);
+	ck_assert_uint_eq(answered(pkt, len, true), 0);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_invite_amplify), 1);
+}
+END_TEST
+
 START_TEST(test_ext_without_padding_is_not_answered)
 {
 	uint8_t pkt[512];
@@ -546,6 +565,7 @@ Suite *bs_suite_role_invite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_sweep_amplification);
 	tcase_add_test(t, test_ext_without_padding_is_not_answered);
+	tcase_add_test(t, test_shorter_than_any_device_sends);
 	tcase_add_test(t, test_repeats_get_the_same_challenge);
 	tcase_add_test(t, test_at_most_four_challenges_per_id);
 	tcase_add_test(t, test_wrong_port);
