@@ -316,6 +316,7 @@ void bs__device_end(struct bs_roles *r, uint32_t i, enum bs_drop_reason reason)
 	if (told)
 		bs__close_start(r, i, 0, status);
 	bs__conn_end_all(r, i, told ? status : BS_ST_NOT_ATTACHED, told);
+	bs__gone_add(r, i);
 	bs__move_cancel(r, i);
 	bs_wheel_clear(&r->device_wheel, i);
 	bs_nsi_table_remove(&r->nsi, nsi);

@@ -195,6 +195,39 @@ void bs__query_message(struct bs_roles *r, const struct bs_message *m)
 	}
 }
 
+static struct bs_last_seen seen_row(const struct bs_roles *r, const struct bs_device_hot *hot)
+{
+	uint64_t seen_ms = r->w->unix_ms - (r->now_ms - hot->alive.seen_ms);
+
+	return (struct bs_last_seen){ .number = hot->number,
+				      .seen_s = (uint32_t)(seen_ms / MS_PER_S),
+				      .ip4 = bs_endpoint_ip4(&hot->peer) };
+}
+
+void bs__gone_due(struct bs_roles *r)
+{
+	struct bs_bulk *b = slot_for_main(r, BS_BULK_LAST_SEEN, 0);
+
+	if (!b)
+		return;
+	memcpy(b->data, r->gone, r->n_gone * sizeof(r->gone[0]));
+	b->n = (uint8_t)r->n_gone;
+	publish(r, b, sizeof(r->gone[0]));
+	bs_post_wake(r->w->post, r->w->n_workers);
+	r->n_gone = 0;
+}
+
+void bs__gone_add(struct bs_roles *r, uint32_t i)
+{
+	if (!(r->slab.hot[i].flags & BS_SLAB_SEEN))
+		return;
+	if (r->n_gone == BS_GONE_MAX)
+		bs__gone_due(r);
+	/* Main is behind: an hour's note is lost, no more. */
+	if (r->n_gone < BS_GONE_MAX)
+		r->gone[r->n_gone++] = seen_row(r, &r->slab.hot[i]);
+}
+
 void bs__seen_due(struct bs_roles *r)
 {
 	struct bs_bulk *b = NULL;
@@ -211,10 +244,7 @@ void bs__seen_due(struct bs_roles *r)
 			b = slot_for_main(r, BS_BULK_LAST_SEEN, 0);
 		if (!b)
 			break;
-		row.number = hot->number;
-		row.seen_s =
-			(uint32_t)((r->w->unix_ms - (r->now_ms - hot->alive.seen_ms)) / MS_PER_S);
-		row.ip4 = bs_endpoint_ip4(&hot->peer);
+		row = seen_row(r, hot);
 		memcpy(b->data + b->n * sizeof(row), &row, sizeof(row));
 		hot->flags &= (uint8_t)~BS_SLAB_SEEN;
 		if (++b->n == SEEN_PER_SLOT) {

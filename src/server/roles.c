@@ -240,6 +240,8 @@ bool bs__roles_tick(struct bs_roles *r, unsigned max)
 		bs__move_due(r, i);
 	if (BS_TIME_DIFF(r->w->now, r->seen_next) >= 0)
 		bs__seen_due(r);
+	if (r->n_gone > 0)
+		bs__gone_due(r);
 	if (r->recheck_owed)
 		bs__recheck_remind(r);
 	if (r->recheck_running)

@@ -29,6 +29,8 @@
 #include "server/watch.h"
 #include "server/worker.h"
 
+/** Ended devices whose "last seen" waits for the next tick; one slot of a bulk ring takes them. */
+#define BS_GONE_MAX (BS_BULK_MAX / sizeof(struct bs_last_seen))
 /** Milliseconds of one tick of the wheels. */
 #define BS_TICK_MS 10u
 /** Local addresses that a worker tells apart: every index fits a byte. */
@@ -124,8 +126,10 @@ struct bs_roles {
 	uint8_t hash_key[BS_SIPHASH_KEY_LEN];
 	uint8_t random[256]; /**< drawn in batches for numbers that travel in the clear */
 	unsigned random_left;
-	uint64_t last_event; /**< of presence */
-	bs_time seen_next;   /**< next report of "last seen" */
+	uint64_t last_event;                   /**< of presence */
+	bs_time seen_next;                     /**< next report of "last seen" */
+	struct bs_last_seen gone[BS_GONE_MAX]; /**< of devices that ended before it */
+	unsigned n_gone;
 	uint32_t seen_pos;
 	uint32_t recheck_pos; /**< walk through the devices: may they still be here? */
 	bool recheck_running;
@@ -252,5 +256,9 @@ void bs__query_message(struct bs_roles *r, const struct bs_message *m);
 void bs__query_row(const struct bs_roles *r, uint32_t i, struct bs_device_row *row);
 /** Report "last seen" in slices. */
 void bs__seen_due(struct bs_roles *r);
+/** Report those that ended; once per tick. */
+void bs__gone_due(struct bs_roles *r);
+/** A device ends: remember when it was seen, for nobody will look at its record again. */
+void bs__gone_add(struct bs_roles *r, uint32_t i);
 
 #endif

@@ -428,6 +428,29 @@ START_TEST(test_presence)
 }
 END_TEST
 
+/* The whole server's limit: refused at once, counted, and the device is not asked. */
+START_TEST(test_connections_full)
+{
+	struct rig_options o = { .workers = 1, .conf = "max-connections = 1\n" };
+	struct bs_message m;
+
+	rig_init(&rig, &o);
+	dev = rig_device(&rig, "cam1.base.test", 1, 0);
+	rig_start(dev);
+	rig_until_count(&rig, BS_C_alive_answered, 1);
+	rig_connect(&rig, 0, dev->number, 1, 1);
+	ck_assert_uint_eq(rig_result(&rig, 0).u.result.status, BS_ST_OK);
+	rig_connect(&rig, 0, dev->number, 2, 2);
+	m = rig_result(&rig, 1);
+	ck_assert_uint_eq(m.u.result.status, BS_ST_RATE);
+	ck_assert_uint_eq(m.u.result.reason, BS_CR_TABLE);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_connect_full), 1);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_connections_live), 1);
+	ck_assert_uint_eq(dev->asked, 1);
+	rig_fini(&rig);
+}
+END_TEST
+
 /* The client has gone while the device was asked, so the gate on the same worker disconnects inside
  * the very call that tells it of the connection. */
 START_TEST(test_disconnect_inside_the_result)
@@ -461,6 +484,7 @@ Suite *bs_suite_role_connect(void)
 	Suite *s = suite_create("role_connect");
 	TCase *stock = tcase_create("stock");
 	TCase *ext = tcase_create("extended");
+	TCase *own = tcase_create("own");
 
 	tcase_add_checked_fixture(stock, setup_stock, teardown);
 	tcase_set_timeout(stock, 30);
@@ -490,5 +514,8 @@ Suite *bs_suite_role_connect(void)
 	tcase_add_test(ext, test_revoked_device_closes_connections);
 	tcase_add_test(ext, test_presence);
 	suite_add_tcase(s, ext);
+	tcase_set_timeout(own, 30);
+	tcase_add_test(own, test_connections_full);
+	suite_add_tcase(s, own);
 	return s;
 }

@@ -224,6 +224,13 @@ START_TEST(test_last_seen_reaches_the_registry)
 }
 END_TEST
 
+static void setup_gone(void)
+{
+	struct rig_options o = { .workers = 1 };
+
+	rig_init(&rig, &o);
+}
+
 static void setup_seen(void)
 {
 	struct rig_options o = { .workers = 1, .conf = "last-seen-interval = 1s\n" };
@@ -232,6 +239,26 @@ static void setup_seen(void)
 	rig_start(rig_device(&rig, "cam1.base.test", 1, 0));
 	rig_until_count(&rig, BS_C_attach_ok, 1);
 }
+
+/* A device that is gone when the hour is over was seen all the same. */
+START_TEST(test_last_seen_of_a_device_that_ended)
+{
+	struct rig_device *dev = rig_device(&rig, "short.base.test", 1, 0);
+	struct bs_device d;
+	unsigned i;
+
+	memset(&d, 0, sizeof(d));
+	rig_start(dev);
+	rig_until_count(&rig, BS_C_attach_ok, 1);
+	dev->mute = true;
+	rig_until_count(&rig, BS_C_alive_timeout, 1);
+	for (i = 0; i < 400 && d.last_seen == 0; i++) {
+		rig_step(&rig, 10);
+		ck_assert_int_eq(bs_registry_device_by_number(rig.box.r, dev->number, &d), BS_OK);
+	}
+	ck_assert_uint_gt(d.last_seen, 1600000000);
+}
+END_TEST
 
 START_TEST(test_port_in_use)
 {
@@ -284,6 +311,7 @@ Suite *bs_suite_server(void)
 {
 	Suite *s = suite_create("server");
 	TCase *t = tcase_create("fleet");
+	TCase *gone = tcase_create("gone");
 	TCase *seen = tcase_create("seen");
 
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -303,5 +331,9 @@ Suite *bs_suite_server(void)
 	tcase_set_timeout(seen, 30);
 	tcase_add_test(seen, test_last_seen_reaches_the_registry);
 	suite_add_tcase(s, seen);
+	tcase_add_checked_fixture(gone, setup_gone, teardown);
+	tcase_set_timeout(gone, 30);
+	tcase_add_test(gone, test_last_seen_of_a_device_that_ended);
+	suite_add_tcase(s, gone);
 	return s;
 }
