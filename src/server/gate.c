@@ -166,7 +166,10 @@ static void gate_message(struct bs_gate *g, struct bs_message *m)
 			bs__gate_query_answer(g, m);
 		break;
 	case BS_MSG_REVOKE: bs__gate_recheck_begin(g, false); break;
-	default: bs_count(g->w->counters, BS_C_message_unknown); break;
+	default:
+		if (!bs__client_message(g, m))
+			bs_count(g->w->counters, BS_C_message_unknown);
+		break;
 	}
 }
 
@@ -296,7 +299,9 @@ static int make_tables(struct bs_gate *g)
 		{ &g->conns, sizeof(struct bs_gate_conn), &g->conn_map, conns },
 		{ &g->watched, sizeof(struct bs_gate_watched), &g->watch_map, watches },
 		{ &g->queries, sizeof(struct bs_gate_query), &g->query_map, QUERIES_MAX },
-		{ &g->clients, sizeof(struct bs_gate_client), &g->client_map, g->cap },
+		/* Clients of this worker, and those of others that have connections. */
+		{ &g->clients, bs__client_bytes(g->w), &g->client_map,
+		  (size_t)g->cap + conf->max_connections },
 		{ &g->watches, sizeof(struct bs_gate_watcher), NULL, watches },
 		{ NULL, 0, &g->probe_map, g->cap },
 	};

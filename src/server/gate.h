@@ -11,6 +11,7 @@
  *	gate_session.c  one session: handshake, frames, output, time limits
  *	gate_request.c  which request goes where; HELLO, PING, errors
  *	gate_probe.c    UDP probes and what they tell about the client's NAT
+ *	gate_client.c   what the sessions of one client have together, on all workers
  *	gate_connect.c  CONNECT, DISCONNECT and their results
  *	gate_query.c    LIST and WATCH: questions to the owners of ids
  *	presence.c      who watches which device, and the events

@@ -286,7 +286,7 @@ static void begin(struct bs_session *s, const struct bs_gate_connect *m)
 			refuse(s, m, BS_ST_RATE, "this attempt was asked for too often");
 		return;
 	}
-	if (s->client->conns + s->n_attempts >= conf->connections_per_client) {
+	if (bs__client_conns(s) + s->n_attempts >= conf->connections_per_client) {
 		bs_count(g->w->counters, BS_C_gate_client_limit);
 		refuse(s, m, BS_ST_BUSY, "too many open connections of this client");
 		return;
@@ -394,7 +394,7 @@ static int conn_new(struct bs_session *s, uint32_t nsi, const struct bs_gate_att
 	c->ref = a->handle;
 	c->next = s->conns;
 	s->conns = c;
-	s->client->conns++;
+	bs__client_count(s, 1);
 	bs_count_set(g->w->counters, BS_C_gate_connections, g->conns.used);
 	return BS_OK;
 }
@@ -409,7 +409,7 @@ static void conn_free(struct bs_gate_conn *c)
 	for (at = &s->conns; *at != c; at = &(*at)->next)
 		;
 	*at = c->next;
-	s->client->conns--;
+	bs__client_count(s, -1);
 	bs_gate_map_remove(&g->conn_map, c->nsi);
 	bs_gate_pool_give(&g->conns, c);
 	bs_count_set(g->w->counters, BS_C_gate_connections, g->conns.used);

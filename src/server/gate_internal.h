@@ -172,8 +172,10 @@ struct bs_gate_query {
 /** What sessions of one client have together. */
 struct bs_gate_client {
 	uint64_t hash;
-	uint32_t sessions;
-	uint32_t conns;
+	uint32_t sessions; /**< on this worker, ghosts too */
+	uint32_t conns;    /**< on this worker */
+	uint32_t others;   /**< sum of theirs */
+	uint32_t theirs[]; /**< [n_workers] connections on each other worker */
 };
 
 struct bs_session {
@@ -275,6 +277,19 @@ void bs__session_send_tx(struct bs_session *s, bs_ssize len);
 bool bs__session_work(struct bs_gate *g);
 /** Time limits of one session. */
 void bs__session_tick(struct bs_session *s, bs_time now);
+
+/* gate_client.c */
+/** Bytes of one bs_gate_client. */
+size_t bs__client_bytes(const struct bs_worker *w);
+/** Find out whose session this is (client_hash) and join it; BS_OK or BS_EFULL. */
+BS_MUSTCHECK int bs__client_join(struct bs_session *s);
+void bs__client_leave(struct bs_session *s);
+/** A connection more or less (+1, -1); the other workers are told. */
+void bs__client_count(struct bs_session *s, int change);
+/** Connections of this client on all workers. */
+uint32_t bs__client_conns(const struct bs_session *s);
+/** Word of another gate; false when the message is something else. */
+bool bs__client_message(struct bs_gate *g, const struct bs_message *m);
 
 /* gate_request.c */
 /** One whole frame of a session. */

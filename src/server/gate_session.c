@@ -308,54 +308,6 @@ static void take_stats(struct bs_gate *g)
 	*old = *st;
 }
 
-/** A session's client, shared with its other sessions on this worker. */
-static int join_client(struct bs_session *s)
-{
-	struct bs_gate *g = s->gate;
-	struct bs_gate_client *c = bs_gate_map_get(&g->client_map, s->client_hash);
-
-	if (!c) {
-		c = bs_gate_pool_take(&g->clients);
-		if (!c)
-			return BS_EFULL;
-		c->hash = s->client_hash;
-		if (bs_gate_map_put(&g->client_map, c->hash, c) != BS_OK) {
-			bs_gate_pool_give(&g->clients, c);
-			return BS_EFULL;
-		}
-	}
-	c->sessions++;
-	s->client = c;
-	return BS_OK;
-}
-
-static void leave_client(struct bs_session *s)
-{
-	struct bs_gate *g = s->gate;
-	struct bs_gate_client *c = s->client;
-
-	s->client = NULL;
-	if (!c || --c->sessions > 0)
-		return;
-	bs_gate_map_remove(&g->client_map, c->hash);
-	bs_gate_pool_give(&g->clients, c);
-}
-
-/** What tells clients apart: CA, key and identity. */
-static uint64_t hash_client(const struct bs_gate *g, const struct bs_tls_peer *who)
-{
-	uint8_t all[2 * BS_TLS_HASH_LEN + sizeof(who->identity)];
-
-	memset(all, 0, sizeof(all));
-	memcpy(all, who->ca_fp, BS_TLS_HASH_LEN);
-	memcpy(all + BS_TLS_HASH_LEN, who->key_fp, BS_TLS_HASH_LEN);
-	memcpy(all + (size_t)2 * BS_TLS_HASH_LEN, who->identity, strlen(who->identity));
-	/* Keyed by random bytes of the registry: the same on every worker, not to be guessed. */
-	uint64_t h = bs_siphash(bs_registry_instance(g->w->registry), all, sizeof(all));
-
-	return h ? h : 1;
-}
-
 /** TLS is up: who is it? */
 static void greet(struct bs_session *s)
 {
@@ -371,8 +323,7 @@ static void greet(struct bs_session *s)
 		bs__gate_error(s, BS_ST_CERT_ID, bs_tls_id_fault_text(s->who.id_fault));
 		return;
 	}
-	s->client_hash = hash_client(g, &s->who);
-	if (join_client(s) != BS_OK) {
+	if (bs__client_join(s) != BS_OK) {
 		bs_count(g->w->counters, BS_C_gate_table_full);
 		bs__gate_error(s, BS_ST_RATE, "the server is full");
 		return;
@@ -518,7 +469,7 @@ void bs__session_release(struct bs_session *s)
 {
 	struct bs_gate *g = s->gate;
 
-	leave_client(s);
+	bs__client_leave(s);
 	bs_wipe(s, sizeof(*s));
 	s->gate = g;
 	s->next_free = g->free_session;
