@@ -58,28 +58,33 @@ static json_t *report_json(const struct bs_check_report *r)
 			 (json_int_t)r->stat.used_bytes, "schema", (json_int_t)r->stat.schema);
 }
 
-static void check_done(struct ev_loop *loop, ev_async *w, int revents)
+static void check_report(struct bs_control_thread *t, const char *text)
 {
-	struct bs_control_thread *t = w->data;
 	struct bs_control_job *j = t->job;
-	struct bs_control *c = j->control;
 	size_t i;
 
-	(void)loop;
-	(void)revents;
-	c->thread = NULL;
-	pthread_join(t->thread, NULL);
-	ev_async_stop(c->env.loop, &t->done);
 	for (i = 0; i < t->n_problems; i++)
 		bs__control_item(j, json_pack("{s:s}", "problem", t->problem[i]));
 	if (t->err != BS_OK)
-		bs__control_fail_err(j, t->err, "database", NULL);
+		bs__control_fail_err(j, t->err, "database", text);
 	else if (t->report.problems > 0)
 		bs__control_fail(j, BS_CTL_FAILED, "database",
 				 "restore a backup, or export what is still readable",
 				 "%llu problems found", (unsigned long long)t->report.problems);
 	else
 		bs__control_finish(j, report_json(&t->report), NULL);
+}
+
+static void check_done(struct ev_loop *loop, ev_async *w, int revents)
+{
+	struct bs_control_thread *t = w->data;
+
+	(void)loop;
+	(void)revents;
+	t->job->control->thread = NULL;
+	pthread_join(t->thread, NULL);
+	ev_async_stop(t->loop, &t->done);
+	check_report(t, NULL);
 	free(t);
 }
 
@@ -97,11 +102,46 @@ static int start_thread(struct bs_control_thread *t)
 	return err == 0 ? BS_OK : BS_ENOMEM;
 }
 
+static struct bs_registry_conf registry_conf(const struct bs_control *c)
+{
+	const struct bs_conf *conf = c->env.conf(c->env.ctx);
+
+	return (struct bs_registry_conf){ .dir = conf->database,
+					  .map_bytes = conf->database_size,
+					  .key_file = conf->key_file };
+}
+
+/*
+ * Without a server the file is the suspect: it is walked by a process of its own, since a damaged
+ * page can end in a crash.  A server walks what it reads all day long anyway.
+ */
+static void check_offline(struct bs_control_job *j)
+{
+	struct bs_control *c = j->control;
+	struct bs_registry_conf rc = registry_conf(c);
+	struct bs_control_thread *t = calloc(1, sizeof(*t));
+	struct bs_errtext text = { "" };
+
+	if (!t) {
+		bs__control_fail_err(j, BS_ENOMEM, NULL, NULL);
+		return;
+	}
+	c->close(c->open_arg);
+	t->job = j;
+	t->err = bs_registry_verify(&rc, NULL, on_problem, t, &t->report, &text);
+	check_report(t, text.text);
+	free(t);
+}
+
 static void run_check(struct bs_control_job *j)
 {
 	struct bs_control *c = j->control;
 	struct bs_control_thread *t;
 
+	if (c->close) {
+		check_offline(j);
+		return;
+	}
 	if (!bs__control_reader(j))
 		return;
 	if (c->thread) {
@@ -161,15 +201,12 @@ static void run_backup(struct bs_control_job *j)
 static void run_restore(struct bs_control_job *j)
 {
 	struct bs_control *c = j->control;
-	const struct bs_conf *conf = c->env.conf(c->env.ctx);
 	const char *path = bs__control_text(j, "file");
-	struct bs_registry_conf rc = { .dir = conf->database,
-				       .map_bytes = conf->database_size,
-				       .key_file = conf->key_file,
-				       .write = true };
+	struct bs_registry_conf rc = registry_conf(c);
 	struct bs_errtext text = { "" };
 	int err;
 
+	rc.write = true;
 	if (access(path, R_OK) != 0) {
 		bs__control_fail(j, errno == ENOENT ? BS_CTL_NOT_FOUND : BS_CTL_REFUSED, path, NULL,
 				 "cannot be read (%s)", strerror(errno));

@@ -13,7 +13,6 @@
 #include "conf/conf.h"
 #include "server/control_job.h"
 #include "server/first_run.h"
-#include "server/first_run.h"
 
 /* What an offline run has open; opened when a command first needs it, so that a restore can run
  * on a registry that nobody has open. */

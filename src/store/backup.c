@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "log/log.h"
@@ -136,15 +137,13 @@ static const char *const rising[] = { "epoch-access", "epoch-crl", "epoch-change
 				      "next-number",  "next-rule", "boot" };
 #define RISING (sizeof(rising) / sizeof(rising[0]))
 
-/* The numbers of the registry that is replaced; zero when it cannot be read. */
-static void old_numbers(const struct bs_registry_conf *conf, uint64_t *out)
+static void read_numbers(const struct bs_registry_conf *conf, uint64_t *out)
 {
 	struct bs_registry_conf c = *conf;
 	struct bs_registry *reg;
 	MDB_txn *txn;
 	size_t i;
 
-	memset(out, 0, RISING * sizeof(*out));
 	c.write = false;
 	if (bs__registry_open_file(&c, "data.mdb", &reg, NULL) != BS_OK)
 		return;
@@ -156,6 +155,42 @@ static void old_numbers(const struct bs_registry_conf *conf, uint64_t *out)
 		mdb_txn_abort(txn);
 	}
 	bs_registry_close(reg);
+}
+
+/*
+ * The numbers of the registry that is replaced; zero when it cannot be read.  In a process of its
+ * own: a restore is wanted just when that file is damaged, perhaps so badly that reading crashes.
+ */
+static void old_numbers(const struct bs_registry_conf *conf, uint64_t *out)
+{
+	const size_t len = RISING * sizeof(*out);
+	ssize_t n = -1;
+	int p[2];
+	pid_t pid;
+
+	memset(out, 0, len);
+	if (pipe(p) < 0)
+		return;
+	pid = fork();
+	if (pid == 0) {
+		/* LMDB says on stderr what it stumbles over. */
+		if (freopen("/dev/null", "w", stderr))
+			read_numbers(conf, out);
+		n = write(p[1], out, len);
+		_exit(n == (ssize_t)len ? 0 : 1);
+	}
+	close(p[1]);
+	if (pid > 0) {
+		/* Less than PIPE_BUF: it comes in one piece or not at all. */
+		do
+			n = read(p[0], out, len);
+		while (n < 0 && errno == EINTR);
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			continue;
+	}
+	close(p[0]);
+	if (n != (ssize_t)len)
+		memset(out, 0, len);
 }
 
 static int raise_numbers(const struct bs_registry *reg, const uint64_t *old)

@@ -401,6 +401,27 @@ def database():
 
 
 @test
+def damaged_database():
+    """a check of a damaged database says so and survives it; a restore repairs it"""
+    n = bs.Node().start()
+    path = write("rows", "".join(f"dmg-{i},{SECRET}\n" for i in range(2000)), n=n)
+    bsctl("device", "import", path, n=n)
+    copy = n.path("copy.mdb")
+    bsctl("db", "backup", copy, n=n)
+    n.stop()
+    data = os.path.join(n.path("registry"), "data.mdb")
+    with open(data, "r+b") as f:
+        f.seek(2 * 4096)
+        f.write(b"\xa5" * (os.path.getsize(data) - 2 * 4096))
+    r = bsctl("db", "check", "--offline", n=n, want=FAILED)
+    equal(error(r)["error"]["place"], "database", r.stderr)
+    os.truncate(data, 3 * 4096)
+    bsctl("db", "check", "--offline", n=n, want=FAILED)
+    bsctl("db", "restore", copy, n=n)
+    equal(rows("db", "check", "--offline", n=n)[0]["devices"], 2000, "after the restore")
+
+
+@test
 def offline_first():
     """offline commands work before the server ran at all"""
     n = bs.Node()
