@@ -326,6 +326,7 @@ static void usage(FILE *to)
 	fputs("usage: bs-weather --id ID --secret-file FILE [options]\n"
 	      "  --id ID              device id, as registered with the basestation\n"
 	      "  --secret-file FILE   32 hexadecimal digits\n"
+	      "  --legacy             attach without a secret, if the library can\n"
 	      "  --controller HOST    where the basestation is (default: look the id up)\n"
 	      "  --port PORT          its controller port (default 5566)\n"
 	      "  --dns IP[:PORT],...  name servers instead of the system's\n"
@@ -368,6 +369,7 @@ static bool set_option(struct arguments *a, int opt, const char *arg)
 	switch (opt) {
 	case 'i': a->conf.id = arg; return true;
 	case 's': return a->has_secret = read_secret(arg, a->secret);
+	case 'l': a->conf.secret = NULL; return true;
 	case 'c': a->conf.controller = arg; return true;
 	case 'd': a->posix.dns_servers = arg; return true;
 	case 'b': a->posix.bind_address = arg; return true;
@@ -402,6 +404,7 @@ static bool parse_arguments(struct arguments *a, int argc, char **argv)
 	static const struct option options[] = {
 		{ "id", required_argument, NULL, 'i' },
 		{ "secret-file", required_argument, NULL, 's' },
+		{ "legacy", no_argument, NULL, 'l' },
 		{ "controller", required_argument, NULL, 'c' },
 		{ "port", required_argument, NULL, 'p' },
 		{ "dns", required_argument, NULL, 'd' },
@@ -425,7 +428,7 @@ static bool parse_arguments(struct arguments *a, int argc, char **argv)
 		if (!set_option(a, opt, optarg))
 			return false;
 	}
-	if (a->conf.id == NULL || !a->has_secret || optind != argc) {
+	if (a->conf.id == NULL || a->has_secret == (a->conf.secret == NULL) || optind != argc) {
 		usage(stderr);
 		return false;
 	}
@@ -466,7 +469,10 @@ int main(int argc, char **argv)
 	load_name(&a.station);
 	err = bsdev_posix_new(&a.conf, &a.posix, &p);
 	if (err != BS_OK) {
-		fprintf(stderr, "bs-weather: cannot start (%s)\n", bs_strerror(err));
+		fprintf(stderr, "bs-weather: cannot start (%s)%s\n", bs_strerror(err),
+			a.conf.secret == NULL ? "; --legacy needs a library configured with "
+						"--enable-legacy"
+					      : "");
 		return 1;
 	}
 	running = p;

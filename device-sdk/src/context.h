@@ -9,7 +9,18 @@
 #define BSDEV_CONTEXT_H
 
 #include "basestation/device.h"
+#include "proto/attach_legacy.h"
 #include "proto/device.h"
+
+/** What a device without a secret uses: nothing, unless the library is built for it (configure
+ *  --enable-legacy; with the MCU profile also BS_WITH_LEGACY=1).  Off, the code is not linked. */
+#ifdef BS_ENABLE_LEGACY
+# define BSDEV__LEGACY_ATTACH (&bs_legacy_attach)
+# define BSDEV__PLAIN_SUITE   (&bs_suite_null)
+#else
+# define BSDEV__LEGACY_ATTACH NULL
+# define BSDEV__PLAIN_SUITE   NULL
+#endif
 
 /** A device of the SDK.  Small fields first, as in proto/conn.h. */
 struct bsdev {

@@ -40,8 +40,8 @@ typedef char bsdev__storage_check[STORAGE_LEN(1u) <= BSDEV_STORAGE_LEN(1) &&
 
 static int check_conf(const struct bsdev_conf *conf, const struct bsdev_port *port)
 {
-	if (conf == NULL || port == NULL || conf->id == NULL || conf->secret == NULL ||
-	    port->resolve == NULL || (port->random == NULL && port->crypto == NULL))
+	if (conf == NULL || port == NULL || conf->id == NULL || port->resolve == NULL ||
+	    (port->random == NULL && port->crypto == NULL))
 		return BS_EINVAL;
 	if (conf->connections < 1 || conf->connections > 16)
 		return BS_EINVAL;
@@ -54,7 +54,14 @@ static int fill_core_conf(struct bsdev *dev)
 	const struct bsdev_conf *conf = dev->conf;
 
 	set_text(&c->id, conf->id);
-	c->psk = dev->secret;
+	/* The core refuses a device that has neither a secret nor the means to do without. */
+	if (conf->secret != NULL) {
+		memcpy(dev->secret, conf->secret, sizeof(dev->secret));
+		c->psk = dev->secret;
+	} else {
+		c->legacy = BSDEV__LEGACY_ATTACH;
+		c->plain_suite = BSDEV__PLAIN_SUITE;
+	}
 	c->major = BS_VERSION_MAJOR;
 	c->minor = BS_VERSION_MINOR;
 	c->patch = BS_VERSION_PATCH;
@@ -95,7 +102,6 @@ int bsdev_init(void *storage, size_t len, const struct bsdev_conf *conf,
 	dev->conf = conf;
 	dev->port = port;
 	dev->now = now;
-	memcpy(dev->secret, conf->secret, sizeof(dev->secret));
 	crypto = port->crypto;
 	if (crypto == NULL) {
 		bs_small_crypto_init(&dev->small, port->random, port->ctx);

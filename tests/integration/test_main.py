@@ -213,6 +213,26 @@ def wrong_key():
 
 
 @bs.test
+def no_secret_at_all():
+    """A device without a secret needs a library, a conf and a registry entry that allow it"""
+    with open(os.path.join(bs.BUILD, "config.h"), encoding="ascii") as f:
+        built = "#define BS_ENABLE_LEGACY 1" in f.read()
+    n = started(allow_legacy="yes")
+    n.bsctl("device", "add", "old.p2p.test", "--legacy")
+    args = [bs.program("bs-weather"), "--id", "old.p2p.test", "--legacy", "--controller",
+            "127.0.0.1", "--port", n.ports["controller_port"]]
+    if not built:
+        r = bs.run(args, ok=False)
+        bs.equal(r.returncode, 1, "status without --enable-legacy")
+        bs.check("--enable-legacy" in r.stderr, r.stderr)
+    else:
+        d = bs.Process(args)
+        d.expect("bs-weather: attached")
+        d.stop()
+    n.stop()
+
+
+@bs.test
 def unknown_and_disabled():
     """Unknown and disabled ids get no answer; enabling one lets it in"""
     n = node()

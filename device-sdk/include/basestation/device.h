@@ -122,8 +122,10 @@ struct bsdev_port {
 
 /** Identity, secret, callbacks.  Texts and pointers are borrowed for the device's life. */
 struct bsdev_conf {
-	const char *id;           /**< 1..40 of a-z 0-9 - . ; looked up as a host name */
-	const uint8_t *secret;    /**< [BS_PSK_LEN] pre-shared secret; copied */
+	const char *id; /**< 1..40 of a-z 0-9 - . ; looked up as a host name */
+	/** [BS_PSK_LEN] pre-shared secret; copied.  NULL attaches without one and talks in the
+	 *  clear, for which library (configure --enable-legacy) and basestation must be set up. */
+	const uint8_t *secret;
 	const char *controller;   /**< host to look up instead of the id; NULL = the id */
 	uint16_t controller_port; /**< 0 = BSDEV_CONTROLLER_PORT */
 	const char *version;      /**< application version, at most 10 bytes; may be NULL */
@@ -155,7 +157,8 @@ struct bsdev_conf {
  * asked for from here.
  *
  * Returns BS_OK, or
- *   BS_EINVAL  a field is out of range: id, secret, connections, a text too long, no resolver
+ *   BS_EINVAL  a field is out of range: id, connections, a text too long, no resolver, or no
+ *              secret in a library built without --enable-legacy
  *   BS_ETOOBIG storage is too small: see BSDEV_STORAGE_LEN
  *
  * Thread: the device's.  Allocates: no.  Blocks: no (the storage hook may).

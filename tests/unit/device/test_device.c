@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "central.h"
+#include "context.h"
 #include "wire/packet.h"
 
 static struct central c;
@@ -47,9 +48,6 @@ START_TEST(test_refuses_a_bad_configuration)
 	c.conf.id = "a23456789.123456789.123456789.123456789.1";
 	ck_assert_int_eq(central_start(&c), BS_EINVAL);
 	c.conf = good;
-	c.conf.secret = NULL;
-	ck_assert_int_eq(central_start(&c), BS_EINVAL);
-	c.conf = good;
 	c.conf.connections = 0;
 	ck_assert_int_eq(central_start(&c), BS_EINVAL);
 	c.conf.connections = 17;
@@ -65,6 +63,28 @@ START_TEST(test_refuses_a_bad_configuration)
 	ck_assert_int_eq(central_start(&c), BS_EINVAL);
 	ck_assert_ptr_null(c.dev);
 	ck_assert_uint_eq(c.lookups, 0);
+}
+END_TEST
+
+/* Both builds are tested: this one, and the one of configure --enable-legacy. */
+START_TEST(test_no_secret_needs_a_legacy_build)
+{
+	const bool can = BSDEV__LEGACY_ATTACH != NULL;
+
+	c.conf.secret = NULL;
+	ck_assert_int_eq(central_start(&c), can ? BS_OK : BS_EINVAL);
+	ck_assert_uint_eq(c.lookups, can ? 1 : 0);
+	if (can) {
+		ck_assert_ptr_eq(c.dev->core_conf.legacy, BSDEV__LEGACY_ATTACH);
+		ck_assert_ptr_eq(c.dev->core_conf.plain_suite, BSDEV__PLAIN_SUITE);
+		bsdev_fini(c.dev);
+		c.dev = NULL;
+	}
+	/* With a secret it never does without, in either build. */
+	c.conf.secret = c.secret;
+	ck_assert_int_eq(central_start(&c), BS_OK);
+	ck_assert_ptr_null(c.dev->core_conf.legacy);
+	ck_assert_ptr_null(c.dev->core_conf.plain_suite);
 }
 END_TEST
 
@@ -325,6 +345,7 @@ Suite *bs_suite_device(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_refuses_a_bad_configuration);
+	tcase_add_test(tc, test_no_secret_needs_a_legacy_build);
 	tcase_add_test(tc, test_storage_length);
 	tcase_add_test(tc, test_fini_wipes_the_secret);
 	tcase_add_test(tc, test_attaches);
