@@ -39,8 +39,8 @@ typedef int64_t bs_time_diff;
 /** Whether addresses can be IPv6: a constant 0 lets the compiler drop that code. */
 #define BS_HAS_IP6 (BS_IP_LEN > 4)
 
-/** Whether a device speaks extensions (basestation-wire(7), EXTENSIONS); a build that leaves them out
- *  (0) is a stock device to the byte and about 800 bytes smaller. */
+/** Whether a device speaks extensions (basestation-wire(7), EXTENSIONS); a build that leaves them
+ *  out (0) is a stock device to the byte and about 800 bytes smaller. */
 #ifndef BS_WITH_EXT
 # define BS_WITH_EXT 1
 #endif

@@ -60,8 +60,8 @@ struct bs_device_conf {
 	uint32_t ext_offer;  /**< enum bs_ext bits to offer; 0 = stock packets, to the byte */
 	uint16_t alive_ms;   /**< keep-alive timer, 0 = 13000 */
 	uint8_t alive_polls; /**< timer runs until the attachment is lost, 0 = 5 */
-	/** Suite for connections without a key, &bs_suite_null or NULL = refuse them (0x8008).  This
-	 *  and the next count as NULL in a build with BS_WITH_LEGACY 0. */
+	/** Suite for connections without a key, &bs_suite_null or NULL = refuse them (0x8008).
+	 *  This and the next count as NULL in a build with BS_WITH_LEGACY 0. */
 	const struct bs_suite *plain_suite;
 	/** Attach without a secret, &bs_legacy_attach or NULL = off.  Implies plain data. */
 	const struct bs_legacy_ops *legacy;

@@ -16,8 +16,8 @@
 /** Records read at once. */
 #define RECORDS_STEP 16u
 /**
- * Event numbers are Unix milliseconds shifted by 20.  Those of two owners reach a client out of order
- * by so much at most: a device counts as seen only when its last event is older by more.
+ * Event numbers are Unix milliseconds shifted by 20.  Those of two owners reach a client out of
+ * order by so much at most: a device counts as seen only when its last event is older by more.
  */
 #define SINCE_SLACK (UINT64_C(2000) << 20)
 /** First byte of a cursor: its version. */

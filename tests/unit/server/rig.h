@@ -46,8 +46,7 @@ struct rig {
 	unsigned n_done;
 	unsigned probes;
 	unsigned gates; /**< alive */
-	unsigned
-		flood; /**< before the next order, fill the mailbox to this worker; plus one, 0 = no */
+	unsigned flood; /**< fill the mailbox to this worker, plus one, before the next order */
 	bool hang_up; /**< gates disconnect what they are told is connected, at once */
 };
 
