@@ -182,7 +182,7 @@ static uint32_t count_prefix(const struct bs_pending *p, const struct bs_endpoin
 	uint32_t i;
 
 	*oldest = BS_PENDING_NONE;
-	for (i = prefix_list(p, peer)->head; i != BS_PENDING_NONE && n < stop;
+	for (i = prefix_list(p, peer)->head; i != BS_PENDING_NONE && (stop == 0 || n < stop);
 	     i = p->entry[i].prefix.next) {
 		const struct bs_pending_entry *e = &p->entry[i];
 
@@ -190,6 +190,9 @@ static uint32_t count_prefix(const struct bs_pending *p, const struct bs_endpoin
 			continue;
 		if (*oldest == BS_PENDING_NONE)
 			*oldest = i;
+		/* With nothing to count the oldest is all that is asked for. */
+		if (stop == 0)
+			break;
 		if (!(e->flags & BS_PENDING_KNOWN))
 			n++;
 	}
@@ -208,7 +211,7 @@ static void make_room(struct bs_pending *p, uint32_t number, const struct bs_end
 	if (p->free == BS_PENDING_NONE) {
 		full = true;
 		if (known)
-			(void)count_prefix(p, peer, 1, &of_prefix);
+			(void)count_prefix(p, peer, 0, &of_prefix);
 	}
 	if (!full)
 		return;

@@ -283,6 +283,33 @@ START_TEST(test_rate_of_an_address)
 }
 END_TEST
 
+/* Five devices with four attempts each at a table for sixteen. */
+START_TEST(test_pending_table_full)
+{
+	struct rig_options o = { .workers = 1, .conf = "pending-entries = 16\n" };
+	uint8_t pkt[512];
+	char id[32];
+	unsigned i;
+
+	rig_init(&rig, &o);
+	dev = rig_device(&rig, "cam0.base.test", 1, 0);
+	rig_rebind(dev);
+	for (i = 1; i < 5; i++) {
+		snprintf(id, sizeof(id), "cam%u.base.test", i);
+		(void)rig_device(&rig, id, 1, 0);
+	}
+	for (i = 0; i < 20; i++) {
+		snprintf(id, sizeof(id), "cam%u.base.test", i / 4);
+		ck_assert_uint_eq(
+			answered(pkt, invite(pkt, id, "-alpha.0", true, (uint8_t)i, 0), true), 180);
+	}
+	rig_turn(&rig, 20);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_pending_entries), 16);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_pending_evicted), 4);
+	rig_fini(&rig);
+}
+END_TEST
+
 START_TEST(test_wrong_port)
 {
 	uint8_t pkt[512];
@@ -578,6 +605,7 @@ Suite *bs_suite_role_invite(void)
 	suite_add_tcase(s, slow);
 	tcase_set_timeout(own, 30);
 	tcase_add_test(own, test_rate_of_an_address);
+	tcase_add_test(own, test_pending_table_full);
 	tcase_add_test(own, test_controller_with_extensions_never_amplifies);
 	suite_add_tcase(s, own);
 	tcase_add_checked_fixture(proof, setup_proof, teardown_proof);
