@@ -186,6 +186,8 @@ static void take_observed(struct bs_gate_attempt *a)
 
 	if (ip4)
 		q->global = *ip4;
+	else if (ip6)
+		q->global = *ip6;
 	q->nat_type = bs__gate_nat(a->session).mapping >= BS_NAT_BY_ADDRESS ? 7 : 0;
 	for (size_t i = 0; ip6 && i < q->n_ep6; i++)
 		known = known || bs_endpoint_equal(&q->ep6[i], ip6);

@@ -242,6 +242,27 @@ static size_t size_limit(const struct bs_device_cold *cold)
 	return cold->ext ? BS_PACKET_SMALL : BS_PACKET_SAFE;
 }
 
+/* IPv6 endpoints of the client, the observed one first: not all may fit. */
+static uint8_t collect_eps(const struct bs_msg_connect *q, struct bs_ep6 eps[BS_MSG_EP6_MAX + 1])
+{
+	uint8_t n = 0;
+	unsigned i;
+
+	if (q->global.port != 0 && !bs_endpoint_is_ip4(&q->global))
+		eps[n++] = (struct bs_ep6){ .ep = q->global, .kind = BS_EP6_OBSERVED };
+	for (i = 0; i < q->n_ep6 && i < BS_MSG_EP6_MAX; i++) {
+		if (!bs_endpoint_equal(&q->ep6[i], &q->global))
+			eps[n++] = (struct bs_ep6){ .ep = q->ep6[i], .kind = BS_EP6_HOST };
+	}
+	return n;
+}
+
+/* Whether the client named anything that IPX can say. */
+static bool has_ip4(const struct bs_msg_connect *q)
+{
+	return q->priv.port != 0 || (q->global.port != 0 && bs_endpoint_is_ip4(&q->global));
+}
+
 static int start_ask(struct bs_roles *r, struct bs_conn_record *conn, const struct bs_message *m)
 {
 	const struct bs_msg_connect *q = &m->u.connect;
@@ -249,10 +270,9 @@ static int start_ask(struct bs_roles *r, struct bs_conn_record *conn, const stru
 	const struct bs_device_cold *cold = &r->slab.cold[conn->device];
 	const struct bs_crypto *c = r->w->crypto;
 	struct bs_ask *ask = ask_of(r, conn->ask);
-	struct bs_ep6 eps[BS_MSG_EP6_MAX];
+	struct bs_ep6 eps[BS_MSG_EP6_MAX + 1];
 	uint8_t attempt[8];
 	struct bs_connect_offer o;
-	unsigned i;
 	int err;
 
 	memset(&o, 0, sizeof(o));
@@ -273,8 +293,6 @@ static int start_ask(struct bs_roles *r, struct bs_conn_record *conn, const stru
 	o.m.ipx.has_nsi = true;
 	o.m.ipx.nsi_sp = conn->nsi;
 	o.m.ipx.flags = BS_IPX_ASYNC | (q->nat_type & BS_IPX_NAT_MASK);
-	if (q->priv.port == 0 && q->global.port == 0 && q->n_ep6 == 0)
-		o.m.ipx.flags |= BS_IPX_NO_RENDEZVOUS;
 	o.m.client_id.ptr = q->client_id;
 	o.m.client_id.len = q->client_id_len;
 	o.m.fp = q->fp;
@@ -283,11 +301,11 @@ static int start_ask(struct bs_roles *r, struct bs_conn_record *conn, const stru
 		o.m.attempt = attempt;
 	}
 	if (cold->ext & BS_EXT_IP6) {
-		for (i = 0; i < q->n_ep6 && i < BS_MSG_EP6_MAX; i++)
-			eps[i] = (struct bs_ep6){ .ep = q->ep6[i], .kind = BS_EP6_HOST };
 		o.m.eps = eps;
-		o.m.n_eps = (uint8_t)i;
+		o.m.n_eps = collect_eps(q, eps);
 	}
+	if (!has_ip4(q) && o.m.n_eps == 0)
+		o.m.ipx.flags |= BS_IPX_NO_RENDEZVOUS;
 	o.limit = size_limit(cold);
 	return bs_connect_server_start(&ask->c, c, &o, &hot->peer, r->w->conf->connect_retry,
 				       r->w->conf->connect_timeout, r->w->now);

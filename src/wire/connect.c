@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "util/endpoint.h"
+
 /* Only these kinds of CP_ID and FP count; FP has the kind and the fingerprint. */
 enum {
 	CP_ID_KIND = 1,
@@ -109,8 +111,12 @@ int bs_connect_request_begin(struct bs_writer *w, uint8_t *buf, size_t cap,
 	if (w->bad || left < 0)
 		return BS_ETOOBIG;
 
-	/* A few characters of a name are worth more than nothing; an empty CP_ID is not. */
+	/* A few characters of a name are worth more than nothing; an empty CP_ID is not.  A client
+	 * without any IPv4 endpoint is reached by its first EP6 or not at all. */
 	id_len = left - CP_ID_HEAD_LEN;
+	if (m->n_eps && !m->ipx.priv.port &&
+	    !(m->ipx.global.port && bs_endpoint_is_ip4(&m->ipx.global)))
+		id_len -= EP6_PAYLOAD_LEN;
 	if (id_len < (long)id.len)
 		id.len = id_len > 0 ? (size_t)id_len : 0;
 	if (id.len) {

@@ -5,14 +5,17 @@
 #include "server/worker.h"
 #include "util/cursor.h"
 #include "util/endpoint.h"
+#include "wire/payload.h"
 
 static struct rig rig;
 static struct rig_device *dev;
+static bool has_ext;
 
 static void begin(unsigned workers, uint32_t ext)
 {
 	struct rig_options o = { .workers = workers };
 
+	has_ext = ext != 0;
 	rig_init(&rig, &o);
 	dev = rig_device(&rig, "cam1.base.test", 1, ext);
 	rig_start(dev);
@@ -428,6 +431,48 @@ START_TEST(test_presence)
 }
 END_TEST
 
+/* A client that has IPv6 only, and a name so long that nothing else would fit behind it. */
+START_TEST(test_client_with_ip6_only)
+{
+	struct bs_worker w = { .n_workers = rig.info.n_workers };
+	struct bs_message m = { .kind = BS_MSG_CONNECT, .number = dev->number, .ref = 1 };
+	struct bs_endpoint seen = { .ip = { 0x20, 1, [15] = 9 }, .port = 999 };
+	struct bs_ep6 ep;
+	struct bs_payload pl;
+	struct bs_packet p;
+	uint8_t buf[512];
+	ssize_t len = 0;
+	unsigned i;
+
+	dev->running = false;
+	m.u.connect.attempt = 1;
+	m.u.connect.global = seen;
+	for (i = 0; i < 3; i++) {
+		m.u.connect.ep6[i] = seen;
+		m.u.connect.ep6[i].ip[0] = i < 2 ? 0xFD : 0x20;
+	}
+	m.u.connect.n_ep6 = 3;
+	m.u.connect.client_id_len = BS_CLIENT_ID_MAX;
+	memset(m.u.connect.client_id, 'u', BS_CLIENT_ID_MAX);
+	rig_order(&rig, 0, bs_worker_owner(&w, dev->number), &m);
+	for (i = 0; i < 100 && (len < 16 || buf[8] != BS_TYPE_U_CONNECT); i++)
+		len = rig_receive(dev, buf, sizeof(buf), 100);
+	ck_assert_int_gt(len, 200);
+	ck_assert_int_le(len, BS_PACKET_SMALL);
+	ck_assert_int_eq(bs_packet_decode(buf, (size_t)len, &p), BS_OK);
+	ck_assert(bs_payload_find(&p, BS_PL_IPX, &pl));
+	ck_assert_mem_eq(pl.data, "\0\0\0\0\0\0\0\0\0\0\0\0", 12);
+	ck_assert_uint_eq(bs_ep6_collect(&p, BS_EP6_OBSERVED, &ep, 1), has_ext ? 1 : 0);
+	if (has_ext) {
+		ck_assert(bs_endpoint_equal(&ep.ep, &seen));
+		ck_assert(!(pl.data[12] & BS_IPX_NO_RENDEZVOUS));
+	} else {
+		/* It could not read any of these. */
+		ck_assert(pl.data[12] & BS_IPX_NO_RENDEZVOUS);
+	}
+}
+END_TEST
+
 /* The whole server's limit: refused at once, counted, and the device is not asked. */
 START_TEST(test_connections_full)
 {
@@ -501,6 +546,7 @@ Suite *bs_suite_role_connect(void)
 	tcase_add_test(stock, test_open_and_close_reports);
 	tcase_add_test(stock, test_restart_while_asked);
 	tcase_add_test(stock, test_disconnect_inside_the_result);
+	tcase_add_test(stock, test_client_with_ip6_only);
 	suite_add_tcase(s, stock);
 	tcase_add_checked_fixture(ext, setup_ext, teardown);
 	tcase_set_timeout(ext, 30);
@@ -508,6 +554,7 @@ Suite *bs_suite_role_connect(void)
 	tcase_add_test(ext, test_attempt_and_candidates_of_our_device);
 	tcase_add_test(ext, test_refused_by_the_device);
 	tcase_add_test(ext, test_silent_device);
+	tcase_add_test(ext, test_client_with_ip6_only);
 	tcase_add_test(ext, test_not_attached);
 	tcase_add_test(ext, test_disconnect_closes_at_the_device);
 	tcase_add_test(ext, test_session_gone_leaves_the_connection);
