@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/gate_map.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,7 +85,11 @@ void bs_gate_map_remove(struct bs_gate_map *m, uint64_t key)
 
 int bs_gate_pool_init(struct bs_gate_pool *p, size_t item, size_t n)
 {
+	const size_t align = _Alignof(max_align_t);
+
 	memset(p, 0, sizeof(*p));
+	/* Items with a flexible end have any size; the next one must be aligned all the same. */
+	item = (item + align - 1) / align * align;
 	p->mem = calloc(n > 0 ? n : 1, item);
 	if (!p->mem)
 		return BS_ENOMEM;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/gate_map.h"
 
+#include <stddef.h>
+
 #include "test.h"
 
 static const uint8_t seed[BS_SIPHASH_KEY_LEN] = "a fixed seed 16";
@@ -105,6 +107,26 @@ START_TEST(a_pool_gives_zeroed_items_and_has_an_end)
 }
 END_TEST
 
+START_TEST(items_of_odd_size_are_aligned)
+{
+	struct bs_gate_pool p;
+
+	for (size_t item = sizeof(void *); item < 40; item++) {
+		ck_assert_int_eq(bs_gate_pool_init(&p, item, 3), BS_OK);
+		for (int i = 0; i < 3; i++) {
+			uint8_t *a = bs_gate_pool_take(&p);
+
+			ck_assert_uint_eq((uintptr_t)a % _Alignof(max_align_t), 0);
+			/* All of it is the item's own. */
+			for (size_t k = 0; k < item; k++)
+				ck_assert_uint_eq(a[k], 0);
+			memset(a, 0xFF, item);
+		}
+		bs_gate_pool_fini(&p);
+	}
+}
+END_TEST
+
 Suite *bs_suite_gate_map(void)
 {
 	Suite *s = suite_create("gate_map");
@@ -113,6 +135,7 @@ Suite *bs_suite_gate_map(void)
 	tcase_add_test(tc, what_is_put_is_found_until_it_is_removed);
 	tcase_add_loop_test(tc, the_map_agrees_with_a_naive_one, 0, 4);
 	tcase_add_test(tc, a_pool_gives_zeroed_items_and_has_an_end);
+	tcase_add_test(tc, items_of_odd_size_are_aligned);
 	suite_add_tcase(s, tc);
 	return s;
 }
