@@ -326,7 +326,7 @@ uint32_t bs__nsi_take(struct bs_roles *r, enum bs_nsi_kind kind, uint32_t index)
 
 	for (tries = 0; tries < 16; tries++) {
 		uint32_t random = bs__random32(r);
-		/* 0 is also "no random numbers"; a number that can be guessed is worse than none. */
+		/* 0 is also "no random numbers"; a guessable one is worse than none. */
 		uint32_t nsi = random ? bs_nsi_make(random, r->w->index, r->w->n_workers) : 0;
 		int err = nsi ? bs_nsi_table_put(&r->nsi, nsi, kind, index) : BS_EEXIST;
 

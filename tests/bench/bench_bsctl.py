@@ -5,7 +5,8 @@
 usage: bench_bsctl.py [ROWS]      (default 1000000; not part of make check)
 
 Prints for CSV and JSON lines: wall time, CPU of bsctl and of the daemon, rows per second, and the
-slowest answer that another bsctl got meanwhile.
+slowest answer that another bsctl got meanwhile.  Ten devices stay attached with keep-alives every
+200 ms; how many of them lost their attachment is printed, too.
 """
 import os
 import platform
@@ -55,6 +56,7 @@ def main():
           f"{platform.release()}, {n} rows; bsctl CPU includes the polling")
     for form in ("csv", "json"):
         node = bs.Node(database_size="2GiB").start()
+        devices = [node.device(f"bench-{i}.p2p.test") for i in range(10)]
         path = node.path("rows")
         with open(path, "w", encoding="ascii") as f:
             if form == "csv":
@@ -67,6 +69,11 @@ def main():
         measured(f"export {form}", node, n, "device", "export", node.path("out"), "-f", form,
                  "--with-secrets")
         measured("db check", node, n, "db", "check")
+        lost = sum(len([x for x in d.process.lines if "bs-weather: attached" in x]) != 1
+                   for d in devices)
+        print(f"{'devices':22} {lost} of {len(devices)} attached devices had to attach again")
+        for d in devices:
+            d.stop()
         node.stop()
 
 

@@ -295,6 +295,7 @@ def import_many():
     path = write("many.csv", "id,secret,tags\n" + "".join(
         f"many-{i:06d},{i:032x},line{i % 4}\n" for i in range(20000)))
     slowest, stop = [0.0], threading.Event()
+    attached = n.device("many-attached.p2p.test")
 
     def poll():
         while not stop.is_set():
@@ -310,7 +311,10 @@ def import_many():
         stop.set()
         t.join()
     check(slowest[0] < 2 * bs.SLOW, f"another command waited {slowest[0]:.2f} s")
-    equal(len(rows("device", "list", "--prefix", "many-")), 20000, "list")
+    seen = [x for x in attached.process.lines if "bs-weather: attached" in x]
+    equal(len(seen), 1, "attaches of a device meanwhile")
+    attached.stop()
+    equal(len(rows("device", "list", "--prefix", "many-0")), 20000, "list")
     equal(len(rows("device", "list", "--prefix", "many-", "--limit", "123")), 123, "limit")
     equal(len(rows("device", "list", "--tag", "line3")), 5000, "tag")
 

@@ -47,7 +47,7 @@ struct rig {
 	unsigned probes;
 	unsigned gates; /**< alive */
 	unsigned flood; /**< fill the mailbox to this worker, plus one, before the next order */
-	bool hang_up; /**< gates disconnect what they are told is connected, at once */
+	bool hang_up;   /**< gates disconnect what they are told is connected, at once */
 };
 
 /** How a rig is made. */
