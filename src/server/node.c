@@ -389,14 +389,13 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)loop;
 	(void)revents;
 	bs_server_tick(n->server, now);
-	if (++n->ticks % WATCH_TICKS != 0)
-		return;
-	watch_limits(n);
 	jump = bs_limits_clock_jump(&n->clock, now, unix_ms());
 	if (jump != 0)
 		bs_log_notice("clock, jumped by %" PRId64 " s (keepalives and timeouts do not "
 			      "depend on it, certificates do)",
 			      jump / 1000);
+	if (++n->ticks % WATCH_TICKS == 0)
+		watch_limits(n);
 }
 
 static int start_control(struct bs_node *n)
@@ -422,6 +421,8 @@ static void start_watchers(struct bs_node *n)
 {
 	ev_io_init(&n->server_io, on_server, bs_server_fd(n->server), EV_READ);
 	ev_io_init(&n->store_io, on_store, bs_store_inbox_fd(n->inbox), EV_READ);
+	/* From here on a jump is noticed. */
+	(void)bs_limits_clock_jump(&n->clock, monotonic(), unix_ms());
 	ev_timer_init(&n->tick, on_tick, TICK_S, TICK_S);
 	n->server_io.data = n;
 	n->store_io.data = n;

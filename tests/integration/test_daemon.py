@@ -434,16 +434,12 @@ def full_disk():
     refused(r, RESOURCE, "registry")
 
 
-@bs.test
-def no_random_numbers():
-    """without random numbers nothing starts: status 7, one message"""
-    node = Plain()
+def preloaded(node, source):
+    """The environment that puts functions of ours before those of the C library."""
     cc = os.environ.get("CC", "cc").split()
     src, lib = node.path("r.c"), node.path("r.so")
     with open(src, "w", encoding="ascii") as f:
-        f.write("#include <errno.h>\n#include <sys/types.h>\n"
-                "ssize_t getrandom(void *b, size_t n, unsigned f)\n"
-                "{ (void)b; (void)n; (void)f; errno = ENOSYS; return -1; }\n")
+        f.write(source)
     r = bs.run([*cc, "-shared", "-fPIC", "-o", lib, src], ok=False)
     if r.returncode != 0:
         raise bs.Skip("no compiler for a preloaded library")
@@ -451,8 +447,49 @@ def no_random_numbers():
         text = f.read()
     if b"libasan" in text or b"__asan_init" in text or b"__tsan_init" in text:
         raise bs.Skip("sanitizers and preloaded libraries do not go together")
-    refused(node.daemon(env={**os.environ, "LD_PRELOAD": lib}), RESOURCE, "random numbers",
-            "getrandom")
+    return {**os.environ, "LD_PRELOAD": lib}
+
+
+@bs.test
+def no_random_numbers():
+    """without random numbers nothing starts: status 7, one message"""
+    node = Plain()
+    env = preloaded(node, "#include <errno.h>\n#include <sys/types.h>\n"
+                    "ssize_t getrandom(void *b, size_t n, unsigned f)\n"
+                    "{ (void)b; (void)n; (void)f; errno = ENOSYS; return -1; }\n")
+    refused(node.daemon(env=env), RESOURCE, "random numbers", "getrandom")
+
+
+@bs.test
+def clock_jumps():
+    """a jump of the clock, forth and back, is told once each and detaches no device"""
+    node = Plain()
+    env = preloaded(node, '''
+        #define _GNU_SOURCE
+        #include <sys/syscall.h>
+        #include <time.h>
+        #include <unistd.h>
+        int clock_gettime(clockid_t id, struct timespec *ts)
+        {
+            int rc = (int)syscall(SYS_clock_gettime, id, ts);
+            if (id == CLOCK_REALTIME && access("''' + node.path("jump") + '''", F_OK) == 0)
+                ts->tv_sec += 86400;
+            return rc;
+        }
+        ''')
+    node.start(env=env)
+    device = node.device("clock.p2p.test")
+    with open(node.path("jump"), "w", encoding="ascii"):
+        pass
+    node.process.expect(r"notice: clock, jumped by 86\d\d\d s")
+    os.unlink(node.path("jump"))
+    node.process.expect(r"notice: clock, jumped by -86\d\d\d s")
+    answered = node.stat("alive_answered")
+    bs.until("keep-alives go on", lambda: node.stat("alive_answered") > answered)
+    bs.equal(len([x for x in node.process.lines if "clock, jumped" in x]), 2, "notices")
+    bs.equal(len([x for x in device.process.lines if "bs-weather: attached" in x]), 1, "attaches")
+    device.stop()
+    bs.equal(node.stop(), 0, "status")
 
 
 @bs.test
