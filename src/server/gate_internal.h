@@ -184,8 +184,9 @@ struct bs_session {
 	struct bs_tls *tls;
 	struct bs_session *next_ready; /**< in the queue of work */
 	struct bs_session *next_free;
-	uint32_t index; /**< in the pool */
-	uint8_t state;  /**< enum bs_session_state, 0 = free */
+	uint64_t generation; /**< of the snapshots that its TLS was made from */
+	uint32_t index;      /**< in the pool */
+	uint8_t state;       /**< enum bs_session_state, 0 = free */
 	bool queued;
 	bool listening; /**< io is started */
 	int fd;
@@ -353,6 +354,11 @@ void bs__presence_change(struct bs_gate *g, const struct bs_message *m);
 void bs__presence_forbid(struct bs_gate_watcher *w);
 
 /* gate_revoke.c */
+/**
+ * Whether what the handshake was told about a client still holds at its end: BS_OK, BS_EAUTH, or
+ * BS_ESTATE when only another handshake can tell.
+ */
+BS_MUSTCHECK int bs__gate_still_good(struct bs_session *s);
 /** Rights changed: look at every session again within a second. */
 void bs__gate_recheck_begin(struct bs_gate *g, bool certs);
 void bs__gate_recheck_tick(struct bs_gate *g);

@@ -91,6 +91,15 @@ static void check_rights(struct bs_session *s)
 	}
 }
 
+int bs__gate_still_good(struct bs_session *s)
+{
+	struct bs_gate *g = s->gate;
+
+	if (bs__gate_check_peer(g, &s->who) != BS_OK)
+		return BS_EAUTH;
+	return s->generation == g->generation ? BS_OK : bs_tls_server_recheck(g->tls, &s->who);
+}
+
 static void check_session(struct bs_session *s, bool certs)
 {
 	struct bs_gate *g = s->gate;

@@ -323,6 +323,17 @@ static void greet(struct bs_session *s)
 		bs__gate_error(s, BS_ST_CERT_ID, bs_tls_id_fault_text(s->who.id_fault));
 		return;
 	}
+	/* The certificate was judged when it came; the rest of the handshake came when the client
+	 * liked, and a walk over the sessions leaves out those without a client. */
+	int err = bs__gate_still_good(s);
+
+	if (err != BS_OK) {
+		bs_count(g->w->counters, BS_C_gate_refused_revoked);
+		bs__gate_error(s, err == BS_EAUTH ? BS_ST_CLIENT_CERT : BS_ST_DRAINING,
+			       err == BS_EAUTH ? "client or certificate revoked"
+					       : "certificates changed: connect again");
+		return;
+	}
 	if (bs__client_join(s) != BS_OK) {
 		bs_count(g->w->counters, BS_C_gate_table_full);
 		bs__gate_error(s, BS_ST_RATE, "the server is full");
@@ -442,6 +453,7 @@ struct bs_session *bs__session_new(struct bs_gate *g, int fd, const struct bs_en
 	memset(s, 0, sizeof(*s));
 	s->index = index;
 	s->gate = g;
+	s->generation = g->generation;
 	s->fd = fd;
 	s->tls = bs_tls_new(g->tls, &(struct bs_tls_io){ s, io_read, io_write });
 	if (!s->tls) {

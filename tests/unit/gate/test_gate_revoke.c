@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "fake.h"
 #include "test.h"
@@ -265,6 +270,119 @@ START_TEST(a_new_crl_ends_the_sessions_that_it_names)
 }
 END_TEST
 
+/** A client between memory and a socket, so that a test decides when its bytes leave. */
+struct slow {
+	SSL_CTX *ctx;
+	SSL *ssl;
+	int fd;
+};
+
+static void slow_turns(void)
+{
+	for (int i = 0; i < 10; i++)
+		fake_turn(f);
+}
+
+static void slow_put(struct slow *c, const char *data, size_t len)
+{
+	ck_assert_int_eq(send(c->fd, data, len, MSG_NOSIGNAL), len);
+	slow_turns();
+}
+
+/** Handshake of the good client up to its last flight, which *last then points to. */
+static size_t slow_dial(struct slow *c, char **last)
+{
+	static const unsigned char alpn[] = "\x0d"
+					    "basestation/1";
+	char buf[16384];
+	char *hello;
+	int on = 1;
+	long n;
+
+	c->ctx = SSL_CTX_new(TLS_client_method());
+	ck_assert_int_eq(SSL_CTX_use_certificate(c->ctx, f->pki->client), 1);
+	ck_assert_int_eq(SSL_CTX_use_PrivateKey(c->ctx, f->pki->client_key), 1);
+	c->ssl = SSL_new(c->ctx);
+	SSL_set_alpn_protos(c->ssl, alpn, sizeof(alpn) - 1);
+	SSL_set_bio(c->ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+	c->fd = fake_tcp(f);
+	ck_assert_int_eq(setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), 0);
+	ck_assert_int_ne(SSL_connect(c->ssl), 1);
+	n = BIO_get_mem_data(SSL_get_wbio(c->ssl), &hello);
+	slow_put(c, hello, (size_t)n);
+	(void)BIO_reset(SSL_get_wbio(c->ssl));
+	for (int i = 0; i < 100 && SSL_connect(c->ssl) != 1; i++) {
+		ssize_t got;
+
+		(void)poll(&(struct pollfd){ c->fd, POLLIN, 0 }, 1, 20);
+		while ((got = recv(c->fd, buf, sizeof(buf), MSG_DONTWAIT)) > 0)
+			BIO_write(SSL_get_rbio(c->ssl), buf, (int)got);
+		fake_turn(f);
+	}
+	ck_assert(SSL_is_init_finished(c->ssl));
+	n = BIO_get_mem_data(SSL_get_wbio(c->ssl), last);
+	return (size_t)n;
+}
+
+static void slow_close(struct slow *c)
+{
+	SSL_free(c->ssl);
+	SSL_CTX_free(c->ctx);
+	close(c->fd);
+}
+
+/** Where the last TLS record of some begins: that of Finished, behind Certificate and its proof. */
+static size_t last_record(const char *p, size_t len)
+{
+	size_t at = 0, next = 0;
+
+	while (next < len) {
+		at = next;
+		next += 5u + ((size_t)(uint8_t)p[next + 3] << 8 | (uint8_t)p[next + 4]);
+	}
+	return at;
+}
+
+/** The certificate was judged before the revocation; the handshake ends after it. */
+START_TEST(a_client_revoked_within_its_handshake_does_not_get_in)
+{
+	struct slow c;
+	char *last;
+	size_t len = slow_dial(&c, &last);
+	size_t at = last_record(last, len);
+
+	ck_assert_uint_gt(at, 0);
+	slow_put(&c, last, at);
+	ck_assert_uint_eq(fake_count(f, BS_C_gate_sessions), 2);
+	ck_assert_int_eq(revoke_client("ann@example.org").status, BS_OK);
+	told(BS_MSG_REVOKE_CLIENT);
+	ck_assert_uint_eq(fake_count(f, BS_C_gate_sessions), 1);
+	slow_put(&c, last + at, len - at);
+	ck_assert_uint_eq(fake_count(f, BS_C_gate_handshake_full), 2);
+	ck_assert_uint_eq(fake_count(f, BS_C_gate_sessions), 0);
+	ck_assert_uint_eq(fake_count(f, BS_C_gate_refused_revoked), 1);
+	slow_close(&c);
+}
+END_TEST
+
+START_TEST(a_crl_within_a_handshake_counts_at_its_end)
+{
+	static const long ours[] = { 7, 1000 };
+	struct slow c;
+	char *last;
+	size_t len = slow_dial(&c, &last);
+	size_t at = last_record(last, len);
+
+	slow_put(&c, last, at);
+	reload_crl(ours, 2);
+	ck_assert_uint_eq(fake_count(f, BS_C_gate_sessions), 1);
+	slow_put(&c, last + at, len - at);
+	ck_assert_uint_eq(fake_count(f, BS_C_gate_sessions), 0);
+	ck_assert_uint_eq(fake_count(f, BS_C_gate_refused_revoked), 1);
+	slow_close(&c);
+}
+END_TEST
+
 Suite *bs_suite_gate_revoke(void)
 {
 	Suite *s = suite_create("gate_revoke");
@@ -281,6 +399,8 @@ Suite *bs_suite_gate_revoke(void)
 	tcase_add_test(tc, every_session_is_looked_at_within_a_second);
 	tcase_add_test(tc, a_change_during_a_walk_starts_another);
 	tcase_add_test(tc, a_new_crl_ends_the_sessions_that_it_names);
+	tcase_add_test(tc, a_client_revoked_within_its_handshake_does_not_get_in);
+	tcase_add_test(tc, a_crl_within_a_handshake_counts_at_its_end);
 	suite_add_tcase(s, tc);
 	return s;
 }
