@@ -59,6 +59,12 @@ static void end_client(struct bs_session *s, const char *text)
 	bs__session_end(s);
 }
 
+/** Whether the session still owns its attempts: they go with the transport. */
+static bool has_transport(const struct bs_session *s)
+{
+	return s->state == BS_SESSION_OPEN || s->state == BS_SESSION_CLOSING;
+}
+
 /** The client may stay: which of its devices may it still reach? */
 static void check_rights(struct bs_session *s)
 {
@@ -84,7 +90,7 @@ static void check_rights(struct bs_session *s)
 		bs_count(g->w->counters, BS_C_gate_revoked_watches);
 		bs__presence_forbid(w);
 	}
-	for (a = s->attempts; a && s->state == BS_SESSION_OPEN; a = next_attempt) {
+	for (a = s->attempts; a && has_transport(s); a = next_attempt) {
 		next_attempt = a->next;
 		if (!may_reach_number(g, &who, a->number))
 			bs__gate_attempt_refuse(a, BS_ST_REFUSED, "refused by the basestation");
@@ -105,8 +111,8 @@ static void check_session(struct bs_session *s, bool certs)
 	struct bs_gate *g = s->gate;
 	int err;
 
-	if (s->state != BS_SESSION_OPEN && s->state != BS_SESSION_HELLO &&
-	    s->state != BS_SESSION_GHOST)
+	/* One that only flushes its output still has connections, and then becomes a ghost. */
+	if (s->state == 0 || s->state == BS_SESSION_HANDSHAKE)
 		return;
 	if (bs__gate_check_peer(g, &s->who) != BS_OK) {
 		end_client(s, "client or certificate revoked");

@@ -184,6 +184,27 @@ START_TEST(an_attempt_under_way_when_the_right_goes_is_undone)
 }
 END_TEST
 
+/** A session that is only being flushed still has connections, and an attempt may succeed. */
+START_TEST(a_session_about_to_close_is_looked_at_too)
+{
+	open_conn(&d, "cam1.test", "ATTEMPT1", 0x02000001);
+	open_conn(&d, "cam2.test", "ATTEMPT2", 0x02000002);
+	dude_connect(&d, "cam1.test", "ATTEMPT3");
+	f->g->session[0].state = BS_SESSION_CLOSING;
+	struct bs_store_request req = { .op = BS_STORE_RULE_DELETE };
+
+	req.u.rule.id = rule;
+	ck_assert_int_eq(box_do(&f->box, &req).status, BS_OK);
+	told(BS_MSG_REVOKE_RULE);
+	ck_assert_uint_eq(fake_n_sent(f, BS_MSG_DISCONNECT), 1);
+	ck_assert_uint_eq(f->g->attempts.used, 0);
+	ck_assert_int_eq(revoke_client("ann@example.org").status, BS_OK);
+	told(BS_MSG_REVOKE_CLIENT);
+	ck_assert_uint_eq(fake_n_sent(f, BS_MSG_DISCONNECT), 2);
+	ck_assert_uint_eq(fake_count(f, BS_C_gate_sessions), 0);
+}
+END_TEST
+
 START_TEST(a_device_that_goes_takes_its_connections)
 {
 	open_conn(&d, "cam1.test", "ATTEMPT1", 0x02000001);
@@ -395,6 +416,7 @@ Suite *bs_suite_gate_revoke(void)
 	tcase_add_test(tc, a_disabled_client_is_out_as_well);
 	tcase_add_test(tc, a_withdrawn_rule_ends_what_it_allowed_and_no_more);
 	tcase_add_test(tc, an_attempt_under_way_when_the_right_goes_is_undone);
+	tcase_add_test(tc, a_session_about_to_close_is_looked_at_too);
 	tcase_add_test(tc, a_device_that_goes_takes_its_connections);
 	tcase_add_test(tc, every_session_is_looked_at_within_a_second);
 	tcase_add_test(tc, a_change_during_a_walk_starts_another);
