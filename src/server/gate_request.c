@@ -216,8 +216,12 @@ static void hello(struct bs_session *s, const struct bs_packet *p)
 
 static void ping(struct bs_session *s, const struct bs_packet *p)
 {
-	const struct bs_gate_head h = { p->h.nsi_cp, p->h.nsi_sp, p->h.seq };
+	struct bs_gate_head h;
 
+	if (bs_gate_bare_decode(p, BS_TYPE_PING, &h) != BS_OK) {
+		bs__gate_error(s, BS_ST_MALFORMED, "PING: unknown payload");
+		return;
+	}
 	bs__gate_token_renew(s);
 	bs__session_send_tx(s, bs_gate_ping_encode(&h, true, s->gate->tx, sizeof(s->gate->tx)));
 }
@@ -225,7 +229,12 @@ static void ping(struct bs_session *s, const struct bs_packet *p)
 /** TICKET is an extension that this server does not offer: said in its own answer. */
 static void ticket(struct bs_session *s, const struct bs_packet *p)
 {
-	refuse(s, p, BS_ST_CANNOT_ANSWER, "connect tickets are not offered");
+	struct bs_gate_head h;
+
+	if (bs_gate_bare_decode(p, BS_TYPE_TICKET, &h) != BS_OK)
+		bs__gate_error(s, BS_ST_MALFORMED, "TICKET: unknown payload");
+	else
+		refuse(s, p, BS_ST_CANNOT_ANSWER, "connect tickets are not offered");
 }
 
 static void client_error(struct bs_session *s, const struct bs_packet *p)

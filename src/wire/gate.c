@@ -43,6 +43,7 @@ static const struct rule rules[] = {
 	{ BS_TYPE_LIST, false, 0, 1, { BS_PL_CURSOR } },
 	{ BS_TYPE_LIST, true, 1, 3, { BS_PL_STATUS, BS_PL_PRESENCE, BS_PL_CURSOR } },
 	{ BS_TYPE_ERROR, false, 1, 2, { BS_PL_STATUS, BS_PL_PARAMS } },
+	{ BS_TYPE_TICKET, false, 0, 0, { 0 } },
 	{ BS_TYPE_PING, false, 0, 0, { 0 } },
 	{ BS_TYPE_PING, true, 0, 0, { 0 } },
 };
@@ -619,6 +620,11 @@ bool bs_gate_presence_next(const struct bs_packet *p, size_t *off, struct bs_pre
 		if (pl.type == BS_PL_PRESENCE && bs_presence_get(&pl, out) == BS_OK)
 			return true;
 	return false;
+}
+
+int bs_gate_bare_decode(const struct bs_packet *p, uint8_t type, struct bs_gate_head *h)
+{
+	return open_message(p, type, false, h);
 }
 
 bs_ssize bs_gate_ping_encode(const struct bs_gate_head *h, bool is_answer, uint8_t *buf, size_t cap)

@@ -176,6 +176,9 @@ BS_MUSTCHECK bs_ssize bs_gate_event_encode(const struct bs_gate_event *m,
 BS_MUSTCHECK int bs_gate_event_decode(const struct bs_packet *p, struct bs_gate_event *m);
 /** Iterate over the presences of an accepted packet, *off = 0 first; malformed ones are skipped. */
 bool bs_gate_presence_next(const struct bs_packet *p, size_t *off, struct bs_presence *out);
+/** A request that has no payloads of its own: PING or TICKET. */
+BS_MUSTCHECK int bs_gate_bare_decode(const struct bs_packet *p, uint8_t type,
+				     struct bs_gate_head *h);
 /** PING, request or answer. */
 BS_MUSTCHECK bs_ssize bs_gate_ping_encode(const struct bs_gate_head *h, bool is_answer,
 					  uint8_t *buf, size_t cap);
