@@ -58,6 +58,7 @@ static void orphan(struct bs_gate_attempt *a)
 		;
 	*at = a->next;
 	s->n_attempts--;
+	s->client->attempts--;
 	a->session = NULL;
 }
 
@@ -265,6 +266,7 @@ static struct bs_gate_attempt *attempt_new(struct bs_session *s, uint32_t number
 	a->next = s->attempts;
 	s->attempts = a;
 	s->n_attempts++;
+	s->client->attempts++;
 	list_append(&g->waiting, a);
 	return a;
 }
@@ -288,7 +290,7 @@ static void begin(struct bs_session *s, const struct bs_gate_connect *m)
 			refuse(s, m, BS_ST_RATE, "this attempt was asked for too often");
 		return;
 	}
-	if (bs__client_conns(s) + s->n_attempts >= conf->connections_per_client) {
+	if (bs__client_conns(s) + s->client->attempts >= conf->connections_per_client) {
 		bs_count(g->w->counters, BS_C_gate_client_limit);
 		refuse(s, m, BS_ST_BUSY, "too many open connections of this client");
 		return;

@@ -174,6 +174,7 @@ struct bs_gate_client {
 	uint64_t hash;
 	uint32_t sessions; /**< on this worker, ghosts too */
 	uint32_t conns;    /**< on this worker */
+	uint32_t attempts; /**< under way on this worker */
 	uint32_t others;   /**< sum of theirs */
 	uint32_t theirs[]; /**< [n_workers] connections on each other worker */
 };

@@ -216,6 +216,27 @@ START_TEST(a_client_has_so_many_connections_and_no_more)
 }
 END_TEST
 
+/** What is only asked for counts as well, in whatever session. */
+START_TEST(attempts_of_all_sessions_share_the_limit)
+{
+	struct dude other;
+
+	memset(&other, 0, sizeof(other));
+	dude_open(&other, f);
+	dude_connect(&d, "cam1.test", "ATTEMPT1");
+	dude_connect(&other, "cam1.test", "ATTEMPT2");
+	ck_assert_uint_eq(f->g->attempts.used, 2);
+	dude_connect(&other, "cam1.test", "ATTEMPT3");
+	ck_assert_uint_eq(dude_status(&other, BS_TYPE_CONNECT), BS_ST_BUSY);
+	ck_assert_uint_eq(f->g->attempts.used, 2);
+	/* A session that ends gives its share back. */
+	dude_close(&other);
+	fake_pass(f, 10);
+	dude_connect(&d, "cam1.test", "ATTEMPT4");
+	ck_assert_uint_eq(f->g->attempts.used, 2);
+}
+END_TEST
+
 START_TEST(a_silent_server_is_answered_for_in_time)
 {
 	probe();
@@ -478,6 +499,7 @@ static void add_asking(TCase *tc)
 	tcase_add_test(tc, loopback_is_no_candidate_of_a_remote_client);
 	tcase_add_test(tc, the_same_attempt_is_asked_once_and_answered_each_time);
 	tcase_add_test(tc, a_client_has_so_many_connections_and_no_more);
+	tcase_add_test(tc, attempts_of_all_sessions_share_the_limit);
 	tcase_add_test(tc, a_busy_owner_is_an_answer_too);
 }
 
