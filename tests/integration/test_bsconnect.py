@@ -409,6 +409,35 @@ def example():
 
 
 @test
+def watching():
+    """The watch example sees devices come and go, over a restart of the server, until revoked."""
+    node = bs.Node().start()
+    cert = node.client("watcher@example.com")
+    node.allow("watcher@example.com", "w*")
+    node.set(**{k: node.ports[k] for k in ("controller_port", "attach_port", "client_port")})
+    device = node.device(ID)
+    node.add_device("w2.p2p.example")
+    w = bs.Process([bs.program("bs-watch"), f"localhost:{node.ports['client_port']}",
+                    node.path("ca/ca.crt"), *cert, ID, "w2.p2p.example"])
+    w.expect(f"^{ID} online ")
+    w.expect("^w2.p2p.example offline ")
+    device.kill()
+    gone = int(w.expect(f"^{ID} offline ", 15).split()[2])
+    seen = len(w.lines)
+    device.start()
+    check(int(w.expect(f"^{ID} online ", 15, seen).split()[2]) > gone, "event numbers do not rise")
+    seen = len(w.lines)
+    node.stop()
+    node.start()
+    w.expect(f"^{ID} online ", 30, seen)
+    node.bsctl("client", "revoke", "watcher@example.com")
+    w.expect("^bs-watch: .*revoked", 10)
+    check(w.wait() != 0, "a watch that ended by an error is no success")
+    device.kill()
+    node.stop()
+
+
+@test
 def terminal():
     """On a terminal progress goes to standard error, and is gone at the end."""
     node, alice = shared()
