@@ -474,6 +474,30 @@ START_TEST(loopback_is_no_candidate_of_a_remote_client)
 }
 END_TEST
 
+static int no_random(void *ctx, uint8_t *buf, size_t len)
+{
+	return BS_ERANDOM;
+}
+
+START_TEST(without_random_numbers_an_accepted_connect_is_undone)
+{
+	const struct bs_crypto *good = f->w.crypto;
+	struct bs_crypto broken = *good;
+
+	probe();
+	struct bs_message m = *ask("ATTEMPT1");
+
+	broken.random = no_random;
+	f->w.crypto = &broken;
+	fake_forget(f);
+	fake_accept(f, &m, 0x02000001);
+	f->w.crypto = good;
+	ck_assert_uint_eq(dude_status(&d, BS_TYPE_CONNECT), BS_ST_ERROR);
+	ck_assert_ptr_nonnull(fake_sent(f, BS_MSG_DISCONNECT));
+	ck_assert_uint_eq(f->g->conns.used, 0);
+}
+END_TEST
+
 START_TEST(a_full_table_of_connections_closes_what_it_cannot_keep)
 {
 	probe();
@@ -514,6 +538,7 @@ static void add_answers(TCase *tc)
 	tcase_add_test(tc, a_connection_that_ends_is_an_event);
 	tcase_add_test(tc, connections_outlive_their_session_until_the_holder_ends_them);
 	tcase_add_test(tc, a_full_table_of_connections_closes_what_it_cannot_keep);
+	tcase_add_test(tc, without_random_numbers_an_accepted_connect_is_undone);
 }
 
 Suite *bs_suite_gate_connect(void)

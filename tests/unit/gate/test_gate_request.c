@@ -305,6 +305,27 @@ START_TEST(a_bad_identity_is_told_the_reason)
 }
 END_TEST
 
+static int no_random(void *ctx, uint8_t *buf, size_t len)
+{
+	return BS_ERANDOM;
+}
+
+START_TEST(without_random_numbers_nobody_gets_a_token)
+{
+	const struct bs_crypto *good = f->w.crypto;
+	struct bs_crypto broken = *good;
+
+	broken.random = no_random;
+	ck_assert(dude_dial(&d, f, f->pki->client, f->pki->client_key));
+	f->w.crypto = &broken;
+	ck_assert_uint_eq(hello_with(BS_PARAM_BIT(BS_PARAM_VERSIONS), 0, 1, 1, NULL), BS_ST_ERROR);
+	ck_assert_uint_eq(fake_count(f, BS_C_crypto_failed), 1);
+	f->w.crypto = good;
+	ck_assert_uint_eq(hello_with(BS_PARAM_BIT(BS_PARAM_VERSIONS), 0, 1, 1, NULL), BS_ST_OK);
+	dude_close(&d);
+}
+END_TEST
+
 Suite *bs_suite_gate_request(void)
 {
 	Suite *s = suite_create("gate_request");
@@ -325,6 +346,7 @@ Suite *bs_suite_gate_request(void)
 	tcase_add_test(tc, a_flood_of_requests_is_slowed_and_a_flood_of_pings_ended);
 	tcase_add_test(tc, the_clients_error_ends_the_session);
 	tcase_add_test(tc, a_bad_identity_is_told_the_reason);
+	tcase_add_test(tc, without_random_numbers_nobody_gets_a_token);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -103,6 +103,29 @@ START_TEST(a_file_with_nul_bytes_is_no_pem)
 }
 END_TEST
 
+/** An expired certificate is the clients' to refuse: devices are served all the same. */
+START_TEST(an_expired_server_certificate_does_not_stop_the_start)
+{
+	const int64_t now = (int64_t)time(NULL) - (int64_t)PKI_NOW;
+	X509 *x = pki_issue(f->pki->server_key, f->pki->ca, f->pki->ca_key,
+			    &(struct pki_opts){ .cn = "localhost",
+						.from = now - 2 * PKI_DAY,
+						.to = now - PKI_DAY });
+	char *text = pki_pem_cert(x);
+	char path[128];
+	FILE *out;
+
+	snprintf(path, sizeof(path), "%s/server.crt", f->dir);
+	out = fopen(path, "w");
+	ck_assert_ptr_nonnull(out);
+	fputs(text, out);
+	fclose(out);
+	ck_assert_int_eq(try_bind(FILES "client-port=0\n", f->dir, f->dir, f->dir), BS_OK);
+	free(text);
+	X509_free(x);
+}
+END_TEST
+
 START_TEST(client_cas_of_the_registry_count_too)
 {
 	struct bs_store_request req = { .op = BS_STORE_CA_ADD };
@@ -213,6 +236,7 @@ Suite *bs_suite_gate_shared(void)
 	tcase_add_test(tc, a_port_in_use_is_said_so);
 	tcase_add_test(tc, files_that_are_missing_or_wrong_stop_the_start);
 	tcase_add_test(tc, a_file_with_nul_bytes_is_no_pem);
+	tcase_add_test(tc, an_expired_server_certificate_does_not_stop_the_start);
 	tcase_add_test(tc, client_cas_of_the_registry_count_too);
 	tcase_add_test(tc, ticket_keys_change_once_per_lifetime);
 	tcase_add_test(tc, without_memory_the_start_fails_and_leaves_nothing);
