@@ -132,6 +132,38 @@ START_TEST(a_good_client_talks_both_ways)
 }
 END_TEST
 
+/** New keys without end carry no data: one read must not follow them all. */
+START_TEST(a_flood_of_key_updates_does_not_hold_the_reader)
+{
+	struct bs_tls_pem *pem = pki_pem(pki, NULL, 3600);
+	struct bs_tls_server *s = server(pem, NULL);
+	const struct pki_client c = { .cert = pki->client,
+				      .key = pki->client_key,
+				      .version = TLS1_3_VERSION };
+	struct pki_link l;
+	uint8_t buf[64];
+	int reads = 0;
+	bs_ssize n;
+
+	pki_link_init(&l, s, &c);
+	ck_assert_int_eq(pki_link_run(&l), BS_OK);
+	for (int i = 0; i < 2000; i++) {
+		ck_assert_int_eq(SSL_key_update(l.cli, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+		ck_assert_int_eq(SSL_do_handshake(l.cli), 1);
+	}
+	ck_assert_int_eq(SSL_write(l.cli, "question", 8), 8);
+	do {
+		n = bs_tls_read(l.srv, buf, sizeof(buf));
+		reads++;
+	} while (n == BS_EAGAIN && reads < 2000);
+	ck_assert_int_eq(n, 8);
+	ck_assert_int_gt(reads, 2);
+	pki_link_fini(&l);
+	bs_tls_server_free(s);
+	bs_tls_pem_unref(pem);
+}
+END_TEST
+
 START_TEST(the_end_of_the_client_is_seen)
 {
 	struct bs_tls_pem *pem = pki_pem(pki, NULL, 3600);
@@ -561,6 +593,7 @@ END_TEST
 static void add_acceptance(TCase *tc)
 {
 	tcase_add_loop_test(tc, a_good_client_talks_both_ways, 0, 2);
+	tcase_add_test(tc, a_flood_of_key_updates_does_not_hold_the_reader);
 	tcase_add_test(tc, the_end_of_the_client_is_seen);
 	tcase_add_test(tc, a_record_that_was_changed_ends_the_session);
 	tcase_add_test(tc, an_ecdsa_client_is_accepted);
