@@ -37,14 +37,34 @@ static uint64_t hash_source(const struct bs_gate *g, const struct bs_endpoint *p
 	return bs_siphash(g->probe_map.seed, key, sizeof(key));
 }
 
+/** A notice when a table passes nine tenths, and another when that happens anew. */
 static void notice_full(struct bs_gate *g)
 {
-	bool near = g->live >= g->cap - g->cap / 10;
+	const struct {
+		const char *what;
+		size_t used, cap;
+	} rows[] = {
+		{ "client sessions", g->live, g->cap },
+		{ "connect attempts", g->attempts.used, g->attempts.cap },
+		{ "client connections", g->conns.used, g->conns.cap },
+		{ "watches", g->watches.used, g->watches.cap },
+		{ "lists and watches under way", g->queries.used, g->queries.cap },
+		{ "client records", g->clients.used, g->clients.cap },
+	};
 
-	if (near && !g->near_full)
-		bs_log_notice("gate, %u of %u client sessions of this worker are in use", g->live,
-			      g->cap);
-	g->near_full = near;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		bool near = rows[i].used >= rows[i].cap - rows[i].cap / 10;
+		uint8_t bit = (uint8_t)(1u << i);
+
+		if (near && !(g->near_full & bit)) {
+			g->near_full |= bit;
+			bs_log_notice("gate, %zu of %zu %s of this worker are in use", rows[i].used,
+				      rows[i].cap, rows[i].what);
+		} else if (rows[i].used < rows[i].cap - rows[i].cap / 5) {
+			/* Well below the mark, so that a table about it does not fill the log. */
+			g->near_full &= (uint8_t)~bit;
+		}
+	}
 }
 
 static void take(struct bs_gate *g, int fd, const struct bs_endpoint *peer,
@@ -63,9 +83,7 @@ static void take(struct bs_gate *g, int fd, const struct bs_endpoint *peer,
 		bs_count(w->counters, BS_C_gate_full);
 		bs_log_limited(&g->log_full, w->now, BS_LOG_WARNING,
 			       "gate, client refused: max-clients is reached");
-		return;
 	}
-	notice_full(g);
 }
 
 static void stop_accepting(struct bs_gate *g)
@@ -152,6 +170,7 @@ static void gate_tick(struct bs_gate *g, bs_time now)
 	bs__gate_query_tick(g, now);
 	bs__gate_recheck_tick(g);
 	sweep(g, now);
+	notice_full(g);
 }
 
 static void gate_message(struct bs_gate *g, struct bs_message *m)

@@ -231,7 +231,7 @@ struct bs_gate {
 	struct bs_gate_listener listener[BS_CONF_LISTEN_MAX];
 	bool accepting;
 	bool draining;
-	bool near_full;       /**< the notice was given */
+	uint8_t near_full;    /**< bit per table: the notice was given */
 	bs_time accept_again; /**< after running out of descriptors */
 	struct ev_prepare prepare;
 	struct ev_idle idle;

@@ -53,6 +53,8 @@ START_TEST(sessions_beyond_the_limit_are_refused_and_counted)
 	for (int i = 0; i < 20; i++)
 		fd[i] = fake_tcp(f);
 	turns(10);
+	/* The notice comes before the refusal, once. */
+	ck_assert_uint_eq(f->g->near_full, 1);
 	ck_assert_uint_eq(fake_count(f, BS_C_gate_sessions), 14);
 	ck_assert_uint_eq(fake_count(f, BS_C_gate_full), 6);
 	ck_assert_uint_eq(fake_count(f, BS_C_gate_accepted), 20);
@@ -60,6 +62,7 @@ START_TEST(sessions_beyond_the_limit_are_refused_and_counted)
 		close(fd[i]);
 	turns(10);
 	ck_assert_uint_eq(fake_count(f, BS_C_gate_sessions), 0);
+	ck_assert_uint_eq(f->g->near_full, 0);
 	/* And there is room again. */
 	fd[0] = fake_tcp(f);
 	turns(3);
