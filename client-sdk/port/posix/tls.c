@@ -270,6 +270,8 @@ int bsc__tls_ctx_new(const struct bsc_config *cfg, struct bsc__tls_ctx **out, st
 		goto fail;
 	}
 	SSL_CTX_set_mode(ctx->ssl, SSL_MODE_RELEASE_BUFFERS);
+	/* Session keys of devices come in here: OpenSSL keeps no plain copy of what was read. */
+	SSL_CTX_set_options(ctx->ssl, SSL_OP_CLEANSE_PLAINTEXT);
 	SSL_CTX_set_default_passwd_cb(ctx->ssl, no_password);
 	SSL_CTX_set_session_cache_mode(ctx->ssl,
 				       SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
