@@ -192,7 +192,7 @@ static int set_policy(struct bs_tls_server *s)
 					 SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				      SSL_MODE_RELEASE_BUFFERS);
-	/* A read that met only records without data returns: a flood of new keys must not hold it. */
+	/* A read that met only records without data returns: no flood of new keys holds it. */
 	SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
 	/* The system's policy may be stricter or laxer; ours does not depend on it. */
 	SSL_CTX_set_security_level(ctx, s->pem->rsa_min_bits < 2048 ? 1 : 2);
