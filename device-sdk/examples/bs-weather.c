@@ -271,12 +271,13 @@ static void on_signal(int sig)
 		bsdev_posix_stop(running);
 }
 
-static void catch_signals(void)
+/** The handler reaches the device through running, so it must go before the device does. */
+static void set_signals(void (*handler)(int))
 {
 	struct sigaction sa;
 
 	memset(&sa, 0, sizeof(sa));
-	sa.sa_handler = on_signal;
+	sa.sa_handler = handler;
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGUSR1, &sa, NULL);
@@ -476,9 +477,10 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	running = p;
-	catch_signals();
+	set_signals(on_signal);
 	on_sample_timer(&a.station, bsdev_posix_device(p), bsdev_posix_now());
 	err = bsdev_posix_run(p);
+	set_signals(SIG_IGN);
 	bsdev_posix_free(p);
 	return err == BS_OK ? 0 : 1;
 }

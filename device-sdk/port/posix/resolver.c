@@ -173,6 +173,12 @@ void bsdev__resolver_start(struct bsdev_resolver *r, const char *host, size_t ho
 	finish(r);
 }
 
+/** As the macros of ares_getsock(3), which shift a bit into the sign for the last descriptor. */
+static bool wants(int mask, int bit)
+{
+	return ((unsigned)mask >> bit & 1u) != 0;
+}
+
 int bsdev__resolver_poll(struct bsdev_resolver *r, struct pollfd *fds, int cap, int *timeout_ms)
 {
 	ares_socket_t socks[ARES_GETSOCK_MAXNUM];
@@ -185,9 +191,9 @@ int bsdev__resolver_poll(struct bsdev_resolver *r, struct pollfd *fds, int cap, 
 	for (int i = 0; i < ARES_GETSOCK_MAXNUM && n < cap; i++) {
 		short events = 0;
 
-		if (ARES_GETSOCK_READABLE(mask, i))
+		if (wants(mask, i))
 			events |= POLLIN;
-		if (ARES_GETSOCK_WRITABLE(mask, i))
+		if (wants(mask, i + ARES_GETSOCK_MAXNUM))
 			events |= POLLOUT;
 		if (events == 0)
 			continue;

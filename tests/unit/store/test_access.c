@@ -463,7 +463,7 @@ START_TEST(rules_are_listed)
 	int i;
 
 	for (i = 0; i < 5; i++) {
-		char id[8];
+		char id[16];
 
 		snprintf(id, sizeof(id), "d%d", i);
 		ck_assert_int_eq(box_rule(&box, i & 1, BS_WHO_CA_IDENTITY, "joe", box_fp(3),
