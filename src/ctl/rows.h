@@ -14,8 +14,8 @@
 #define BS_CTL_ROWS_H
 
 #include "ctl/csv.h"
-#include "ctl/protocol.h"
 #include "ctl/field.h"
+#include "ctl/protocol.h"
 #include <jansson.h>
 
 /** State of a device in a row. */

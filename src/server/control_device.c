@@ -10,8 +10,8 @@
 
 #include "basestation/wire.h"
 #include "crypto/crypto.h"
-#include "ctl/rows.h"
 #include "ctl/field.h"
+#include "ctl/rows.h"
 #include "server/control_job.h"
 
 static json_t *device_json(const struct bs_device *d)
