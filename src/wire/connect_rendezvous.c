@@ -11,21 +11,23 @@ enum {
 };
 
 /* An endpoint of all zero stands for an IPv6 one: the EP6 payloads follow in the same order. */
-static void take_ep6(const struct bs_packet *p, size_t *off, struct bs_endpoint *ep)
+static int take_ep6(const struct bs_packet *p, size_t *off, struct bs_endpoint *ep)
 {
 	struct bs_payload pl;
 	struct bs_ep6 ep6;
 
 	if (!BS_HAS_IP6 || ep->port || bs_endpoint_ip4(ep))
-		return;
+		return BS_OK;
 	while (bs_payload_next(p, off, &pl)) {
 		if (pl.type != BS_PL_EP6 || bs_ep6_get(&pl, &ep6) != BS_OK)
 			continue;
-		/* One without port, or of an IPv4 address, is none that our ends would send. */
-		if (bs_endpoint_is_set(&ep6.ep) && !bs_endpoint_is_ip4(&ep6.ep))
-			*ep = ep6.ep;
-		return;
+		/* Skipping one without port, or of an IPv4 address, would shift the others. */
+		if (!bs_endpoint_is_set(&ep6.ep) || bs_endpoint_is_ip4(&ep6.ep))
+			return BS_EFIELD;
+		*ep = ep6.ep;
+		break;
 	}
+	return BS_OK;
 }
 
 int bs_rendezvous_packet_decode(const struct bs_packet *p, struct bs_rendezvous_packet *m)
@@ -57,9 +59,11 @@ int bs_rendezvous_packet_decode(const struct bs_packet *p, struct bs_rendezvous_
 			tmp.interval_ms = bs_get_u32(pl.data);
 	}
 	ep6_off = off;
-	take_ep6(p, &ep6_off, &tmp.ep1);
-	if (tmp.step)
-		take_ep6(p, &ep6_off, &tmp.ep2);
+	err = take_ep6(p, &ep6_off, &tmp.ep1);
+	if (!err && tmp.step)
+		err = take_ep6(p, &ep6_off, &tmp.ep2);
+	if (err)
+		return err;
 	*m = tmp;
 	return BS_OK;
 }

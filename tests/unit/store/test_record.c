@@ -204,14 +204,17 @@ START_TEST(rule_value)
 	for (i = 0; i < sizeof(whos); i++) {
 		bool named = whos[i] != BS_WHO_KEY && whos[i] != BS_WHO_ANYBODY;
 		bool fp = whos[i] == BS_WHO_KEY || whos[i] == BS_WHO_CA_IDENTITY;
-		struct bs_access_rule r = { .allow = true,
-					    .who_kind = whos[i],
-					    .which_kind = BS_WHICH_PATTERN,
-					    .priority = 1000,
-					    .which = "cam*",
-					    .created = 5 };
+		struct bs_access_rule r;
 		size_t len;
 
+		/* Compared as bytes below, so its padding counts. */
+		memset(&r, 0, sizeof(r));
+		r.allow = true;
+		r.who_kind = whos[i];
+		r.which_kind = BS_WHICH_PATTERN;
+		r.priority = 1000;
+		memcpy(r.which, "cam*", 5);
+		r.created = 5;
 		if (named)
 			memcpy(r.who, "joe", 4);
 		if (fp)
