@@ -65,7 +65,16 @@ struct bs_slice {
 struct bs_endpoint {
 	uint8_t ip[BS_IP_LEN];
 	uint16_t port;
+#ifndef BS_PROFILE_MCU
+	/** Which of our own sockets leads there: 0 the main one, BS_VIA_STREAM the relay's byte
+	 *  stream, others as the port numbers them.  A packet's source says where it came in; its
+	 *  destination says where it shall go out.  It never travels. */
+	uint16_t via;
+#endif
 };
+
+/** via of the byte stream to a relay (TCP or TLS). */
+#define BS_VIA_STREAM 0xFFFFu
 
 /** Which half of a key block an end seals with: a device is always the responder. */
 enum bs_role {

@@ -24,6 +24,7 @@ void bs_endpoint_set_ip4(struct bs_endpoint *ep, uint32_t ip4, uint16_t port)
 		ep->ip[i] = mapped_prefix(i);
 	bs_put_u32(ep->ip + IP4_OFF, ip4);
 	ep->port = port;
+	bs_endpoint_set_via(ep, 0);
 }
 
 bool bs_endpoint_is_ip4(const struct bs_endpoint *ep)
@@ -61,7 +62,8 @@ bool bs_endpoint_is_set(const struct bs_endpoint *ep)
 
 bool bs_endpoint_equal(const struct bs_endpoint *a, const struct bs_endpoint *b)
 {
-	return a->port == b->port && memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
+	return a->port == b->port && bs_endpoint_via(a) == bs_endpoint_via(b) &&
+	       memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
 }
 
 bool bs_endpoint_is_private(const struct bs_endpoint *ep)

@@ -248,5 +248,6 @@ int bs_endpoint_parse(const char *text, size_t len, uint16_t port, struct bs_end
 		return BS_EINVAL;
 	memcpy(ep->ip, ip + 16 - BS_IP_LEN, BS_IP_LEN);
 	ep->port = (uint16_t)number;
+	bs_endpoint_set_via(ep, 0);
 	return BS_OK;
 }

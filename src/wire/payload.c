@@ -98,6 +98,7 @@ int bs_ep6_get(const struct bs_payload *pl, struct bs_ep6 *ep)
 		return BS_EFIELD;
 	memcpy(ep->ep.ip, pl->data + 16 - BS_IP_LEN, BS_IP_LEN);
 	ep->ep.port = bs_get_u16(pl->data + 16);
+	bs_endpoint_set_via(&ep->ep, 0);
 	ep->kind = pl->data[18];
 	ep->priority = pl->data[19];
 	return BS_OK;

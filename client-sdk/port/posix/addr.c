@@ -24,6 +24,7 @@ bool bsc__addr_from(const struct sockaddr *sa, struct bs_endpoint *ep)
 		memcpy(&in6, sa, sizeof in6);
 		memcpy(ep->ip, &in6.sin6_addr, sizeof ep->ip);
 		ep->port = ntohs(in6.sin6_port);
+		ep->via = 0;
 		return true;
 	}
 	return false;
@@ -61,6 +62,7 @@ bool bsc__addr_parse(const char *text, uint16_t port, struct bs_endpoint *ep)
 	if (inet_pton(AF_INET6, text, &in6) == 1) {
 		memcpy(ep->ip, &in6, sizeof ep->ip);
 		ep->port = port;
+		ep->via = 0;
 		return true;
 	}
 	return false;

@@ -77,6 +77,7 @@ static void take(struct bsdev_resolver *r, const struct ares_addrinfo_node *node
 
 		memcpy(ep->ip, &sin6->sin6_addr, sizeof(ep->ip));
 		ep->port = 0;
+		ep->via = 0;
 	}
 	r->n++;
 }

@@ -26,6 +26,7 @@ static void from_address(struct bs_endpoint *ep, const union address *a)
 	} else {
 		memcpy(ep->ip, &a->in6.sin6_addr, sizeof(ep->ip));
 		ep->port = ntohs(a->in6.sin6_port);
+		ep->via = 0;
 	}
 }
 
