@@ -91,10 +91,9 @@ static struct bs_endpoint some_ip6(void)
 {
 	static const uint8_t ip[16] = { 0x20, 0x01, 0x0D, 0xB8, 1, 2,  3,  4,
 					5,    6,    7,    8,    9, 10, 11, 12 };
-	struct bs_endpoint ep;
+	struct bs_endpoint ep = { .port = 5566 };
 
 	memcpy(ep.ip, ip + 16 - BS_IP_LEN, BS_IP_LEN);
-	ep.port = 5566;
 	return ep;
 }
 
