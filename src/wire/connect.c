@@ -88,6 +88,18 @@ static long room(const struct bs_connect_request *m, size_t head, size_t limit)
 	       (m->attempt ? PL_HEADER + BS_ATTEMPT_LEN : 0);
 }
 
+/* The relay goes first when there is no room for all: without it the other paths still work, and a
+ * device must know its client. */
+static bool offer_gw(struct bs_writer *w, const struct bs_connect_request *m, long left)
+{
+	long id = m->client_id.len ? CP_ID_HEAD_LEN + (long)m->client_id.len : 0;
+
+	if (!m->gw || !m->ipx.has_full || left < BS_GW_PAYLOAD_LEN + id)
+		return false;
+	bs_gw_put(w, m->gw);
+	return true;
+}
+
 int bs_connect_request_begin(struct bs_writer *w, uint8_t *buf, size_t cap,
 			     const struct bs_connect_request *m, size_t limit,
 			     struct bs_slice d_block)
@@ -110,6 +122,8 @@ int bs_connect_request_begin(struct bs_writer *w, uint8_t *buf, size_t cap,
 	left = room(m, w->len, limit < cap ? limit : cap);
 	if (w->bad || left < 0)
 		return BS_ETOOBIG;
+	if (offer_gw(w, m, left))
+		left -= BS_GW_PAYLOAD_LEN;
 
 	/* A few characters of a name are worth more than nothing; an empty CP_ID is not.  A client
 	 * without any IPv4 endpoint is reached by its first EP6 or not at all. */

@@ -8,6 +8,7 @@
 #ifndef BS_WIRE_CONNECT_H
 #define BS_WIRE_CONNECT_H
 
+#include "wire/gw.h"
 #include "wire/payload.h"
 
 /** Bytes of a CRYPTO payload that holds a D block. */
@@ -17,7 +18,7 @@
 /** Most client endpoints in EP6 payloads that are read from one request. */
 #define BS_CONNECT_EPS_MAX 8
 
-/** U_CONNECT request: IPX, [CP_ID], [FP], [ATTEMPT], [EP6 list], [CRYPTO]. */
+/** U_CONNECT request: IPX, [GW], [CP_ID], [FP], [ATTEMPT], [EP6 list], [CRYPTO]. */
 struct bs_connect_request {
 	uint32_t cp; /**< random cookie, echoed */
 	uint32_t sp; /**< attachment NSI */
@@ -28,6 +29,9 @@ struct bs_connect_request {
 	const uint8_t *attempt;    /**< [8] ATTEMPT (extension); NULL = not there */
 	const struct bs_ep6 *eps;  /**< encode: n_eps endpoints; decode: NULL, see bs_ep6_collect */
 	uint8_t n_eps;
+	/** encode: offer of a TCP relay, with the full IPX only; left out when the client id would
+	 *  not fit beside it.  decode: NULL, a device without the relay need not know GW. */
+	const struct bs_gw *gw;
 	bool has_crypto; /**< decode: CRYPTO is the last payload and starts at crypto_off */
 	size_t crypto_off;
 };
@@ -62,8 +66,8 @@ BS_MUSTCHECK int bs_connect_request_decode(const struct bs_packet *p, struct bs_
 /**
  * bs_connect_request_begin - start the packet in w: everything before CRYPTO
  *
- * @limit   bytes of the whole packet with CRYPTO, 272 or 256: EP6 payloads that do not fit are
- *          left out, then the client id is cut
+ * @limit   bytes of the whole packet with CRYPTO, 272 or 256: what does not fit is left out, EP6
+ *          payloads first, then GW, then the end of the client id
  * @d_block what the caller will seal; only its length is looked at
  *
  * Returns BS_OK, or BS_EINVAL when the D block is not 96 bytes or the connection NSI is 0 or
