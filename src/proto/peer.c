@@ -26,6 +26,7 @@ int bs_peer_init(struct bs_peer *p, const struct bs_peer_conf *conf, bs_time now
 	memcpy(p->conn.nsi_co, conf->nsi_co, sizeof(p->conn.nsi_co));
 	bs_rendezvous_client_init(&p->rv, conf->interval_ms);
 	bs_rpc_client_init(&p->rpc);
+	bs_paths_init(&p->paths, conf->relay_wait_ms, now);
 	p->search_until = now + BS_TIME_MS(conf->search_ms ? conf->search_ms : SEARCH_MS);
 	return BS_OK;
 }
@@ -44,7 +45,7 @@ int bs_peer_add_candidate(struct bs_peer *p, const struct bs_endpoint *ep,
 
 void bs_peer_start(struct bs_peer *p, bs_time now)
 {
-	bs_rendezvous_client_start(&p->rv, now);
+	bs_paths_search(&p->paths, &p->rv, now);
 }
 
 void bs_peer_set_path(struct bs_peer *p, const struct bs_endpoint *ep, enum bs_conn_path path,
@@ -56,12 +57,45 @@ void bs_peer_set_path(struct bs_peer *p, const struct bs_endpoint *ep, enum bs_c
 	p->events |= BS_PEER_EV_PATH;
 }
 
+/* Let the rules of path.h choose, and tell when they did. */
+static void choose(struct bs_peer *p, bs_time now)
+{
+	if (bs_conn_is_live(&p->conn) && bs_paths_consider(&p->paths, &p->conn, &p->rv, now))
+		p->events |= BS_PEER_EV_PATH;
+}
+
+int bs_peer_add_path(struct bs_peer *p, const struct bs_endpoint *ep, enum bs_conn_path path,
+		     bs_time now)
+{
+	int err = bs_paths_add(&p->paths, ep, path);
+
+	if (!err)
+		choose(p, now);
+	return err;
+}
+
+void bs_peer_drop_path(struct bs_peer *p, const struct bs_endpoint *ep, bs_time now)
+{
+	const struct bs_path *relay;
+
+	if (!bs_paths_drop(&p->paths, ep) || !bs_endpoint_equal(ep, &p->conn.remote))
+		return;
+	relay = bs_paths_relay(&p->paths, NULL);
+	if (relay)
+		bs_peer_set_path(p, &relay->ep, (enum bs_conn_path)relay->kind, now);
+	if (p->conn.state == BS_CONN_OPEN)
+		bs_paths_suspect(&p->paths, &p->conn, &p->rv, now);
+	else if (!relay)
+		memset(&p->conn.remote, 0, sizeof(p->conn.remote));
+}
+
 void bs_peer_network_changed(struct bs_peer *p, bs_time now)
 {
+	if (!bs_conn_is_live(&p->conn))
+		return;
 	if (bs_endpoint_is_set(&p->conn.remote))
 		bs_conn_set_path(&p->conn, &p->conn.remote, (enum bs_conn_path)p->conn.path, now);
-	else if (p->rv.n)
-		bs_rendezvous_client_start(&p->rv, now);
+	bs_paths_suspect(&p->paths, &p->conn, &p->rv, now);
 }
 
 /* Tell the end once, and end what hangs on the connection. */
@@ -116,6 +150,7 @@ static int input_data(struct bs_peer *p, const struct bs_packet *pkt, uint8_t *b
 		      const struct bs_endpoint *from, bs_time now)
 {
 	struct bs_endpoint old = p->conn.remote;
+	bool was_open = p->conn.state == BS_CONN_OPEN;
 	struct bs_conn_data d;
 	int err;
 
@@ -132,29 +167,24 @@ static int input_data(struct bs_peer *p, const struct bs_packet *pkt, uint8_t *b
 		bs_conn_client_touch(&p->conn, now);
 		err = bs_rpc_client_input(&p->rpc, &p->conn, &d, from, now);
 	}
-	if (!bs_endpoint_equal(&old, &p->conn.remote))
+	if (!err && bs_paths_heard(&p->paths, &p->conn, &p->rv, from, &old, was_open))
 		p->events |= BS_PEER_EV_PATH;
 	if (p->conn.state == BS_CONN_OPEN && !p->told_open) {
 		p->told_open = true;
 		p->events |= BS_PEER_EV_OPEN;
-		if (p->conn.path == BS_PATH_CONNECTING)
-			p->conn.path = BS_PATH_DIRECT;
-		bs_rendezvous_client_stop(&p->rv);
 	}
 	return err;
 }
 
 /* Until the device is proven to be there any path that answers will do, the nearer the better;
- * after that a direct one replaces a relay only. */
+ * an open connection moves only after a check (path.h). */
 static void consider(struct bs_peer *p, bs_time now)
 {
 	const struct bs_candidate *best = bs_rendezvous_client_best(&p->rv);
-	bool unproven = p->conn.state == BS_CONN_CONNECTING;
-	bool relayed = p->conn.state == BS_CONN_OPEN && p->conn.path >= BS_PATH_UDP_RELAY;
 
-	if (!best || !(unproven || relayed) || bs_endpoint_equal(&best->ep, &p->conn.remote))
-		return;
-	bs_peer_set_path(p, &best->ep, BS_PATH_DIRECT, now);
+	if (best && p->conn.state == BS_CONN_CONNECTING &&
+	    !bs_endpoint_equal(&best->ep, &p->conn.remote))
+		bs_peer_set_path(p, &best->ep, BS_PATH_DIRECT, now);
 }
 
 static int input_rendezvous(struct bs_peer *p, const struct bs_packet *pkt,
@@ -201,13 +231,16 @@ int bs_peer_input(struct bs_peer *p, uint8_t *pkt, size_t len, const struct bs_e
 	case BS_TYPE_STATS: err = input_stats(p, &d); break;
 	default: err = BS_ETYPE; break;
 	}
+	choose(p, now);
 	settle(p);
 	return err;
 }
 
-/* A path that does not prove itself gives way to the next one that answered the search. */
+/* A path that does not prove itself gives way to the next one: of those that answered the search,
+ * then a relay. */
 static void rotate(struct bs_peer *p, bs_time now)
 {
+	const struct bs_path *relay;
 	uint8_t i;
 	uint8_t at = 0;
 
@@ -221,11 +254,14 @@ static void rotate(struct bs_peer *p, bs_time now)
 	for (i = 1; i < p->rv.n; i++) {
 		const struct bs_candidate *c = &p->rv.cand[(at + i) % p->rv.n];
 
-		if (c->works) {
+		if (c->works && !bs_endpoint_equal(&c->ep, &p->conn.remote)) {
 			bs_peer_set_path(p, &c->ep, BS_PATH_DIRECT, now);
 			return;
 		}
 	}
+	relay = bs_paths_relay(&p->paths, &p->conn.remote);
+	if (relay && BS_TIME_DIFF(now, p->paths.relay_at) >= 0)
+		bs_peer_set_path(p, &relay->ep, (enum bs_conn_path)relay->kind, now);
 }
 
 void bs_peer_timeout(struct bs_peer *p, bs_time now)
@@ -234,6 +270,8 @@ void bs_peer_timeout(struct bs_peer *p, bs_time now)
 		return;
 	rotate(p, now);
 	bs_conn_client_timeout(&p->conn, now);
+	if (bs_paths_timeout(&p->paths, &p->conn, &p->rv, now))
+		p->events |= BS_PEER_EV_PATH;
 	bs_rendezvous_client_timeout(&p->rv, now);
 	bs_rpc_client_timeout(&p->rpc, now);
 	if (!p->told_no_path && !bs_endpoint_is_set(&p->conn.remote) &&
@@ -254,9 +292,13 @@ size_t bs_peer_output(struct bs_peer *p, uint8_t *buf, size_t cap, struct bs_end
 	/* The device should have concluded its search before it gets DATA. */
 	len = bs_rendezvous_client_output(&p->rv, p->conn.nsi_sp, buf, cap, to);
 	if (!len)
+		len = bs_paths_output(&p->paths, &p->conn, p->crypto, buf, cap, to, now);
+	if (!len)
 		len = bs_conn_client_output(&p->conn, p->crypto, buf, cap, to, now);
 	if (!len)
 		len = bs_rpc_client_output(&p->rpc, &p->conn, p->crypto, buf, cap, to, now);
+	if (len)
+		bs_paths_sent(&p->paths, &p->conn, now);
 	return len;
 }
 
@@ -278,6 +320,7 @@ bool bs_peer_next_timeout(const struct bs_peer *p, bs_time *at)
 		return false;
 	earliest(&any, at, bs_conn_client_next_timeout(&p->conn, &t), &t);
 	earliest(&any, at, bs_rendezvous_client_next_timeout(&p->rv, &t), &t);
+	earliest(&any, at, bs_paths_next_timeout(&p->paths, &p->conn, &t), &t);
 	earliest(&any, at, bs_rpc_client_next_timeout(&p->rpc, &t), &t);
 	earliest(&any, at, !p->told_no_path && !bs_endpoint_is_set(&p->conn.remote),
 		 &p->search_until);

@@ -14,6 +14,7 @@
 #define BS_PROTO_PEER_H
 
 #include "proto/conn.h"
+#include "proto/path.h"
 #include "proto/rendezvous.h"
 #include "proto/rpc_client.h"
 
@@ -37,6 +38,9 @@ struct bs_peer_conf {
 	uint8_t nsi_co[8];    /**< controller number, when has_co */
 	uint32_t interval_ms; /**< keep-alive interval to ask for, 0 = 5000, at most 18000 */
 	uint32_t search_ms;   /**< when NO_PATH is told, 0 = 5000 */
+	/** Head start of the search: no relay carries data before, unless it is asked for by
+	 *  bs_peer_set_path.  0 = a relay may be used at once. */
+	uint32_t relay_wait_ms;
 };
 
 /** One connection of a client.  Fields are for reading only. */
@@ -45,6 +49,7 @@ struct bs_peer {
 	struct bs_conn conn;
 	struct bs_rendezvous_client rv;
 	struct bs_rpc_client rpc;
+	struct bs_paths paths;
 	bs_time search_until;
 	uint8_t events;
 	bool told_no_path;
@@ -64,7 +69,22 @@ void bs_peer_start(struct bs_peer *p, bs_time now);
 /** Use this endpoint without a search (a relay), or move to it. */
 void bs_peer_set_path(struct bs_peer *p, const struct bs_endpoint *ep, enum bs_conn_path path,
 		      bs_time now);
-/** Our own socket or network changed: prove the path again at once. */
+/**
+ * bs_peer_add_path - offer a way that needs no search: a relay that is bound already
+ *
+ * Data may flow over it at once (after relay_wait_ms) while a direct way is still searched, which
+ * takes over when it is proven; when that dies, the relay has the data again.  See path.h.
+ *
+ * @ep   with via: BS_VIA_STREAM for the byte stream of a TCP relay
+ * @path BS_PATH_UDP_RELAY or BS_PATH_TCP_RELAY
+ *
+ * Returns BS_OK (also when it is known already), BS_EINVAL or BS_EFULL.
+ */
+int bs_peer_add_path(struct bs_peer *p, const struct bs_endpoint *ep, enum bs_conn_path path,
+		     bs_time now);
+/** A relay is gone: what uses it moves on at once; without another way PATH waits for the search. */
+void bs_peer_drop_path(struct bs_peer *p, const struct bs_endpoint *ep, bs_time now);
+/** Our own socket or network changed: prove the path again at once, and search. */
 void bs_peer_network_changed(struct bs_peer *p, bs_time now);
 /** Close: the packet is repeated once; CLOSED is told within 600 ms.  Calls end at once. */
 void bs_peer_close(struct bs_peer *p, bs_time now);
