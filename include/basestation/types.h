@@ -45,6 +45,16 @@ typedef int64_t bs_time_diff;
 # define BS_WITH_EXT 1
 #endif
 
+/** Whether a connection can have what extensions GCM, FAST_STREAM and PAIR add: a suite that counts
+ *  its packets, large stream windows, a pairing secret in its key. */
+#ifndef BS_WITH_CONN_EXT
+# ifdef BS_PROFILE_MCU
+#  define BS_WITH_CONN_EXT 0
+# else
+#  define BS_WITH_CONN_EXT BS_WITH_EXT
+# endif
+#endif
+
 /** Milliseconds as a bs_time span. */
 #define BS_TIME_MS(ms) ((bs_time)(ms)*BS_TIME_PER_MS)
 /** a - b, signed, correct across a wrap. */
@@ -86,6 +96,9 @@ enum bs_role {
 #define BS_KEY_BLOCK_LEN 96
 /** Bytes of a device's pre-shared secret. */
 #define BS_PSK_LEN 16
+/** Bytes of a pairing secret, and of the id that names it. */
+#define BS_PAIR_SECRET_LEN 32
+#define BS_PAIR_ID_LEN     8
 /** Longest device id, without terminator. */
 #define BS_DEVICE_ID_MAX 40
 /** Longest client identity, without terminator. */

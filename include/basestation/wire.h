@@ -128,6 +128,7 @@ enum bs_payload_type {
 enum bs_suite_code {
 	BS_SUITE_NULL = 0x000A,
 	BS_SUITE_AES_CBC = 0x230A,
+	BS_SUITE_AES_GCM = 0x400A, /**< extension GCM */
 };
 
 /** NOTIFY and STATUS codes: what device, basestation and client say to each other. */

@@ -19,6 +19,25 @@
 /** Bytes of an HMAC-SHA-256 result. */
 #define BS_SHA256_LEN 32
 
+/** Bytes of a GCM nonce and tag. */
+#define BS_AEAD_NONCE_LEN 12
+#define BS_AEAD_TAG_LEN   16
+
+/**
+ * AES-128-GCM of a backend, in place over [len] of buf.  Keys are 16 bytes; the backend may keep
+ * what it made of a key until forget, so that the next packet under it is cheap.
+ */
+struct bs_aead {
+	/** Encrypt and write the tag.  A nonce must never repeat under a key.  BS_OK, BS_ECRYPTO. */
+	int (*seal)(void *ctx, const uint8_t *key, const uint8_t *nonce, struct bs_slice ad,
+		    uint8_t *buf, size_t len, uint8_t *tag);
+	/** Check the tag and decrypt.  BS_OK, BS_EMAC (buf is wiped) or BS_ECRYPTO. */
+	int (*open)(void *ctx, const uint8_t *key, const uint8_t *nonce, struct bs_slice ad,
+		    uint8_t *buf, size_t len, const uint8_t *tag);
+	/** This key is not used any more. */
+	void (*forget)(void *ctx, const uint8_t *key);
+};
+
 /** A crypto backend. */
 struct bs_crypto {
 	void *ctx; /**< backend state, passed to each function; borrowed */
@@ -34,7 +53,32 @@ struct bs_crypto {
 				  size_t len);
 	/** len unpredictable bytes. BS_OK, or BS_ERANDOM: nothing that needs them may be sent. */
 	int (*random)(void *ctx, uint8_t *buf, size_t len);
+#if BS_WITH_CONN_EXT
+	const struct bs_aead *aes128_gcm; /**< static; NULL: this backend has none */
+#endif
 };
+
+/** AES-128-GCM of a backend, NULL when it or the build has none. */
+static inline const struct bs_aead *bs_crypto_gcm(const struct bs_crypto *c)
+{
+#if BS_WITH_CONN_EXT
+	return c->aes128_gcm;
+#else
+	(void)c;
+	return NULL;
+#endif
+}
+
+/** Set it. */
+static inline void bs_crypto_set_gcm(struct bs_crypto *c, const struct bs_aead *gcm)
+{
+#if BS_WITH_CONN_EXT
+	c->aes128_gcm = gcm;
+#else
+	(void)c;
+	(void)gcm;
+#endif
+}
 
 /** Overwrite len bytes so that the compiler cannot leave it out. */
 void bs_wipe(void *buf, size_t len);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "util/cursor.h"
+
 /* Where the halves of a block lie (basestation-wire(7), KEYS). */
 enum {
 	AES_OFF = 0,
@@ -72,6 +74,30 @@ int bs_keys_derive_c(const struct bs_crypto *c, const uint8_t *nonce_s, const ui
 	sec[1].ptr = seed_d;
 	pub[0].len = pub[1].len = sec[0].len = sec[1].len = BS_NONCE_LEN;
 	return bs_keys_derive(c, pub, 2, sec, 2, out);
+}
+
+int bs_keys_derive_pair(const struct bs_crypto *c, const struct bs_key_block *d,
+			const uint8_t *secret, uint32_t nsi, const uint8_t *attempt,
+			struct bs_key_block *out)
+{
+	static const uint8_t label[] = { 'p', 'a', 'i', 'r' };
+	struct bs_slice pub[3];
+	struct bs_slice sec[2];
+	uint8_t number[4];
+
+	bs_put_u32(number, nsi);
+	pub[0].ptr = label;
+	pub[0].len = sizeof(label);
+	pub[1].ptr = number;
+	pub[1].len = sizeof(number);
+	pub[2].ptr = attempt;
+	pub[2].len = BS_ATTEMPT_LEN;
+	sec[0].ptr = d->b;
+	sec[0].len = sizeof(d->b);
+	sec[1].ptr = secret;
+	sec[1].len = BS_PAIR_SECRET_LEN;
+	/* All of d goes into the first step, before anything is written. */
+	return bs_keys_derive(c, pub, 3, sec, 2, out);
 }
 
 const uint8_t *bs_key_aes_tx(const struct bs_key_block *k, enum bs_role self)

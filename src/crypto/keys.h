@@ -28,6 +28,19 @@ BS_MUSTCHECK int bs_keys_derive_c(const struct bs_crypto *c, const uint8_t *nonc
 				  const uint8_t *nonce_d, const uint8_t *seed_s,
 				  const uint8_t *seed_d, struct bs_key_block *out);
 
+/**
+ * bs_keys_derive_pair - the block of a connection with a pairing secret (extension PAIR)
+ *
+ * @d       D block, which the basestation knows
+ * @secret  [32], which it does not know
+ * @nsi     connection number
+ * @attempt [8] attempt id
+ * @out     may be d
+ */
+BS_MUSTCHECK int bs_keys_derive_pair(const struct bs_crypto *c, const struct bs_key_block *d,
+				     const uint8_t *secret, uint32_t nsi, const uint8_t *attempt,
+				     struct bs_key_block *out);
+
 /** The halves of a block as one end uses them (borrowed pointers into the block). */
 const uint8_t *bs_key_aes_tx(const struct bs_key_block *k, enum bs_role self);
 const uint8_t *bs_key_aes_rx(const struct bs_key_block *k, enum bs_role self);

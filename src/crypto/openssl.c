@@ -14,6 +14,19 @@ enum {
 	POOL_LEN = 1024
 };
 
+/* Contexts that hold an expanded key.  A device has 8 connections of two keys each by default, a
+ * client seldom more than a few; above that the oldest is expanded anew, which only costs time. */
+enum {
+	GCM_SLOTS = 32
+};
+
+struct gcm_slot {
+	EVP_CIPHER_CTX *ctx; /* NULL until the slot is first used */
+	uint8_t key[BS_AES_LEN];
+	bool enc;
+	bool used;
+};
+
 struct bs_openssl {
 	struct bs_crypto table;
 	EVP_MAC *mac;
@@ -21,6 +34,10 @@ struct bs_openssl {
 	EVP_CIPHER *aes;
 	EVP_CIPHER_CTX *enc;
 	EVP_CIPHER_CTX *dec;
+	EVP_CIPHER *gcm;
+	unsigned gcm_last; /* slot of the last packet, where the next one looks first */
+	unsigned gcm_next; /* slot that is given up next */
+	struct gcm_slot gcm_slot[GCM_SLOTS];
 	size_t pool_left;
 	uint8_t pool[POOL_LEN];
 };
@@ -70,6 +87,111 @@ static int cbc_decrypt(void *ctx, const uint8_t *key, const uint8_t *iv, uint8_t
 	return cbc(o->dec, 0, key, iv, buf, len);
 }
 
+static bool is_slot_of(const struct gcm_slot *s, const uint8_t *key, bool enc)
+{
+	return s->used && s->enc == enc && bs_equal_secret(s->key, key, BS_AES_LEN);
+}
+
+static void empty_slot(struct gcm_slot *s)
+{
+	/* The key schedule goes with the context. */
+	EVP_CIPHER_CTX_free(s->ctx);
+	OPENSSL_cleanse(s, sizeof(*s));
+}
+
+static EVP_CIPHER_CTX *fill_slot(struct bs_openssl *o, struct gcm_slot *s, const uint8_t *key,
+				 bool enc)
+{
+	empty_slot(s);
+	s->ctx = EVP_CIPHER_CTX_new();
+	if (!s->ctx || !EVP_CipherInit_ex2(s->ctx, o->gcm, key, NULL, enc, NULL)) {
+		empty_slot(s);
+		return NULL;
+	}
+	memcpy(s->key, key, sizeof(s->key));
+	s->enc = enc;
+	s->used = true;
+	return s->ctx;
+}
+
+/* A context with this key expanded.  Setting a key costs more than sealing a short packet. */
+static EVP_CIPHER_CTX *keyed(struct bs_openssl *o, const uint8_t *key, bool enc)
+{
+	unsigned i;
+
+	for (i = 0; i < GCM_SLOTS; i++) {
+		unsigned at = (o->gcm_last + i) % GCM_SLOTS;
+
+		if (is_slot_of(&o->gcm_slot[at], key, enc)) {
+			o->gcm_last = at;
+			return o->gcm_slot[at].ctx;
+		}
+	}
+	o->gcm_last = o->gcm_next;
+	o->gcm_next = (o->gcm_next + 1) % GCM_SLOTS;
+	return fill_slot(o, &o->gcm_slot[o->gcm_last], key, enc);
+}
+
+static bool gcm_text(EVP_CIPHER_CTX *x, const uint8_t *nonce, struct bs_slice ad, uint8_t *buf,
+		     size_t len)
+{
+	int n;
+
+	if (len > INT32_MAX || ad.len > INT32_MAX)
+		return false;
+	if (!EVP_CipherInit_ex2(x, NULL, NULL, nonce, -1, NULL))
+		return false;
+	if (ad.len && !EVP_CipherUpdate(x, NULL, &n, ad.ptr, (int)ad.len))
+		return false;
+	return !len || EVP_CipherUpdate(x, buf, &n, buf, (int)len);
+}
+
+static int gcm_seal(void *ctx, const uint8_t *key, const uint8_t *nonce, struct bs_slice ad,
+		    uint8_t *buf, size_t len, uint8_t *tag)
+{
+	EVP_CIPHER_CTX *x = keyed(ctx, key, true);
+	int n;
+
+	if (!x || !gcm_text(x, nonce, ad, buf, len) || !EVP_CipherFinal_ex(x, tag, &n) ||
+	    !EVP_CIPHER_CTX_ctrl(x, EVP_CTRL_AEAD_GET_TAG, BS_AEAD_TAG_LEN, tag))
+		return BS_ECRYPTO;
+	return BS_OK;
+}
+
+static int gcm_open(void *ctx, const uint8_t *key, const uint8_t *nonce, struct bs_slice ad,
+		    uint8_t *buf, size_t len, const uint8_t *tag)
+{
+	EVP_CIPHER_CTX *x = keyed(ctx, key, false);
+	uint8_t want[BS_AEAD_TAG_LEN];
+	int n;
+
+	memcpy(want, tag, sizeof(want));
+	if (!x || !gcm_text(x, nonce, ad, buf, len) ||
+	    !EVP_CIPHER_CTX_ctrl(x, EVP_CTRL_AEAD_SET_TAG, sizeof(want), want)) {
+		bs_wipe(buf, len);
+		return BS_ECRYPTO;
+	}
+	if (EVP_CipherFinal_ex(x, want, &n))
+		return BS_OK;
+	/* It was decrypted before it was known to be false. */
+	bs_wipe(buf, len);
+	return BS_EMAC;
+}
+
+static void gcm_forget(void *ctx, const uint8_t *key)
+{
+	struct bs_openssl *o = ctx;
+	unsigned i;
+
+	for (i = 0; i < GCM_SLOTS; i++) {
+		if (is_slot_of(&o->gcm_slot[i], key, true) ||
+		    is_slot_of(&o->gcm_slot[i], key, false))
+			empty_slot(&o->gcm_slot[i]);
+	}
+}
+
+static const struct bs_aead aead = { gcm_seal, gcm_open, gcm_forget };
+
 static int random_bytes(void *ctx, uint8_t *buf, size_t len)
 {
 	struct bs_openssl *o = ctx;
@@ -101,7 +223,8 @@ static bool set_up(struct bs_openssl *o)
 	params[1] = OSSL_PARAM_construct_end();
 	o->mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 	o->aes = EVP_CIPHER_fetch(NULL, "AES-128-CBC", NULL);
-	if (!o->mac || !o->aes)
+	o->gcm = EVP_CIPHER_fetch(NULL, "AES-128-GCM", NULL);
+	if (!o->mac || !o->aes || !o->gcm)
 		return false;
 	o->hmac = EVP_MAC_CTX_new(o->mac);
 	o->enc = EVP_CIPHER_CTX_new();
@@ -132,13 +255,19 @@ struct bs_openssl *bs_openssl_new(void)
 	o->table.aes128_cbc_encrypt = cbc_encrypt;
 	o->table.aes128_cbc_decrypt = cbc_decrypt;
 	o->table.random = random_bytes;
+	o->table.aes128_gcm = &aead;
 	return o;
 }
 
 void bs_openssl_free(struct bs_openssl *o)
 {
+	unsigned i;
+
 	if (!o)
 		return;
+	for (i = 0; i < GCM_SLOTS; i++)
+		empty_slot(&o->gcm_slot[i]);
+	EVP_CIPHER_free(o->gcm);
 	EVP_MAC_CTX_free(o->hmac);
 	EVP_MAC_free(o->mac);
 	EVP_CIPHER_CTX_free(o->enc);

@@ -11,4 +11,5 @@ void bs_small_crypto_init(struct bs_crypto *c, bs_random_fn random, void *random
 	c->aes128_cbc_encrypt = bs__small_cbc_encrypt;
 	c->aes128_cbc_decrypt = bs__small_cbc_decrypt;
 	c->random = random;
+	bs_crypto_set_gcm(c, NULL);
 }

@@ -46,6 +46,35 @@ extern const struct bs_suite bs_suite_aes_cbc;
 /** No secrecy and a 16-bit sum; for legacy devices and plain local connections only. */
 extern const struct bs_suite bs_suite_null;
 
+/**
+ * AES-128-GCM (extension GCM).  It numbers its packets, so it needs the memory of a connection: its
+ * seal, open and verify in this table refuse with BS_ESUITE, bs_suite_gcm_seal and bs_suite_gcm_open do it.
+ */
+extern const struct bs_suite bs_suite_aes_gcm;
+
+/** Packet numbers below the highest that are remembered. */
+#define BS_GCM_WINDOW 1024u
+
+/** What a connection keeps for suite GCM; all zero is a new connection. */
+struct bs_suite_gcm_state {
+	uint64_t sent;                     /**< number of the packet sealed last */
+	uint64_t high;                     /**< highest number opened */
+	uint64_t seen[BS_GCM_WINDOW / 64]; /**< ring of bits: numbers above high - 1024 */
+};
+
+/** As bs_suite.seal, under the next number.  BS_ESTATE when all numbers are used up. */
+BS_MUSTCHECK bs_ssize bs_suite_gcm_seal(const struct bs_crypto *c, const struct bs_key_block *k,
+					enum bs_role self, struct bs_suite_gcm_state *st,
+					struct bs_writer *w, uint8_t payload_flags,
+					struct bs_slice plain);
+/** As bs_suite.open.  BS_EREPLAY: the number was there already or is too old; *newest: it is higher
+ *  than all before.  The state changes on BS_OK only. */
+BS_MUSTCHECK int bs_suite_gcm_open(const struct bs_crypto *c, const struct bs_key_block *k,
+				   enum bs_role self, struct bs_suite_gcm_state *st, uint8_t *pkt,
+				   size_t len, size_t off, struct bs_slice *plain, bool *newest);
+/** The connection is over: let the backend forget its keys. */
+void bs_suite_gcm_forget(const struct bs_crypto *c, const struct bs_key_block *k);
+
 /* Shared by the suites only. */
 
 /* Payload header and suite code. */

@@ -28,6 +28,7 @@ void bs_conn_init(struct bs_conn *c, enum bs_role role, uint32_t nsi_sp,
 
 void bs_conn_fini(struct bs_conn *c)
 {
+	bs__conn_forget_keys(c);
 	bs_wipe(c, sizeof(*c));
 }
 
@@ -51,13 +52,36 @@ void bs_conn_count_tx(struct bs_conn *c, size_t len)
 /* What a build without plain connections says at compile time. */
 static const struct bs_suite *suite_of(const struct bs_conn *c)
 {
-	return BS_WITH_LEGACY ? c->suite : &bs_suite_aes_cbc;
+	return BS_WITH_LEGACY || BS_WITH_CONN_EXT ? c->suite : &bs_suite_aes_cbc;
 }
 
-/* A 16-bit sum says too little about a packet to call another one its repeat. */
+/* A 16-bit sum says too little about a packet to call another one its repeat, and a suite that
+ * counts its packets knows without. */
 static bool has_mac(const struct bs_conn *c)
 {
-	return suite_of(c)->code != BS_SUITE_NULL;
+	return suite_of(c)->code == BS_SUITE_AES_CBC;
+}
+
+static bs_ssize seal(struct bs_conn *c, const struct bs_crypto *crypto, struct bs_writer *w,
+		     struct bs_slice plain)
+{
+	struct bs_suite_gcm_state *gcm = bs__conn_gcm(c, crypto);
+
+	if (gcm)
+		return bs_suite_gcm_seal(crypto, &c->key, (enum bs_role)c->role, gcm, w, 0, plain);
+	return suite_of(c)->seal(crypto, &c->key, (enum bs_role)c->role, w, 0, plain);
+}
+
+/* newest is left alone where the suite cannot say. */
+static int open_in_place(struct bs_conn *c, const struct bs_crypto *crypto, uint8_t *pkt,
+			 size_t len, size_t off, struct bs_slice *plain, bool *newest)
+{
+	struct bs_suite_gcm_state *gcm = bs__conn_gcm(c, crypto);
+
+	if (gcm)
+		return bs_suite_gcm_open(crypto, &c->key, (enum bs_role)c->role, gcm, pkt, len, off,
+					 plain, newest);
+	return suite_of(c)->open(crypto, &c->key, (enum bs_role)c->role, pkt, len, off, plain);
 }
 
 static bool is_repeat(const struct bs_conn *c, const struct bs_packet *p)
@@ -155,7 +179,8 @@ static void account(struct bs_conn *c, const struct bs_packet *p, const struct b
 		if (p->h.flags & BS_FLAG_NSI_CO)
 			memcpy(c->nsi_co, p->h.nsi_co, sizeof(c->nsi_co));
 	}
-	out->fresh = is_newer_request(c, &p->h);
+	if (is_newer_request(c, &p->h))
+		out->fresh = true;
 	out->first = c->state == BS_CONN_CONNECTING;
 	if (out->first) {
 		c->state = BS_CONN_OPEN;
@@ -171,6 +196,7 @@ int bs_conn_open(struct bs_conn *c, const struct bs_crypto *crypto, const struct
 		 struct bs_conn_data *out)
 {
 	struct bs_slice plain;
+	bool newest = false;
 	size_t off;
 	int err;
 
@@ -182,13 +208,15 @@ int bs_conn_open(struct bs_conn *c, const struct bs_crypto *crypto, const struct
 	/* Before the MAC is computed: a flood of repeats must cost little. */
 	if (p->len - off > MAC_LEN && is_repeat(c, p))
 		return BS_EREPLAY;
-	err = suite_of(c)->open(crypto, &c->key, (enum bs_role)c->role, pkt, p->len, off, &plain);
+	err = open_in_place(c, crypto, pkt, p->len, off, &plain, &newest);
 	if (err)
 		return err;
 	if (c->state == BS_CONN_CLOSING && p->h.tag != BS_TAG_FRAMING)
 		return BS_ESTATE;
 	out->h = p->h;
 	out->plain = plain;
+	/* The client's own rule for a move stands: a number says nothing about the path back. */
+	out->fresh = newest && c->role == BS_RESPONDER;
 	account(c, p, from, now, out);
 	return BS_OK;
 }
@@ -213,7 +241,7 @@ bs_ssize bs_conn_seal(struct bs_conn *c, const struct bs_crypto *crypto,
 	h.tag = s->tag;
 	memcpy(h.nsi_co, c->nsi_co, sizeof(h.nsi_co));
 	bs_packet_begin(&w, buf, cap, &h);
-	len = suite_of(c)->seal(crypto, &c->key, (enum bs_role)c->role, &w, 0, plain);
+	len = seal(c, crypto, &w, plain);
 	if (len > 0)
 		bs_conn_count_tx(c, (size_t)len);
 	return len;

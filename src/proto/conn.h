@@ -10,7 +10,8 @@
  * Freshness: DATA has none on the wire.  An exact repeat (same MAC) is dropped.  The peer's address
  * follows a packet only when that packet proves to be new: the first one, a newer RPC or keep-alive
  * number (device), an echo of the outstanding keep-alive or of an outstanding call (client).
- * Other authentic packets are served, and answered to where they came from.
+ * Other authentic packets are served, and answered to where they came from.  Suite GCM numbers its
+ * packets: a repeat is known by its number, and one above all others is new (device).
  *
  * Owner: the thread of its device or peer.  May call: util, wire, crypto.  Allocates: no.
  */
@@ -103,11 +104,15 @@ struct bs_conn {
 	uint8_t client_id_len;  /**< bytes of client_id in use */
 	bool has_co;
 	bool has_fp;
-	bool has_seq;           /**< rpc_seq is set */
-	bool has_number;        /**< number is set */
-	bool async;             /**< client understands notices and exceptions */
-	bool searched;          /**< the basestation wanted a search for a direct path */
-	bool large;             /**< peer takes packets above 272 bytes */
+	bool has_seq;    /**< rpc_seq is set */
+	bool has_number; /**< number is set */
+	bool async;      /**< client understands notices and exceptions */
+	bool searched;   /**< the basestation wanted a search for a direct path */
+	bool large;      /**< peer takes packets above 272 bytes */
+#if BS_WITH_CONN_EXT
+	bool fast;   /**< private, see bs_conn_is_fast */
+	bool paired; /**< private, see bs_conn_is_paired */
+#endif
 	uint16_t idle_ms;       /**< idle limit */
 	uint16_t rpc_seq;       /**< newest RPC number seen (device) */
 	uint16_t answer_seq;    /**< seq of the framing packet to answer */
@@ -132,6 +137,16 @@ struct bs_conn {
 	uint8_t client_id[BS_CLIENT_ID_KEEP];         /**< start of the client's identity */
 	struct bs_conn_done done[BS_RPC_DONE];        /**< device: the latest requests */
 	uint8_t seen[BS_REPLAY_SLOTS][BS_REPLAY_TAG]; /**< MACs of the latest packets */
+#if BS_WITH_CONN_EXT
+	struct bs_suite_gcm_state gcm;  /**< numbers of suite GCM */
+	const struct bs_crypto *crypto; /**< who knows its keys, NULL = nobody yet */
+#endif
+};
+
+/** What both ends have agreed on beyond stock connections (extensions). */
+struct bs_conn_ext {
+	bool fast;   /**< FAST_STREAM: large windows, modern congestion control */
+	bool paired; /**< PAIR: the key holds a secret that the basestation does not know */
 };
 
 /** A DATA packet that was opened. */
@@ -232,7 +247,64 @@ static inline bool bs_conn_is_live(const struct bs_conn *c)
 {
 	return c->state != BS_CONN_FREE && c->state != BS_CONN_CLOSED;
 }
+/** Set what was agreed on, right after bs_conn_init. */
+static inline void bs_conn_set_ext(struct bs_conn *c, struct bs_conn_ext ext)
+{
+#if BS_WITH_CONN_EXT
+	c->fast = ext.fast;
+	c->paired = ext.paired;
+#else
+	(void)c;
+	(void)ext;
+#endif
+}
+/** Whether both ends speak FAST_STREAM. */
+static inline bool bs_conn_is_fast(const struct bs_conn *c)
+{
+#if BS_WITH_CONN_EXT
+	return c->fast;
+#else
+	(void)c;
+	return false;
+#endif
+}
+/** Whether the key holds a pairing secret: the peer of an authentic packet knows it too. */
+static inline bool bs_conn_is_paired(const struct bs_conn *c)
+{
+#if BS_WITH_CONN_EXT
+	return c->paired;
+#else
+	(void)c;
+	return false;
+#endif
+}
 /** The client's identity as far as it was kept. */
 struct bs_slice bs_conn_client_id(const struct bs_conn *c);
+
+/* The memory of suite GCM; NULL under another suite, at compile time where it is not built. */
+static inline struct bs_suite_gcm_state *bs__conn_gcm(struct bs_conn *c,
+						      const struct bs_crypto *crypto)
+{
+#if BS_WITH_CONN_EXT
+	if (c->suite != &bs_suite_aes_gcm)
+		return NULL;
+	c->crypto = crypto;
+	return &c->gcm;
+#else
+	(void)c;
+	(void)crypto;
+	return NULL;
+#endif
+}
+/* What the backend keeps for the keys of this connection goes with it. */
+static inline void bs__conn_forget_keys(const struct bs_conn *c)
+{
+#if BS_WITH_CONN_EXT
+	if (c->crypto)
+		bs_suite_gcm_forget(c->crypto, &c->key);
+#else
+	(void)c;
+#endif
+}
 
 #endif

@@ -34,6 +34,7 @@ int bs_peer_init(struct bs_peer *p, const struct bs_peer_conf *conf, bs_time now
 void bs_peer_fini(struct bs_peer *p)
 {
 	bs_rpc_client_fail(&p->rpc, BS_ECLOSED);
+	bs_conn_fini(&p->conn);
 	bs_wipe(p, sizeof(*p));
 }
 

@@ -131,6 +131,42 @@ START_TEST(parts_are_concatenated)
 }
 END_TEST
 
+/* The construction spelled out: label, number and attempt are public, block and secret are not. */
+START_TEST(a_pairing_secret_is_mixed_in)
+{
+	static const uint8_t pub_bytes[] = {
+		'p', 'a', 'i', 'r', 1, 2, 3, 4, 8, 7, 6, 5, 4, 3, 2, 1
+	};
+	struct bs_slice pub = { pub_bytes, sizeof(pub_bytes) };
+	uint8_t sec_bytes[BS_KEY_BLOCK_LEN + BS_PAIR_SECRET_LEN];
+	struct bs_slice sec = { sec_bytes, sizeof(sec_bytes) };
+	uint8_t secret[BS_PAIR_SECRET_LEN];
+	struct bs_key_block d;
+	struct bs_key_block want;
+	struct bs_key_block k;
+	size_t i;
+
+	for (i = 0; i < sizeof(sec_bytes); i++)
+		sec_bytes[i] = (uint8_t)(i * 5 + 1);
+	memcpy(d.b, sec_bytes, sizeof(d.b));
+	memcpy(secret, sec_bytes + sizeof(d.b), sizeof(secret));
+	ck_assert_int_eq(bs_keys_derive(&c, &pub, 1, &sec, 1, &want), BS_OK);
+	ck_assert_int_eq(bs_keys_derive_pair(&c, &d, secret, 0x01020304, pub_bytes + 8, &k), BS_OK);
+	ck_assert_mem_eq(&k, &want, sizeof(k));
+	/* In place, and each part counts. */
+	k = d;
+	ck_assert_int_eq(bs_keys_derive_pair(&c, &k, secret, 0x01020304, pub_bytes + 8, &k), BS_OK);
+	ck_assert_mem_eq(&k, &want, sizeof(k));
+	ck_assert_int_eq(bs_keys_derive_pair(&c, &d, secret, 0x01020305, pub_bytes + 8, &k), BS_OK);
+	ck_assert_mem_ne(&k, &want, 32);
+	ck_assert_int_eq(bs_keys_derive_pair(&c, &d, secret, 0x01020304, pub_bytes, &k), BS_OK);
+	ck_assert_mem_ne(&k, &want, 32);
+	secret[31] ^= 1;
+	ck_assert_int_eq(bs_keys_derive_pair(&c, &d, secret, 0x01020304, pub_bytes + 8, &k), BS_OK);
+	ck_assert_mem_ne(&k, &want, 32);
+}
+END_TEST
+
 static int fails_left;
 
 static int failing_hmac(void *ctx, const uint8_t *key, size_t key_len, const struct bs_slice *msg,
@@ -177,6 +213,7 @@ Suite *bs_suite_keys(void)
 	tcase_add_test(tc, what_one_end_sends_the_other_receives);
 	tcase_add_test(tc, too_much_input_is_refused_and_writes_nothing);
 	tcase_add_test(tc, parts_are_concatenated);
+	tcase_add_test(tc, a_pairing_secret_is_mixed_in);
 	tcase_add_test(tc, a_backend_that_fails_leaves_no_half_key);
 	suite_add_tcase(s, tc);
 	return s;
