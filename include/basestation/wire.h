@@ -117,6 +117,7 @@ enum bs_payload_type {
 	BS_PL_CLOSE = 0x76,
 	BS_PL_SUITE = 0x77,
 	BS_PL_PAIR = 0x78,
+	BS_PL_PART = 0x79,
 };
 
 /** Payload flag: the receiver may skip it. */

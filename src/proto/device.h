@@ -32,6 +32,10 @@ typedef int (*bs_device_extra_fn)(void *ctx, const struct bs_packet *p,
 /** Kinds of drops that a device counts: drops[-200 - err] for err -200 .. -217 (enum bs_err). */
 #define BS_DEVICE_DROPS 18
 
+struct bs_streams;
+struct bs_stream;
+struct bs_stream_mem;
+
 /** A device.  Fields are for reading only. */
 struct bs_device {
 	const struct bs_device_conf *conf;
@@ -39,6 +43,9 @@ struct bs_device {
 	struct bs_device_conn *conns; /**< [n_conns], the caller's */
 	bs_device_extra_fn extra;     /**< NULL = none */
 	void *extra_ctx;
+#ifndef BS_PROFILE_MCU
+	struct bs_streams *streams; /**< [n_conns], the caller's; NULL = none */
+#endif
 	uint8_t n_conns;
 	bool ending; /**< the basestation ended the attachment: its answer goes first */
 	struct bs_attach_device attach;
@@ -92,5 +99,28 @@ BS_MUSTCHECK int bs_device_rpc_answer(struct bs_device *d, uint32_t token, uint3
 				      struct bs_slice reply);
 /** Connections that are live. */
 size_t bs_device_n_live(const struct bs_device *d);
+
+/**
+ * bs_device_set_streams - carry streams (proto/stream.h); not in the MCU profile
+ *
+ * @streams [n_conns] one for each connection slot, the caller's storage
+ * @mem     borrowed: slots and segments that all connections share
+ */
+void bs_device_set_streams(struct bs_device *d, struct bs_streams *streams,
+			   struct bs_stream_mem *mem);
+/** Next stream of any connection that has events; NULL when there is none. */
+struct bs_stream *bs_device_next_stream_event(struct bs_device *d, unsigned *events);
+struct bs_streams *bs__device_streams_at(struct bs_streams *streams, size_t i);
+/** The streams of connection slot i; NULL when the device carries none. */
+static inline struct bs_streams *bs_device_streams(const struct bs_device *d, size_t i)
+{
+#ifdef BS_PROFILE_MCU
+	(void)d;
+	(void)i;
+	return NULL;
+#else
+	return d->streams ? bs__device_streams_at(d->streams, i) : NULL;
+#endif
+}
 
 #endif

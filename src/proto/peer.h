@@ -43,6 +43,8 @@ struct bs_peer_conf {
 	uint32_t relay_wait_ms;
 };
 
+struct bs_streams;
+
 /** One connection of a client.  Fields are for reading only. */
 struct bs_peer {
 	const struct bs_crypto *crypto;
@@ -50,6 +52,7 @@ struct bs_peer {
 	struct bs_rendezvous_client rv;
 	struct bs_rpc_client rpc;
 	struct bs_paths paths;
+	struct bs_streams *streams; /**< NULL = none */
 	bs_time search_until;
 	uint8_t events;
 	bool told_no_path;
@@ -94,6 +97,10 @@ void bs_peer_end(struct bs_peer *p, enum bs_conn_end why);
 /** Start, cancel a call: see rpc_client.h. */
 BS_MUSTCHECK int bs_peer_call(struct bs_peer *p, struct bs_rpc_call *call, bs_time now);
 void bs_peer_cancel(struct bs_peer *p, struct bs_rpc_call *call);
+
+/** Carry streams (proto/stream.h); ss was bound to p->conn by bs_streams_init and stays the
+ *  caller's.  When the connection ends, its streams end aborted. */
+void bs_peer_set_streams(struct bs_peer *p, struct bs_streams *ss);
 
 /** Take one datagram.  BS_OK, or a drop reason: count it. */
 int bs_peer_input(struct bs_peer *p, uint8_t *pkt, size_t len, const struct bs_endpoint *from,
