@@ -15,6 +15,9 @@ enum {
 	OWN_NSI_MASK = 0x3FF,
 };
 
+/* A further socket so often, when our own NAT is symmetric. */
+#define SOCKET_GAP_MS 20
+
 static struct bs_device_conn *find(const struct bs_connect_env *env, uint32_t nsi)
 {
 	size_t i;
@@ -106,6 +109,25 @@ static void take_client(struct bs_conn *c, const struct bs_connect_request *m)
 	}
 }
 
+/* What the usual rounds cannot do.  With both sides symmetric nothing helps. */
+static void start_spray(struct bs_device_conn *dc, const struct bs_connect_env *env,
+			const struct bs_connect_request *m, bs_time now)
+{
+	bool client = (m->ipx.flags & BS_IPX_NAT_MASK) == BS_IPX_NAT_SYMMETRIC;
+	struct bs_spray *s = bs_device_spray(dc);
+
+	if (!s)
+		return;
+	memset(s, 0, sizeof(*s));
+	if (!dc->c.searched || client == env->symmetric)
+		return;
+	if (client)
+		bs_spray_ports(s, &dc->c.global, now);
+	else
+		bs_spray_sockets(s, &dc->c.global, bs_device_sockets(env->conf), 1, SOCKET_GAP_MS,
+				 now);
+}
+
 static uint16_t ask(const struct bs_connect_env *env, const struct bs_connect_request *m,
 		    bool encrypted)
 {
@@ -152,6 +174,7 @@ static uint16_t admit(const struct bs_connect_env *env, const struct bs_packet *
 	dc->c.path = BS_PATH_DIRECT;
 	dc->c.searched = !(m->ipx.flags & BS_IPX_NO_RENDEZVOUS);
 	bs_rendezvous_start(&dc->rv, !dc->c.searched, now);
+	start_spray(dc, env, m, now);
 	return BS_ST_OK;
 }
 

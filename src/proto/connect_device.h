@@ -10,13 +10,29 @@
 
 #include "proto/conn.h"
 #include "proto/device_conf.h"
+#include "proto/limits.h"
 #include "proto/rendezvous.h"
+#include "proto/spray.h"
 
 /** One connection slot of a device. */
 struct bs_device_conn {
 	struct bs_conn c;
 	struct bs_rendezvous_device rv;
+#if BS_WITH_SPRAY
+	struct bs_spray spray;
+#endif
 };
+
+/** The spray of a connection; NULL at compile time where the build leaves it out. */
+static inline struct bs_spray *bs_device_spray(struct bs_device_conn *dc)
+{
+#if BS_WITH_SPRAY
+	return &dc->spray;
+#else
+	(void)dc;
+	return NULL;
+#endif
+}
 
 /** The answer that waits to be composed. */
 struct bs_connect_device {
@@ -37,6 +53,7 @@ struct bs_connect_env {
 	struct bs_device_conn *conns;     /**< [n_conns] slots */
 	size_t n_conns;
 	uint32_t granted; /**< enum bs_ext bits in force */
+	bool symmetric;   /**< our own NAT gives each destination another port */
 };
 
 /**

@@ -60,6 +60,8 @@ static void free_conn(struct bs_device *d, struct bs_device_conn *dc)
 		ops->connection(d->conf->app, &dc->c, false);
 	bs_conn_fini(&dc->c);
 	memset(&dc->rv, 0, sizeof(dc->rv));
+	if (bs_device_spray(dc))
+		bs_spray_stop(bs_device_spray(dc));
 }
 
 static void free_all(struct bs_device *d)
@@ -144,11 +146,33 @@ static void make_env(const struct bs_device *d, struct bs_connect_env *env)
 	env->conns = d->conns;
 	env->n_conns = d->n_conns;
 	env->granted = d->attach.granted;
+	env->symmetric = BS_WITH_SPRAY && d->attach.symmetric;
 }
 
 static bool is_from_server(const struct bs_device *d, const struct bs_endpoint *from)
 {
 	return bs_attach_is_attached(&d->attach) && bs_endpoint_equal(from, &d->attach.server);
+}
+
+static void stop_search(struct bs_device_conn *dc)
+{
+	bs_rendezvous_stop(&dc->rv);
+	if (bs_device_spray(dc))
+		bs_spray_stop(bs_device_spray(dc));
+}
+
+static bool is_relayed(const struct bs_device *d, const struct bs_conn *c)
+{
+	return bs_endpoint_via(&c->remote) == BS_VIA_STREAM ||
+	       bs_endpoint_equal(&c->remote, &d->attach.server);
+}
+
+/* Stock devices stop searching at the first authentic packet, whatever way it came; the server and
+ * clients of our own know how to use a device that goes on while a relay has the data. */
+static void data_came(struct bs_device *d, struct bs_device_conn *dc, bool first)
+{
+	if (BS_WITH_SPRAY ? !d->attach.granted || !is_relayed(d, &dc->c) : first)
+		stop_search(dc);
 }
 
 static int input_data(struct bs_device *d, const struct bs_packet *p, uint8_t *pkt,
@@ -163,9 +187,9 @@ static int input_data(struct bs_device *d, const struct bs_packet *p, uint8_t *p
 	err = bs_conn_open(&dc->c, d->crypto, p, pkt, from, now, &data);
 	if (err)
 		return err;
-	/* The first authentic packet ends the search, whatever it carries. */
+	if (data.first || BS_WITH_SPRAY)
+		data_came(d, dc, data.first);
 	if (data.first) {
-		bs_rendezvous_stop(&dc->rv);
 		dc->c.pending |= REPORT_OPEN;
 		if (d->conf->ops->connection)
 			d->conf->ops->connection(d->conf->app, &dc->c, true);
@@ -190,8 +214,11 @@ static int input_rendezvous(struct bs_device *d, const struct bs_packet *p,
 	if (!dc)
 		return BS_EUNKNOWN;
 	err = bs_rendezvous_input(&dc->rv, p, from, &in);
-	if (!err && in.concluded)
+	if (!err && in.concluded) {
 		bs_conn_set_interval(&dc->c, in.interval_ms, now);
+		if (bs_device_spray(dc))
+			bs_spray_stop(bs_device_spray(dc));
+	}
 	return err;
 }
 
@@ -292,13 +319,26 @@ void bs_device_timeout(struct bs_device *d, bs_time now)
 		bs_conn_timeout(&d->conns[i].c, now);
 		if (bs_conn_is_live(&d->conns[i].c))
 			bs_rendezvous_timeout(&d->conns[i].rv, now);
+		if (bs_device_spray(&d->conns[i]))
+			bs_spray_timeout(bs_device_spray(&d->conns[i]), now);
 	}
 	sweep(d);
 }
 
-static size_t put_report(const struct bs_device *d, const struct bs_conn *c, bool open,
+static void report_spray(struct bs_device_conn *dc, struct bs_rendezvous_stats *r)
+{
+	const struct bs_spray *s = bs_device_spray(dc);
+
+	if (!s)
+		return;
+	r->ports = s->guess.sent;
+	r->sockets = s->via;
+}
+
+static size_t put_report(const struct bs_device *d, struct bs_device_conn *dc, bool open,
 			 uint8_t *buf, size_t cap, bs_time now)
 {
+	const struct bs_conn *c = &dc->c;
 	struct bs_stats m;
 	bs_ssize len;
 
@@ -309,6 +349,8 @@ static size_t put_report(const struct bs_device *d, const struct bs_conn *c, boo
 		bs__device_ipx(&d->attach, &m.ipx);
 		m.has_rendezvous = c->searched;
 		m.rendezvous.device_nat = m.ipx.flags;
+		if (BS_WITH_SPRAY)
+			report_spray(dc, &m.rendezvous);
 	}
 	m.has_info = true;
 	m.info.present = INFO_PRESENT;
@@ -334,7 +376,7 @@ static size_t output_report(struct bs_device *d, struct bs_device_conn *dc, uint
 	dc->c.pending &= (uint8_t) ~(open ? REPORT_OPEN : REPORT_CLOSE);
 	if (bs_attach_is_attached(&d->attach)) {
 		*to = d->attach.server;
-		len = put_report(d, &dc->c, open, buf, cap, now);
+		len = put_report(d, dc, open, buf, cap, now);
 	}
 	if (!open)
 		free_conn(d, dc);
@@ -349,6 +391,8 @@ static size_t output_conn(struct bs_device *d, struct bs_device_conn *dc, uint8_
 	if (!len && bs_conn_is_live(&dc->c))
 		len = bs_rendezvous_output(&dc->rv, dc->c.nsi_sp, &dc->c.priv, &dc->c.global, buf,
 					   cap, to);
+	if (!len && bs_device_spray(dc) && bs_spray_next(bs_device_spray(dc), to))
+		len = bs_rendezvous_open(dc->c.nsi_sp, to, buf, cap);
 	if (!len)
 		len = output_report(d, dc, buf, cap, to, now);
 	return len;
@@ -400,6 +444,9 @@ bool bs_device_next_timeout(const struct bs_device *d, bs_time *at)
 			continue;
 		earliest(&any, at, true, &d->conns[i].c.expire);
 		earliest(&any, at, bs_rendezvous_next_timeout(&d->conns[i].rv, &t), &t);
+		if (bs_device_spray(&d->conns[i]))
+			earliest(&any, at, bs_spray_next_timeout(bs_device_spray(&d->conns[i]), &t),
+				 &t);
 	}
 	return any;
 }
@@ -412,6 +459,22 @@ uint8_t bs_device_take_events(struct bs_device *d)
 	if (bs_device_n_live(d))
 		e &= (uint8_t)~BS_ATTACH_EV_RENEW_SOCKET;
 	return e;
+}
+
+bool bs_device_uses_via(const struct bs_device *d, uint16_t via)
+{
+	uint8_t i;
+
+	for (i = 0; i < d->n_conns; i++) {
+		const struct bs_conn *c = &d->conns[i].c;
+
+		/* Until the client has chosen, each socket may be the one. */
+		if (bs_conn_is_live(c) &&
+		    (c->state == BS_CONN_CONNECTING || bs_endpoint_via(&c->remote) == via ||
+		     (BS_WITH_SPRAY && is_relayed(d, c))))
+			return true;
+	}
+	return false;
 }
 
 int bs_device_rpc_answer(struct bs_device *d, uint32_t token, uint32_t code, struct bs_slice reply)

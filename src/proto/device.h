@@ -97,6 +97,8 @@ uint8_t bs_device_take_events(struct bs_device *d);
 /** Answer a deferred request: see bs_rpc_device_answer. */
 BS_MUSTCHECK int bs_device_rpc_answer(struct bs_device *d, uint32_t token, uint32_t code,
 				      struct bs_slice reply);
+/** Whether a packet may still come or go over this further socket: else the port may close it. */
+bool bs_device_uses_via(const struct bs_device *d, uint16_t via);
 /** Connections that are live. */
 size_t bs_device_n_live(const struct bs_device *d);
 

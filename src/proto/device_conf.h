@@ -67,7 +67,21 @@ struct bs_device_conf {
 	const struct bs_legacy_ops *legacy;
 	const struct bs_device_ops *ops; /**< the application; not NULL */
 	void *app;                       /**< its context, passed back */
+#if BS_WITH_SPRAY
+	uint16_t sockets; /**< further UDP sockets that the port opens by via, 0 = none */
+#endif
 };
+
+/** Further sockets of a configuration; 0 at compile time where the build leaves them out. */
+static inline uint16_t bs_device_sockets(const struct bs_device_conf *conf)
+{
+#if BS_WITH_SPRAY
+	return conf->sockets;
+#else
+	(void)conf;
+	return 0;
+#endif
+}
 
 /** The legacy attach of a configuration; NULL at compile time where the build leaves it out. */
 static inline const struct bs_legacy_ops *bs_device_legacy(const struct bs_device_conf *conf)

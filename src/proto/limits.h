@@ -25,7 +25,8 @@
 
 /** Parts of a device that a build may leave out (0): event records in keep-alive answers, the
  *  time from the server, connection numbers for a server that gives none, attach without a secret
- *  and connections without a key. */
+ *  and connections without a key, the search beyond the usual one (symmetric NATs, and while a
+ *  relay has the data). */
 #ifndef BS_WITH_LEGACY
 # define BS_WITH_LEGACY BS__DEFAULT_WITH
 #endif
@@ -34,6 +35,9 @@
 #endif
 #ifndef BS_WITH_SERVER_TIME
 # define BS_WITH_SERVER_TIME BS__DEFAULT_WITH
+#endif
+#ifndef BS_WITH_SPRAY
+# define BS_WITH_SPRAY BS__DEFAULT_WITH
 #endif
 #ifndef BS_WITH_OWN_NSI
 # define BS_WITH_OWN_NSI BS__DEFAULT_WITH

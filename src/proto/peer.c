@@ -25,6 +25,7 @@ int bs_peer_init(struct bs_peer *p, const struct bs_peer_conf *conf, bs_time now
 	p->conn.has_co = conf->has_co;
 	memcpy(p->conn.nsi_co, conf->nsi_co, sizeof(p->conn.nsi_co));
 	bs_rendezvous_client_init(&p->rv, conf->interval_ms);
+	bs_rendezvous_client_tactics(&p->rv, conf->sockets, conf->guess_ports);
 	bs_rpc_client_init(&p->rpc);
 	bs_paths_init(&p->paths, conf->relay_wait_ms, now);
 	p->search_until = now + BS_TIME_MS(conf->search_ms ? conf->search_ms : SEARCH_MS);

@@ -41,6 +41,8 @@ struct bs_peer_conf {
 	/** Head start of the search: no relay carries data before, unless it is asked for by
 	 *  bs_peer_set_path.  0 = a relay may be used at once. */
 	uint32_t relay_wait_ms;
+	uint16_t sockets; /**< as bs_rendezvous_client_tactics */
+	bool guess_ports;
 };
 
 struct bs_streams;

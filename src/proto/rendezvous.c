@@ -44,6 +44,11 @@ int bs__rendezvous_take(const struct bs_packet *p, const struct bs_endpoint *fro
 	return BS_OK;
 }
 
+size_t bs_rendezvous_open(uint32_t nsi, const struct bs_endpoint *to, uint8_t *buf, size_t cap)
+{
+	return bs__rendezvous_put(buf, cap, nsi, BS__STEP_OPEN, to, to, 0);
+}
+
 void bs_rendezvous_start(struct bs_rendezvous_device *r, bool no_search, bs_time now)
 {
 	memset(r, 0, sizeof(*r));

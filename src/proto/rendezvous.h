@@ -12,13 +12,14 @@
 #ifndef BS_PROTO_RENDEZVOUS_H
 #define BS_PROTO_RENDEZVOUS_H
 
+#include "proto/spray.h"
 #include "wire/packet.h"
 
 /** Rounds and pace of a device. */
 #define BS_RENDEZVOUS_ROUNDS   5
 #define BS_RENDEZVOUS_ROUND_MS 1000u
 /** Candidates that a client tries. */
-#define BS_RENDEZVOUS_CANDIDATES 10
+#define BS_RENDEZVOUS_CANDIDATES 16
 
 /** The answer to a rendezvous packet. */
 struct bs_rendezvous_answer {
@@ -55,6 +56,8 @@ size_t bs_rendezvous_output(struct bs_rendezvous_device *r, uint32_t nsi,
 			    const struct bs_endpoint *priv, const struct bs_endpoint *global,
 			    uint8_t *buf, size_t cap, struct bs_endpoint *to);
 bool bs_rendezvous_next_timeout(const struct bs_rendezvous_device *r, bs_time *at);
+/** Compose a step 0 to an endpoint, for either side. */
+size_t bs_rendezvous_open(uint32_t nsi, const struct bs_endpoint *to, uint8_t *buf, size_t cap);
 
 /** Kinds of client candidates; a lower value is preferred when several answer. */
 enum bs_candidate_kind {
@@ -78,6 +81,11 @@ struct bs_rendezvous_client {
 	struct bs_endpoint self; /**< our own endpoint as the device saw it (EP1); none = unknown */
 	bs_time due;             /**< next round */
 	uint32_t interval_ms;    /**< sent as NONCE; 0 = not sent */
+	struct bs_spray spray;   /**< beyond the usual rounds, for one symmetric NAT */
+	bs_time spray_at;        /**< when it starts (spray_waits) */
+	uint16_t sockets;        /**< our NAT is symmetric: further sockets to use, 0 = none */
+	bool guess;              /**< the device's NAT is symmetric: guess its ports */
+	bool spray_waits;
 	uint8_t n;
 	uint8_t round;
 	bool active; /**< searching */
@@ -88,6 +96,16 @@ void bs_rendezvous_client_init(struct bs_rendezvous_client *r, uint32_t interval
 /** Add a candidate; duplicates and endpoints without port are left out.  BS_EFULL when full. */
 int bs_rendezvous_client_add(struct bs_rendezvous_client *r, const struct bs_endpoint *ep,
 			     enum bs_candidate_kind kind);
+/**
+ * bs_rendezvous_client_tactics - what searches from now on do beyond their rounds
+ *
+ * @sockets number of further sockets that the owner opens by via when ours is the symmetric NAT,
+ *          0 = none, at most BS_SPRAY_SOCKETS
+ * @guess   guess ports of the device, when its NAT is the symmetric one
+ *
+ * With both nothing would help: then neither is done.
+ */
+void bs_rendezvous_client_tactics(struct bs_rendezvous_client *r, uint16_t sockets, bool guess);
 /** Rounds at 0, 100, 250, 500 ms, then every second, until bs_rendezvous_client_stop. */
 void bs_rendezvous_client_start(struct bs_rendezvous_client *r, bs_time now);
 void bs_rendezvous_client_stop(struct bs_rendezvous_client *r);

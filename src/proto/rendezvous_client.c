@@ -12,6 +12,14 @@ static const uint16_t round_gap_ms[] = { 100, 150, 250, 500 };
 #define N_GAPS       (sizeof(round_gap_ms) / sizeof(round_gap_ms[0]))
 #define LATER_GAP_MS 1000u
 
+enum {
+	/* Many symmetric NATs let the usual rounds through: the spray waits for these. */
+	SPRAY_DELAY_MS = 200,
+	/* Pace of our own sockets. */
+	SOCKETS_PER_TICK = 5,
+	SOCKETS_GAP_MS = 20,
+};
+
 void bs_rendezvous_client_init(struct bs_rendezvous_client *r, uint32_t interval_ms)
 {
 	memset(r, 0, sizeof(*r));
@@ -29,6 +37,19 @@ static struct bs_candidate *find(struct bs_rendezvous_client *r, const struct bs
 	return NULL;
 }
 
+/* In a full list what was learnt goes first: a spray brings many, and the newest is the one that
+ * is about to prove itself. */
+static struct bs_candidate *replaceable(struct bs_rendezvous_client *r, enum bs_candidate_kind kind)
+{
+	uint8_t i;
+
+	for (i = 0; kind == BS_CANDIDATE_LEARNED && i < r->n; i++) {
+		if (r->cand[i].kind == BS_CANDIDATE_LEARNED && !r->cand[i].works)
+			return &r->cand[i];
+	}
+	return NULL;
+}
+
 int bs_rendezvous_client_add(struct bs_rendezvous_client *r, const struct bs_endpoint *ep,
 			     enum bs_candidate_kind kind)
 {
@@ -36,9 +57,9 @@ int bs_rendezvous_client_add(struct bs_rendezvous_client *r, const struct bs_end
 
 	if (!bs_endpoint_is_set(ep) || find(r, ep))
 		return BS_OK;
-	if (r->n == BS_RENDEZVOUS_CANDIDATES)
+	c = r->n < BS_RENDEZVOUS_CANDIDATES ? &r->cand[r->n++] : replaceable(r, kind);
+	if (!c)
 		return BS_EFULL;
-	c = &r->cand[r->n++];
 	c->ep = *ep;
 	c->kind = (uint8_t)kind;
 	c->works = false;
@@ -58,11 +79,44 @@ static void begin_round(struct bs_rendezvous_client *r, bs_time now)
 	r->due = now + BS_TIME_MS(gap);
 }
 
+void bs_rendezvous_client_tactics(struct bs_rendezvous_client *r, uint16_t sockets, bool guess)
+{
+	bool hopeless = sockets && guess;
+
+	r->sockets = hopeless ? 0 : sockets;
+	r->guess = guess && !hopeless;
+}
+
 void bs_rendezvous_client_start(struct bs_rendezvous_client *r, bs_time now)
 {
 	r->active = true;
 	r->round = 0;
 	begin_round(r, now);
+	bs_spray_stop(&r->spray);
+	r->spray_waits = r->sockets || r->guess;
+	r->spray_at = now + BS_TIME_MS(SPRAY_DELAY_MS);
+}
+
+/* The spray goes to where the basestation sees the device. */
+static void start_spray(struct bs_rendezvous_client *r, bs_time now)
+{
+	uint8_t i;
+
+	r->spray_waits = false;
+	for (i = 0; i < r->n; i++) {
+		const struct bs_candidate *c = &r->cand[i];
+
+		if (c->works)
+			return;
+		if (c->kind != BS_CANDIDATE_OBSERVED || !bs_endpoint_is_ip4(&c->ep))
+			continue;
+		if (r->sockets)
+			bs_spray_sockets(&r->spray, &c->ep, r->sockets, SOCKETS_PER_TICK,
+					 SOCKETS_GAP_MS, now);
+		else
+			bs_spray_ports(&r->spray, &c->ep, now);
+		return;
+	}
 }
 
 void bs_rendezvous_client_stop(struct bs_rendezvous_client *r)
@@ -70,6 +124,8 @@ void bs_rendezvous_client_stop(struct bs_rendezvous_client *r)
 	uint8_t i;
 
 	r->active = false;
+	r->spray_waits = false;
+	bs_spray_stop(&r->spray);
 	for (i = 0; i < r->n; i++)
 		r->cand[i].waits = false;
 }
@@ -97,6 +153,8 @@ int bs_rendezvous_client_input(struct bs_rendezvous_client *r, const struct bs_p
 		r->self = m.ep1;
 	c = find(r, from);
 	if (c) {
+		bs_spray_stop(&r->spray);
+		r->spray_waits = false;
 		c->works = true;
 		c->waits = false;
 		*works = true;
@@ -108,6 +166,9 @@ void bs_rendezvous_client_timeout(struct bs_rendezvous_client *r, bs_time now)
 {
 	if (r->active && BS_TIME_DIFF(now, r->due) >= 0)
 		begin_round(r, now);
+	if (r->spray_waits && BS_TIME_DIFF(now, r->spray_at) >= 0)
+		start_spray(r, now);
+	bs_spray_timeout(&r->spray, now);
 }
 
 size_t bs_rendezvous_client_output(struct bs_rendezvous_client *r, uint32_t nsi, uint8_t *buf,
@@ -128,13 +189,21 @@ size_t bs_rendezvous_client_output(struct bs_rendezvous_client *r, uint32_t nsi,
 		*to = r->cand[i].ep;
 		return bs__rendezvous_put(buf, cap, nsi, 0, to, to, 0);
 	}
-	return 0;
+	return bs_spray_next(&r->spray, to) ? bs_rendezvous_open(nsi, to, buf, cap) : 0;
 }
 
 bool bs_rendezvous_client_next_timeout(const struct bs_rendezvous_client *r, bs_time *at)
 {
+	bs_time t;
+
+	if (!r->active)
+		return false;
 	*at = r->due;
-	return r->active;
+	if (r->spray_waits && BS_TIME_DIFF(r->spray_at, *at) < 0)
+		*at = r->spray_at;
+	if (bs_spray_next_timeout(&r->spray, &t) && BS_TIME_DIFF(t, *at) < 0)
+		*at = t;
+	return true;
 }
 
 const struct bs_candidate *bs_rendezvous_client_best(const struct bs_rendezvous_client *r)

@@ -14,7 +14,7 @@
 #include "util/endpoint.h"
 
 #define BENCH_CONNS 10
-#define BENCH_QUEUE 128
+#define BENCH_QUEUE 512
 /** Where the clock starts by default. */
 #define BENCH_START BS_TIME_MS(1000000)
 

@@ -161,18 +161,26 @@ static void learn_peer(struct replay *r)
 	}
 }
 
-/* Each socket of the recorded device had a port of its own; the controller tells which. */
+/* Each socket of the recorded device had a port of its own; the controller tells which, and the
+ * attach server, whose word counts where they differ. */
 static void learn_own_port(struct replay *r, struct bs_slice packet)
 {
 	struct bs_endpoint local;
 	struct bs_payload pl;
 	struct bs_packet p;
+	struct bs_endpoint seen;
 	struct bs_ipx ipx;
 
-	if (bs_packet_decode(packet.ptr, packet.len, &p) || p.h.type != BS_TYPE_U_INVITE ||
-	    !bs_payload_find(&p, BS_PL_IPX, &pl) || bs_ipx_get(&pl, &ipx))
+	if (bs_packet_decode(packet.ptr, packet.len, &p))
 		return;
-	bs_endpoint_set_ip4(&local, 0, ipx.global.port);
+	if (p.h.type == BS_TYPE_U_INVITE && bs_payload_find(&p, BS_PL_IPX, &pl) &&
+	    !bs_ipx_get(&pl, &ipx))
+		bs_endpoint_set_ip4(&local, 0, ipx.global.port);
+	else if (p.h.type == BS_TYPE_U_ATTACH && bs_payload_find(&p, BS_PL_EP, &pl) &&
+		 !bs_ep_get(&pl, &seen))
+		bs_endpoint_set_ip4(&local, 0, seen.port);
+	else
+		return;
 	bs_device_set_local(&r->b.d, &local);
 }
 
@@ -400,6 +408,7 @@ static void setup(struct replay *r, struct bs_vectors *v, const char *name, unsi
 	r->b.ops.rpc = replay_rpc;
 	r->b.ops.events = replay_events;
 	r->b.ops.access = replay_access;
+	r->b.conf.sockets = BS_SPRAY_SOCKETS;
 	r->b.conf.app = r;
 	if (options & LEGACY)
 		r->b.conf.legacy = &bs_legacy_attach;
@@ -441,6 +450,18 @@ static bool is_exempt(struct replay *r, const struct bs_row *row)
 		ck_assert_uint_eq(r->b.taken + 1, r->b.n_out);
 		ck_assert_uint_eq(r->b.out[r->b.taken].len, h.len);
 		ck_assert_uint_eq(r->b.rpc_calls, 2);
+		r->b.taken++;
+		return true;
+	}
+	/*
+	 * The recording left out the notice, and has the report before the reply; ours comes after
+	 * it and does not repeat the NAT type that the basestation told us of the client.
+	 */
+	if (strcmp(name, "device_behind_symmetric_nat") == 0 && is_from(row, "dev") &&
+	    h.ptr[8] == BS_TYPE_STATS) {
+		skip_loose(r, 0);
+		ck_assert_uint_lt(r->b.taken, r->b.n_out);
+		ck_assert_uint_eq(r->b.out[r->b.taken].len, 26);
 		r->b.taken++;
 		return true;
 	}
@@ -511,6 +532,8 @@ static const struct {
 	{ "single_port", 0 },
 	{ "secure_attach_plain_data", PLAIN_DATA | LOOSE },
 	{ "several_controllers", THREE_CTRL },
+	{ "rendezvous_symmetric_client", LOOSE },
+	{ "device_behind_symmetric_nat", LOOSE },
 };
 
 static struct bs_vectors *vectors;
