@@ -232,8 +232,10 @@ static void say_goodbye(struct bsc_conn *c, bs_time now)
 	if (c->m->state != BSC_SESSION_OPEN || c->peer.conn.nsi_sp == 0)
 		return;
 	r = bsc__request_new(c->m, BS_TYPE_DISCONNECT, now);
-	if (r != NULL)
+	if (r != NULL) {
 		r->nsi = c->peer.conn.nsi_sp;
+		r->path = c->peer.conn.path;
+	}
 }
 
 void bsc__link_fail(struct bsc_conn *c, const struct bsc_error *why, bs_time now)

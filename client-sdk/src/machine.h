@@ -63,6 +63,7 @@ struct bsc__req {
 	bs_time deadline;
 	struct bsc_conn *conn;       /**< CONNECT */
 	uint32_t nsi;                /**< DISCONNECT */
+	uint8_t path;                /**< DISCONNECT: how the packets travelled */
 	bsc_presence_fn presence_fn; /**< LIST */
 	bsc_done_fn done_fn;         /**< PING; NULL for our own */
 	void *arg;

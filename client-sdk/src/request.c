@@ -183,6 +183,11 @@ static bs_ssize encode_disconnect(struct bsc__machine *m, const struct bsc__req 
 {
 	struct bs_gate_disconnect d = { .h = { .cp = m->cp, .sp = r->nsi, .seq = r->seq } };
 
+	/* The server sees nothing of a direct path, and its operator wants to know. */
+	if (r->path != 0) {
+		d.params.has = BS_PARAM_BIT(BS_PARAM_PATH);
+		d.params.path = r->path;
+	}
 	return bs_gate_disconnect_encode(&d, buf, cap);
 }
 

@@ -44,6 +44,19 @@ const struct bs_arg bs_command_common[] = {
 
 static const struct bs_arg none[] = { END };
 
+static const struct bs_arg attempt_list_args[] = {
+	{ "limit", "N", BS_ARG_UINT, 0, NULL, "at most so many, up to 500 (default: 50)", 'l' },
+	{ "device", "ID", BS_ARG_DEVICE, 0, NULL, "those to this device", 0 },
+	{ "client", "IDENTITY", BS_ARG_IDENTITY, 0, NULL, "those of this client", 0 },
+	END,
+};
+
+static const struct bs_arg attempt_explain_args[] = {
+	{ "attempt", "ID", BS_ARG_HEX, POS | REQ, NULL,
+	  "attempt (16 digits) or connection number (8 digits)", 0 },
+	END,
+};
+
 static const struct bs_arg stats_args[] = {
 	{ "all", NULL, BS_ARG_FLAG, LOC, NULL, "also the counters that are zero", 'a' },
 	{ "prometheus", NULL, BS_ARG_FLAG, 0, NULL, "in the text form of Prometheus", 'p' },
@@ -356,6 +369,9 @@ static const struct bs_command table[] = {
 	  "accept client certificates of another CA, kept in the registry" },
 	{ "ca distrust", CHANGES, ca_distrust_args, "no longer accept a CA of the registry" },
 	{ "ca trusted", LIST, cursor_only, "list the CAs of the registry" },
+	{ "attempt list", LIVE, attempt_list_args,
+	  "the latest connection attempts, what came of them and why" },
+	{ "attempt explain", LIVE, attempt_explain_args, "one connection attempt step by step" },
 	{ "conf check", LOCAL, conf_check_args, "check a conf file" },
 	{ "conf show", 0, none, "the conf in force" },
 	{ "conf reload", CHANGES | LIVE, none, "read the conf again and say what changed" },

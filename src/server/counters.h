@@ -200,6 +200,63 @@
  X(probe_limit, counter, "packets", "probes over the answers of a token")                          \
  X(probe_no_port, counter, "packets", "probes that ask for a port or address we do not have")
 
+/* What came of connections, for each pair of NAT classes as measured. */
+#define BS_COUNTERS_NAT(X)                                                                         \
+ X(nat_unknown_unknown_direct, counter, "connections",                                             \
+   "direct: client NAT unknown, device NAT unknown")                                               \
+ X(nat_unknown_unknown_relayed, counter, "connections",                                            \
+   "relayed: client NAT unknown, device NAT unknown")                                              \
+ X(nat_unknown_unknown_failed, counter, "connections",                                             \
+   "failed: client NAT unknown, device NAT unknown")                                               \
+ X(nat_unknown_cone_direct, counter, "connections",                                                \
+   "direct: client NAT unknown, device NAT endpoint-independent")                                  \
+ X(nat_unknown_cone_relayed, counter, "connections",                                               \
+   "relayed: client NAT unknown, device NAT endpoint-independent")                                 \
+ X(nat_unknown_cone_failed, counter, "connections",                                                \
+   "failed: client NAT unknown, device NAT endpoint-independent")                                  \
+ X(nat_unknown_symmetric_direct, counter, "connections",                                           \
+   "direct: client NAT unknown, device NAT symmetric")                                             \
+ X(nat_unknown_symmetric_relayed, counter, "connections",                                          \
+   "relayed: client NAT unknown, device NAT symmetric")                                            \
+ X(nat_unknown_symmetric_failed, counter, "connections",                                           \
+   "failed: client NAT unknown, device NAT symmetric")                                             \
+ X(nat_cone_unknown_direct, counter, "connections",                                                \
+   "direct: client NAT endpoint-independent, device NAT unknown")                                  \
+ X(nat_cone_unknown_relayed, counter, "connections",                                               \
+   "relayed: client NAT endpoint-independent, device NAT unknown")                                 \
+ X(nat_cone_unknown_failed, counter, "connections",                                                \
+   "failed: client NAT endpoint-independent, device NAT unknown")                                  \
+ X(nat_cone_cone_direct, counter, "connections",                                                   \
+   "direct: client NAT endpoint-independent, device NAT endpoint-independent")                     \
+ X(nat_cone_cone_relayed, counter, "connections",                                                  \
+   "relayed: client NAT endpoint-independent, device NAT endpoint-independent")                    \
+ X(nat_cone_cone_failed, counter, "connections",                                                   \
+   "failed: client NAT endpoint-independent, device NAT endpoint-independent")                     \
+ X(nat_cone_symmetric_direct, counter, "connections",                                              \
+   "direct: client NAT endpoint-independent, device NAT symmetric")                                \
+ X(nat_cone_symmetric_relayed, counter, "connections",                                             \
+   "relayed: client NAT endpoint-independent, device NAT symmetric")                               \
+ X(nat_cone_symmetric_failed, counter, "connections",                                              \
+   "failed: client NAT endpoint-independent, device NAT symmetric")                                \
+ X(nat_symmetric_unknown_direct, counter, "connections",                                           \
+   "direct: client NAT symmetric, device NAT unknown")                                             \
+ X(nat_symmetric_unknown_relayed, counter, "connections",                                          \
+   "relayed: client NAT symmetric, device NAT unknown")                                            \
+ X(nat_symmetric_unknown_failed, counter, "connections",                                           \
+   "failed: client NAT symmetric, device NAT unknown")                                             \
+ X(nat_symmetric_cone_direct, counter, "connections",                                              \
+   "direct: client NAT symmetric, device NAT endpoint-independent")                                \
+ X(nat_symmetric_cone_relayed, counter, "connections",                                             \
+   "relayed: client NAT symmetric, device NAT endpoint-independent")                               \
+ X(nat_symmetric_cone_failed, counter, "connections",                                              \
+   "failed: client NAT symmetric, device NAT endpoint-independent")                                \
+ X(nat_symmetric_symmetric_direct, counter, "connections",                                         \
+   "direct: client NAT symmetric, device NAT symmetric")                                           \
+ X(nat_symmetric_symmetric_relayed, counter, "connections",                                        \
+   "relayed: client NAT symmetric, device NAT symmetric")                                          \
+ X(nat_symmetric_symmetric_failed, counter, "connections",                                         \
+   "failed: client NAT symmetric, device NAT symmetric")
+
 #define BS_COUNTERS(X)                                                                             \
  BS_COUNTERS_UDP(X)                                                                                \
  BS_COUNTERS_DROP(X)                                                                               \
@@ -207,6 +264,7 @@
  BS_COUNTERS_ALIVE(X)                                                                              \
  BS_COUNTERS_CONNECT(X)                                                                            \
  BS_COUNTERS_WORKER(X)                                                                             \
+ BS_COUNTERS_NAT(X)                                                                                \
  BS_COUNTERS_GATE(X)
 
 /** Index of each counter: BS_C_<name>. */

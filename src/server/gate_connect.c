@@ -157,7 +157,7 @@ static void take_request(struct bs_gate_attempt *a, const struct bs_session *s,
 	struct bs_msg_connect *q = &a->ask;
 
 	memcpy(a->attempt, m->attempt, sizeof(a->attempt));
-	memcpy(&q->attempt, m->attempt, sizeof(q->attempt));
+	q->attempt = bs_get_u64(m->attempt);
 	q->client_hash = s->client_hash;
 	q->client_id_len = (uint8_t)strlen(s->who.identity);
 	memcpy(q->client_id, s->who.identity, q->client_id_len);
@@ -189,7 +189,9 @@ static void take_observed(struct bs_gate_attempt *a)
 		q->global = *ip4;
 	else if (ip6)
 		q->global = *ip6;
-	q->nat_type = bs__gate_nat(a->session).mapping >= BS_NAT_BY_ADDRESS ? 7 : 0;
+	q->nat_mapping = bs__gate_nat(a->session).mapping;
+	q->nat_filtering = bs__gate_nat(a->session).filtering;
+	q->nat_type = q->nat_mapping >= BS_NAT_BY_ADDRESS ? 7 : 0;
 	for (size_t i = 0; ip6 && i < q->n_ep6; i++)
 		known = known || bs_endpoint_equal(&q->ep6[i], ip6);
 	if (ip6 && !known && q->n_ep6 < BS_MSG_EP6_MAX)
@@ -366,7 +368,8 @@ void bs__gate_connect_tick(struct bs_gate *g, bs_time now)
 
 /* Results and connections. */
 
-static void send_disconnect(struct bs_gate *g, uint32_t nsi, uint64_t ref, uint16_t status)
+static void send_disconnect(struct bs_gate *g, uint32_t nsi, uint64_t ref, uint16_t status,
+			    uint8_t path)
 {
 	struct bs_message m;
 
@@ -377,6 +380,7 @@ static void send_disconnect(struct bs_gate *g, uint32_t nsi, uint64_t ref, uint1
 	m.u.conn.nsi = nsi;
 	m.u.conn.status = status;
 	m.u.conn.tell_device = true;
+	m.u.conn.path = path;
 	/* Lost when the holder is behind (counted there): the connection ends by its own limit. */
 	(void)bs_worker_send(g->w, bs_worker_of_nsi(g->w, nsi), &m);
 }
@@ -448,7 +452,8 @@ static void send_event(struct bs_session *s, uint32_t nsi, uint16_t status, cons
 	bs__session_send_tx(s, bs_gate_event_encode(&m, NULL, 0, g->tx, sizeof(g->tx)));
 }
 
-void bs__gate_conn_end(struct bs_gate_conn *c, uint16_t status, bool tell_client)
+/** End a connection; path is how the client says it travelled, 0 = it did not say. */
+static void end_connection(struct bs_gate_conn *c, uint16_t status, bool tell_client, uint8_t path)
 {
 	struct bs_session *s = c->session;
 	struct bs_gate *g = s->gate;
@@ -457,9 +462,14 @@ void bs__gate_conn_end(struct bs_gate_conn *c, uint16_t status, bool tell_client
 
 	/* First the record: a holder on this very worker answers before the call returns. */
 	conn_free(c);
-	send_disconnect(g, nsi, ref, status);
+	send_disconnect(g, nsi, ref, status, path);
 	if (tell_client && s->state == BS_SESSION_OPEN)
 		send_event(s, nsi, status, "the right to this device was withdrawn");
+}
+
+void bs__gate_conn_end(struct bs_gate_conn *c, uint16_t status, bool tell_client)
+{
+	end_connection(c, status, tell_client, 0);
 }
 
 /** A text for people where the status alone says too little. */
@@ -527,11 +537,11 @@ static void answer_success(struct bs_gate *g, const struct bs_gate_attempt *a,
 	fill_answer(&m, s, r);
 	if (g->w->crypto->random(g->w->crypto->ctx, m.relay_key, sizeof(m.relay_key)) != BS_OK) {
 		bs_count(g->w->counters, BS_C_crypto_failed);
-		send_disconnect(g, r->nsi, a->handle, BS_ST_ERROR);
+		send_disconnect(g, r->nsi, a->handle, BS_ST_ERROR, 0);
 		answer_failure(g, a, BS_ST_ERROR, "no random numbers");
 	} else if (conn_new(s, r->nsi, a) != BS_OK) {
 		bs_count(g->w->counters, BS_C_gate_table_full);
-		send_disconnect(g, r->nsi, a->handle, BS_ST_RATE);
+		send_disconnect(g, r->nsi, a->handle, BS_ST_RATE, 0);
 		answer_failure(g, a, BS_ST_RATE, "the server is full");
 	} else {
 		for (size_t i = 0; i < a->n_seq; i++) {
@@ -574,7 +584,7 @@ void bs__gate_connect_result(struct bs_gate *g, struct bs_message *m)
 		/* Nobody waits any more: what was opened is closed again. */
 		if (r->status == BS_ST_OK) {
 			bs_count(g->w->counters, BS_C_gate_late_result);
-			send_disconnect(g, r->nsi, m->ref, BS_ST_ABORTED);
+			send_disconnect(g, r->nsi, m->ref, BS_ST_ABORTED, 0);
 		}
 	} else if (r->status == BS_ST_OK) {
 		answer_success(g, a, r);
@@ -613,7 +623,7 @@ void bs__gate_disconnect(struct bs_session *s, const struct bs_packet *p)
 	c = bs_gate_map_get(&g->conn_map, m.h.sp);
 	/* Another session of the same client may end it: the first one may be dead. */
 	if (c && c->session->client_hash == s->client_hash) {
-		bs__gate_conn_end(c, BS_ST_CLOSED, false);
+		end_connection(c, BS_ST_CLOSED, false, m.params.path);
 		m.status = bs__gate_status(BS_ST_OK, "");
 	} else {
 		m.status = bs__gate_status(BS_ST_CLOSED, "no such connection");

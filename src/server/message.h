@@ -82,6 +82,8 @@ struct bs_msg_connect {
 	uint32_t nsi_attach; /**< 0; the owner of the id fills it before the holder gets it */
 	uint8_t n_ep6;
 	uint8_t nat_type;      /**< 0 or 7, measured */
+	uint8_t nat_mapping;   /**< of the client's NAT as measured, see struct bs_nat */
+	uint8_t nat_filtering; /**< the same */
 	uint8_t client_id_len; /**< 1..64 */
 	bool allow_plain;      /**< conf and client accept a connection without encryption */
 	uint8_t client_id[BS_CLIENT_ID_MAX];
@@ -132,6 +134,7 @@ struct bs_msg_conn {
 	uint32_t nsi;
 	uint16_t status;  /**< for the STATUS payload of an EVENT; 0 = no event */
 	bool tell_device; /**< send U_CLOSE where the device understands it */
+	uint8_t path;     /**< DISCONNECT: how the client says it travelled, 0 = not said */
 };
 
 /** State of one device.  (struct bs_presence is what travels to the client.) */
@@ -170,6 +173,7 @@ enum bs_query_kind {
 	BS_QUERY_DEVICE,   /**< one device, by number: asked of the owner, answered by the holder */
 	BS_QUERY_EVENTS,   /**< the ring of event records */
 	BS_QUERY_ATTEMPT,  /**< timeline of one attempt */
+	BS_QUERY_ATTEMPTS, /**< the newest attempts */
 	BS_QUERY_SYNC,     /**< answer as soon as it is read: a quiescent point */
 };
 
@@ -218,6 +222,7 @@ enum bs_bulk_kind {
 	BS_BULK_LAST_SEEN,    /**< struct bs_last_seen[], to main for the store */
 	BS_BULK_EVENTS,       /**< struct bs_event_row[], to main */
 	BS_BULK_ATTEMPT,      /**< struct bs_attempt_row[], to main */
+	BS_BULK_ATTEMPTS,     /**< struct bs_attempt_info[], to main */
 };
 
 /** One slot of the bulk ring. */

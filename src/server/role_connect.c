@@ -47,6 +47,7 @@ void bs__connect_refuse(struct bs_roles *r, const struct bs_message *m, uint16_t
 	a.u.result.status = status;
 	a.u.result.reason = (uint8_t)reason;
 	bs__step(r, m->u.connect.attempt, m->number, BS_STEP_REFUSED, status);
+	bs__attempt_refused(r, m, status);
 	(void)bs_worker_send(r->w, m->gate, &a);
 }
 
@@ -140,6 +141,7 @@ static void end_conn(struct bs_roles *r, uint32_t i)
 	bs_wheel_clear(&r->conn_wheel, i);
 	bs_nsi_table_remove(&r->nsi, conn->nsi);
 	bs__step(r, conn->attempt, conn->number, BS_STEP_CLOSED, 0);
+	bs__attempt_end(r, conn);
 	bs_pool_give(&r->conns, i);
 	bs_count(r->w->counters, BS_C_connections_closed);
 	count_live(r);
@@ -330,6 +332,7 @@ static uint32_t open_conn(struct bs_roles *r, uint32_t device, const struct bs_m
 	conn->client_hash = m->u.connect.client_hash;
 	conn->ref = m->ref;
 	conn->gate = m->gate;
+	conn->info = BS_ATTEMPT_NONE;
 	conn->state = BS_CONN_ASKING;
 	conn->next = cold->conns;
 	cold->conns = i;
@@ -342,8 +345,10 @@ static uint32_t open_conn(struct bs_roles *r, uint32_t device, const struct bs_m
 	count_live(r);
 	if (conn->ask != BS_POOL_NONE && conn->nsi != 0 && conn->nsi_cp != 0) {
 		*why = BS_CR_INTERNAL;
-		if (start_ask(r, conn, m) == BS_OK)
+		if (start_ask(r, conn, m) == BS_OK) {
+			bs__attempt_begin(r, conn, m);
 			return i;
+		}
 		bs_count(r->w->counters, BS_C_crypto_failed);
 	}
 	end_conn(r, i);
@@ -394,6 +399,7 @@ static void give_up(struct bs_roles *r, uint32_t i)
 
 	bs_count(r->w->counters, BS_C_connect_silent);
 	bs__step(r, conn->attempt, conn->number, BS_STEP_GAVE_UP, BS_ST_NOT_ATTACHED);
+	bs__attempt_answered(r, conn, BS_ST_NOT_ATTACHED);
 	fail_ask(r, i, BS_ST_NOT_ATTACHED, BS_CR_SILENT);
 }
 
@@ -446,6 +452,7 @@ static void device_said(struct bs_roles *r, uint32_t i, uint32_t code)
 	struct bs_message m;
 
 	bs__step(r, conn->attempt, conn->number, BS_STEP_ANSWERED, status);
+	bs__attempt_answered(r, conn, status);
 	if (status == BS_ST_OK) {
 		bs_count(c, BS_C_connect_ok);
 		fill_result(r, i, status, BS_CR_NONE, &m);
@@ -494,16 +501,16 @@ void bs__connect_input(struct bs_roles *r, struct bs_input *in)
 	device_said(r, i, code);
 }
 
-void bs__conn_report(struct bs_roles *r, uint32_t i, bool open)
+void bs__conn_report(struct bs_roles *r, uint32_t i, bool open, uint8_t path)
 {
 	struct bs_conn_record *conn = conn_of(r, i);
 
+	bs__attempt_path(r, conn, open ? BS_STEP_OPEN : BS_STEP_DEVICE_REPORT, path);
 	if (open) {
 		if (conn->state != BS_CONN_ACCEPTED)
 			return;
 		conn->state = BS_CONN_OPEN;
 		bs_count(r->w->counters, BS_C_connections_opened);
-		bs__step(r, conn->attempt, conn->number, BS_STEP_OPEN, 0);
 		if (conn->orphan)
 			set_life(r, i, ORPHAN_LIFE_MS);
 		else
@@ -533,6 +540,8 @@ void bs__conn_disconnect(struct bs_roles *r, const struct bs_message *m)
 
 	if (i == BS_POOL_NONE)
 		return;
+	if (m->u.conn.path != 0)
+		bs__attempt_path(r, conn_of(r, i), BS_STEP_CLIENT_REPORT, m->u.conn.path);
 	if (m->u.conn.tell_device)
 		bs__close_start(r, conn_of(r, i)->device, m->u.conn.nsi, m->u.conn.status);
 	end_conn(r, i);

@@ -11,6 +11,8 @@ enum {
 	ROWS_PER_SLOT = BS_BULK_MAX / sizeof(struct bs_device_row),
 	EVENTS_PER_SLOT = BS_BULK_MAX / sizeof(struct bs_event_row),
 	STEPS_PER_SLOT = BS_BULK_MAX / sizeof(struct bs_attempt_row),
+	STEPS_MAX = 256, /* of one attempt: its repeats are bounded, a stranger's id is not */
+	INFOS_PER_SLOT = BS_BULK_MAX / sizeof(struct bs_attempt_info),
 	SEEN_PER_SLOT = BS_BULK_MAX / sizeof(struct bs_last_seen),
 	SEEN_SCAN = 4096, /* records looked at per tick */
 	ROUTED = 1,
@@ -164,24 +166,57 @@ static void events(struct bs_roles *r, const struct bs_msg_query *q)
 	answer(r, q->id, BS_OK, 0, n);
 }
 
-static void attempt(struct bs_roles *r, const struct bs_msg_query *q)
+/* Newest first; the asker sorts. */
+static void steps(struct bs_roles *r, const struct bs_msg_query *q)
 {
-	uint64_t have = r->n_steps < BS_RING_STEPS ? r->n_steps : BS_RING_STEPS;
-	struct bs_bulk *b = slot_for_main(r, BS_BULK_ATTEMPT, q->id);
+	const struct bs_attempt_row *row;
+	struct bs_bulk *b = NULL;
+	uint32_t n = 0;
 	uint64_t k;
 
-	for (k = 0; b && k < have && b->n < STEPS_PER_SLOT; k++) {
-		const struct bs_attempt_row *row =
-			&r->steps[(r->n_steps - have + k) % BS_RING_STEPS];
-
+	for (k = 0; n < STEPS_MAX && (row = bs_attempts_newest_step(&r->attempts, k)); k++) {
 		if (row->attempt != q->cursor)
 			continue;
+		if (!b)
+			b = slot_for_main(r, BS_BULK_ATTEMPT, q->id);
+		if (!b)
+			break;
 		memcpy(b->data + b->n * sizeof(*row), row, sizeof(*row));
-		b->n++;
+		n++;
+		if (++b->n == STEPS_PER_SLOT) {
+			publish(r, b, sizeof(*row));
+			b = NULL;
+		}
 	}
-	if (b && b->n > 0)
+	if (b)
 		publish(r, b, sizeof(struct bs_attempt_row));
-	answer(r, q->id, b ? BS_OK : BS_EFULL, 0, b ? b->n : 0);
+	answer(r, q->id, BS_OK, 0, n);
+}
+
+static void attempts(struct bs_roles *r, const struct bs_msg_query *q)
+{
+	const struct bs_attempt_info *info;
+	struct bs_bulk *b = NULL;
+	uint32_t n = 0;
+	uint64_t k;
+
+	for (k = 0; n < q->max && (info = bs_attempts_newest(&r->attempts, k)); k++) {
+		if (q->cursor != 0 && info->attempt != q->cursor && info->nsi != q->cursor)
+			continue;
+		if (!b)
+			b = slot_for_main(r, BS_BULK_ATTEMPTS, q->id);
+		if (!b)
+			break;
+		memcpy(b->data + b->n * sizeof(*info), info, sizeof(*info));
+		n++;
+		if (++b->n == INFOS_PER_SLOT) {
+			publish(r, b, sizeof(*info));
+			b = NULL;
+		}
+	}
+	if (b)
+		publish(r, b, sizeof(struct bs_attempt_info));
+	answer(r, q->id, BS_OK, 0, n);
 }
 
 void bs__query_message(struct bs_roles *r, const struct bs_message *m)
@@ -190,7 +225,8 @@ void bs__query_message(struct bs_roles *r, const struct bs_message *m)
 	case BS_QUERY_LIST: list(r, &m->u.query); return;
 	case BS_QUERY_DEVICE: device(r, m); return;
 	case BS_QUERY_EVENTS: events(r, &m->u.query); return;
-	case BS_QUERY_ATTEMPT: attempt(r, &m->u.query); return;
+	case BS_QUERY_ATTEMPT: steps(r, &m->u.query); return;
+	case BS_QUERY_ATTEMPTS: attempts(r, &m->u.query); return;
 	default: answer(r, m->u.query.id, BS_OK, 0, 0); return;
 	}
 }

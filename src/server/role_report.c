@@ -59,9 +59,9 @@ void bs__stats_input(struct bs_roles *r, struct bs_input *in)
 	}
 	log_connection(r, &s, conn->number);
 	if (s.event == BS_STATS_OPEN)
-		bs__conn_report(r, i, true);
+		bs__conn_report(r, i, true, s.info.path);
 	else if (s.event == BS_STATS_CLOSE)
-		bs__conn_report(r, i, false);
+		bs__conn_report(r, i, false, s.info.path);
 }
 
 void bs__push_input(struct bs_roles *r, struct bs_input *in)

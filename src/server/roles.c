@@ -123,9 +123,10 @@ static int init_limits(struct bs_roles *r)
 		err = bs_limiter_init(&r->limit_id, LIMITER_BUCKETS, 1, 1);
 	r->sketch = calloc(1, sizeof(*r->sketch));
 	r->events = calloc(BS_RING_EVENTS, sizeof(*r->events));
-	r->steps = calloc(BS_RING_STEPS, sizeof(*r->steps));
-	if (!err && (!r->sketch || !r->events || !r->steps))
+	if (!err && (!r->sketch || !r->events))
 		err = BS_ENOMEM;
+	if (!err)
+		err = bs_attempts_init(&r->attempts);
 	return err;
 }
 
@@ -185,7 +186,7 @@ void bs_roles_free(struct bs_roles *r)
 	bs_limiter_fini(&r->limit_id);
 	free(r->sketch);
 	free(r->events);
-	free(r->steps);
+	bs_attempts_fini(&r->attempts);
 	bs_wipe(r, sizeof(*r));
 	free(r);
 }
@@ -371,14 +372,22 @@ void bs__fill_check(struct bs_roles *r, enum bs_fill_kind kind, uint32_t n, uint
 
 void bs__step(struct bs_roles *r, uint64_t attempt, uint32_t number, uint8_t step, uint16_t status)
 {
-	struct bs_attempt_row *row = &r->steps[r->n_steps++ % BS_RING_STEPS];
+	struct bs_attempt_row *row =
+		bs_attempts_step(&r->attempts, attempt, number, step, status, r->w->unix_ms);
 
-	row->unix_ms = r->w->unix_ms;
-	row->attempt = attempt;
-	row->number = number;
-	row->step = step;
-	row->status = status;
 	row->worker = (uint8_t)r->w->index;
+}
+
+void bs__step_at(struct bs_roles *r, uint64_t attempt, uint32_t number, uint8_t step,
+		 const struct bs_endpoint *ep, uint32_t value)
+{
+	struct bs_attempt_row *row =
+		bs_attempts_step(&r->attempts, attempt, number, step, 0, r->w->unix_ms);
+
+	row->worker = (uint8_t)r->w->index;
+	row->value = value;
+	if (ep)
+		row->ep = *ep;
 }
 
 uint8_t *bs__send_reserve(struct bs_roles *r)

@@ -17,6 +17,7 @@
 
 #include "log/log.h"
 #include "proto/attach_server.h"
+#include "server/attempts.h"
 #include "server/ids.h"
 #include "server/intern.h"
 #include "server/limiter.h"
@@ -35,9 +36,8 @@
 #define BS_TICK_MS 10u
 /** Local addresses that a worker tells apart: every index fits a byte. */
 #define BS_LOCALS_MAX 255u
-/** Records in the rings of events and of connection steps. */
+/** Records in the ring of events. */
 #define BS_RING_EVENTS 512u
-#define BS_RING_STEPS  4096u
 /** IPv6 candidates kept per device that has any. */
 #define BS_DEVICE_EP6_MAX 4
 
@@ -138,8 +138,7 @@ struct bs_roles {
 
 	struct bs_event_row *events; /**< [BS_RING_EVENTS] */
 	uint64_t n_events;
-	struct bs_attempt_row *steps; /**< [BS_RING_STEPS] */
-	uint64_t n_steps;
+	struct bs_attempts attempts;
 	struct bs_log_limit log_limit[BS_LK_N];
 	bool fill_told[BS_FILL_N];
 };
@@ -175,6 +174,9 @@ uint32_t bs__tick_of(const struct bs_roles *r, bs_time due);
 void bs__fill_check(struct bs_roles *r, enum bs_fill_kind kind, uint32_t n, uint32_t cap);
 /** Note a step of a connection attempt. */
 void bs__step(struct bs_roles *r, uint64_t attempt, uint32_t number, uint8_t step, uint16_t status);
+/** The same with an endpoint (may be NULL) and a value, see enum bs_attempt_step. */
+void bs__step_at(struct bs_roles *r, uint64_t attempt, uint32_t number, uint8_t step,
+		 const struct bs_endpoint *ep, uint32_t value);
 
 /** Queue a packet to a device from one of the local addresses. */
 void bs__send(struct bs_roles *r, unsigned local, const struct bs_endpoint *peer,
@@ -225,13 +227,25 @@ void bs__connect_input(struct bs_roles *r, struct bs_input *in);
 void bs__conn_due(struct bs_roles *r, uint32_t i);
 void bs__conn_disconnect(struct bs_roles *r, const struct bs_message *m);
 void bs__conn_session_gone(struct bs_roles *r, const struct bs_message *m);
-/** The device reported open (true) or close. */
-void bs__conn_report(struct bs_roles *r, uint32_t conn, bool open);
+/** The device reported open (true) or close, and how the packets travelled (0 = not said). */
+void bs__conn_report(struct bs_roles *r, uint32_t conn, bool open, uint8_t path);
 /** All connections of a device end; the clients are told when tell is set. */
 void bs__conn_end_all(struct bs_roles *r, uint32_t device, uint16_t status, bool tell);
 /** Answer a connect request without having asked the device. */
 void bs__connect_refuse(struct bs_roles *r, const struct bs_message *m, uint16_t status,
 			enum bs_connect_reason reason);
+
+/* role_attempt.c: the records behind "attempt explain" */
+/** An attempt reached the holder: note who asks, and the candidates of both sides. */
+void bs__attempt_begin(struct bs_roles *r, struct bs_conn_record *conn, const struct bs_message *m);
+/** One that never got a connection. */
+void bs__attempt_refused(struct bs_roles *r, const struct bs_message *m, uint16_t status);
+void bs__attempt_answered(struct bs_roles *r, const struct bs_conn_record *conn, uint16_t status);
+/** Somebody says, or we saw, how its packets travel (CONNECTION_INFO's numbers). */
+void bs__attempt_path(struct bs_roles *r, const struct bs_conn_record *conn, uint8_t step,
+		      uint8_t path);
+/** The connection is over: settle the outcome and count it. */
+void bs__attempt_end(struct bs_roles *r, const struct bs_conn_record *conn);
 
 /* role_close.c */
 /** Send U_CLOSE for a connection (or the attachment, nsi 0) where the device understands it. */

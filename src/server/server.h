@@ -110,22 +110,87 @@ struct bs_attempt_row {
 	uint64_t unix_ms;
 	uint64_t attempt;
 	uint32_t number;
+	uint32_t value;  /**< what the step says it is, else 0 */
 	uint16_t status; /**< enum bs_status once known, else 0 */
 	uint8_t step;    /**< enum bs_attempt_step */
 	uint8_t worker;
+	struct bs_endpoint ep; /**< of the step, port 0 = none */
 };
+/** In the order in which they can happen within one millisecond. */
 enum bs_attempt_step {
-	BS_STEP_ASKED = 1, /**< reached the id's owner */
-	BS_STEP_SENT,      /**< U_CONNECT sent */
+	BS_STEP_ASKED = 1,     /**< reached the id's owner */
+	BS_STEP_CLIENT_PUBLIC, /**< ep: the client's UDP as the server saw it */
+	BS_STEP_CLIENT_HOST,   /**< ep: an address of the client's own network */
+	BS_STEP_DEVICE_PUBLIC, /**< ep: where the device's packets come from */
+	BS_STEP_DEVICE_HOST,   /**< ep: an address of the device's own network */
+	BS_STEP_SENT,          /**< U_CONNECT sent */
 	BS_STEP_RESENT,
-	BS_STEP_ANSWERED, /**< the device answered */
-	BS_STEP_GAVE_UP,  /**< it did not */
-	BS_STEP_REFUSED,  /**< the server said no */
-	BS_STEP_OPEN,     /**< the device reported the connection open */
+	BS_STEP_ANSWERED,      /**< the device answered */
+	BS_STEP_GAVE_UP,       /**< it did not */
+	BS_STEP_REFUSED,       /**< the server said no */
+	BS_STEP_RELAY_BOUND,   /**< ep: the client's leg of the UDP relay */
+	BS_STEP_RELAY_DATA,    /**< the first packet went through a relay; value: path */
+	BS_STEP_GATEWAY_LEG,   /**< ep: a leg of the TCP relay; value: 0 client's, 1 device's */
+	BS_STEP_GATEWAY_BOTH,  /**< both legs are there */
+	BS_STEP_OPEN,          /**< the device reported the connection open; value: path */
+	BS_STEP_DEVICE_REPORT, /**< the device's last word; value: path */
+	BS_STEP_CLIENT_REPORT, /**< the client's last word; value: path */
 	BS_STEP_CLOSED,
+};
+
+/** What came of an attempt. */
+enum bs_attempt_outcome {
+	BS_OUTCOME_PENDING = 0,
+	BS_OUTCOME_REFUSED, /**< by server or device; status says why */
+	BS_OUTCOME_FAILED,  /**< accepted, but no packet was seen to get through */
+	BS_OUTCOME_RELAYED,
+	BS_OUTCOME_DIRECT,
+};
+
+/** Why an attempt is not direct. */
+enum bs_attempt_why {
+	BS_WHY_NONE = 0,
+	BS_WHY_REFUSED,
+	BS_WHY_CLIENT_UDP, /**< no UDP of the client arrived */
+	BS_WHY_FAMILIES,   /**< IPv4 only against IPv6 only */
+	BS_WHY_BOTH_SYMMETRIC,
+	BS_WHY_HAIRPIN, /**< one public address for both */
+	BS_WHY_CLIENT_SYMMETRIC,
+	BS_WHY_DEVICE_SYMMETRIC,
+	BS_WHY_FILTERED, /**< nothing else explains it */
+};
+
+/** One attempt as a whole. */
+struct bs_attempt_info {
+	uint64_t attempt;
+	uint64_t start_ms; /**< Unix time, as all here; 0 = not yet */
+	uint64_t answer_ms;
+	uint64_t open_ms;
+	uint64_t end_ms;
+	uint32_t number;          /**< of the device */
+	uint32_t nsi;             /**< of the connection: a stock device knows it by that */
+	uint16_t status;          /**< enum bs_status; 0 = none yet */
+	uint8_t outcome;          /**< enum bs_attempt_outcome */
+	uint8_t why;              /**< enum bs_attempt_why, once settled */
+	uint8_t path;             /**< 1 local, 2 direct, 3 UDP relay, 4 TCP relay; 0 = not known */
+	uint8_t client_mapping;   /**< of the client's NAT, as the NAT payload has it */
+	uint8_t client_filtering; /**< the same */
+	bool device_symmetric;
+	struct bs_endpoint client;      /**< public, as seen; port 0 = no UDP came */
+	struct bs_endpoint client_host; /**< its first private one */
+	struct bs_endpoint device;      /**< public */
+	struct bs_endpoint device_host;
+	char client_id[BS_CLIENT_ID_MAX + 1];
 };
 typedef void (*bs_server_attempt_fn)(void *arg, int err, const struct bs_attempt_row *rows,
 				     size_t n);
+/** Answer to bs_server_attempts: newest first, borrowed for the call. */
+typedef void (*bs_server_attempts_fn)(void *arg, int err, const struct bs_attempt_info *rows,
+				      size_t n);
+/** The newest attempts of all workers, at most max (1..500): all of them (id 0), or those with this
+ *  attempt id or connection number. */
+BS_MUSTCHECK int bs_server_attempts(struct bs_server *s, uint64_t id, uint32_t max,
+				    bs_server_attempts_fn fn, void *arg);
 /** The timeline of one attempt, as far as the rings still have it. */
 BS_MUSTCHECK int bs_server_attempt(struct bs_server *s, uint64_t attempt, bs_server_attempt_fn fn,
 				   void *arg);

@@ -8,6 +8,7 @@
 enum {
 	LIST_MAX = 500,
 	EVENTS_MAX = 256,
+	ATTEMPTS_MAX = 500,
 	CURSOR_SHIFT = 32,
 };
 
@@ -74,6 +75,14 @@ static int newest_first(const void *a, const void *b)
 	return x->unix_ms < y->unix_ms ? 1 : x->unix_ms > y->unix_ms ? -1 : 0;
 }
 
+static int newest_attempt_first(const void *a, const void *b)
+{
+	const struct bs_attempt_info *x = a;
+	const struct bs_attempt_info *y = b;
+
+	return x->start_ms < y->start_ms ? 1 : x->start_ms > y->start_ms ? -1 : 0;
+}
+
 static int oldest_first(const void *a, const void *b)
 {
 	const struct bs_attempt_row *x = a;
@@ -96,6 +105,8 @@ static void close_question(struct bs_question *slot, int err, uint64_t cursor)
 		qsort(q.rows, q.n, q.row_len, newest_first);
 	if (q.kind == BS_QUERY_ATTEMPT && q.n > 1)
 		qsort(q.rows, q.n, q.row_len, oldest_first);
+	if (q.kind == BS_QUERY_ATTEMPTS && q.n > 1)
+		qsort(q.rows, q.n, q.row_len, newest_attempt_first);
 	switch (q.kind) {
 	case BS_QUERY_LIST:
 	case BS_QUERY_DEVICE: q.fn.rows(q.arg, err, (void *)q.rows, q.n, cursor); break;
@@ -103,6 +114,9 @@ static void close_question(struct bs_question *slot, int err, uint64_t cursor)
 		q.fn.events(q.arg, err, (void *)q.rows, q.n < q.max ? q.n : q.max);
 		break;
 	case BS_QUERY_ATTEMPT: q.fn.attempt(q.arg, err, (void *)q.rows, q.n); break;
+	case BS_QUERY_ATTEMPTS:
+		q.fn.attempts(q.arg, err, (void *)q.rows, q.n < q.max ? q.n : q.max);
+		break;
 	case BS_QUERY_SYNC: q.fn.sync(q.arg, err); break;
 	default:
 		if (q.fn.done)
@@ -268,6 +282,23 @@ int bs_server_attempt(struct bs_server *s, uint64_t attempt, bs_server_attempt_f
 	q->fn.attempt = fn;
 	q->arg = arg;
 	ask_all(s, q, attempt);
+	return BS_OK;
+}
+
+int bs_server_attempts(struct bs_server *s, uint64_t id, uint32_t max, bs_server_attempts_fn fn,
+		       void *arg)
+{
+	struct bs_question *q;
+
+	if (max == 0 || max > ATTEMPTS_MAX)
+		return BS_EINVAL;
+	q = open_question(s, BS_QUERY_ATTEMPTS, sizeof(struct bs_attempt_info));
+	if (!q)
+		return BS_EFULL;
+	q->fn.attempts = fn;
+	q->arg = arg;
+	q->max = max;
+	ask_all(s, q, id);
 	return BS_OK;
 }
 

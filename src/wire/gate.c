@@ -451,6 +451,8 @@ bs_ssize bs_gate_disconnect_encode(const struct bs_gate_disconnect *m, uint8_t *
 	begin(&w, buf, cap, BS_TYPE_DISCONNECT, answer, &m->h);
 	if (answer)
 		bs_status_put(&w, &m->status);
+	else if (m->params.has != 0)
+		bs_params_put(&w, &m->params);
 	return bs_packet_finish(&w);
 }
 
@@ -462,8 +464,8 @@ int bs_gate_disconnect_decode(const struct bs_packet *p, struct bs_gate_disconne
 	memset(&out, 0, sizeof(out));
 	int err = open_message(p, BS_TYPE_DISCONNECT, answer, &out.h);
 
-	if (err == BS_OK && answer)
-		err = find_status(p, &out.status);
+	if (err == BS_OK)
+		err = answer ? find_status(p, &out.status) : find_params(p, &out.params);
 	if (err == BS_OK)
 		*m = out;
 	return err;

@@ -83,10 +83,11 @@ struct bs_gate_connect_answer {
 	struct bs_params params;
 };
 
-/** DISCONNECT, both ways, and PING; status only in a DISCONNECT answer. */
+/** DISCONNECT, both ways: status only in an answer, params (path) only in a request. */
 struct bs_gate_disconnect {
 	struct bs_gate_head h; /**< sp = connection NSI */
 	struct bs_status_text status;
+	struct bs_params params;
 };
 
 /** WATCH, client. */

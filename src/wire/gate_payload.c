@@ -88,7 +88,7 @@ void bs_nat_put(struct bs_writer *w, const struct bs_nat *n)
 }
 
 /** Bytes of each value in PARAMS, by type; the length on the wire is two more. */
-static const uint8_t param_len[] = { 0, 2, 8, 2, 4, 2, 2, 8, 0 };
+static const uint8_t param_len[] = { 0, 2, 8, 2, 4, 2, 2, 8, 0, 1 };
 
 static void param_read(struct bs_params *p, uint8_t type, const uint8_t *v)
 {
@@ -103,6 +103,7 @@ static void param_read(struct bs_params *p, uint8_t type, const uint8_t *v)
 		p->version_max = v[1];
 		break;
 	case BS_PARAM_SINCE: p->since = bs_get_u64(v); break;
+	case BS_PARAM_PATH: p->path = v[0]; break;
 	default: break; /* UNSUBSCRIBE has no value */
 	}
 	p->has = (uint16_t)(p->has | BS_PARAM_BIT(type));
@@ -146,6 +147,7 @@ static void param_write(struct bs_writer *w, const struct bs_params *p, uint8_t 
 		bs_writer_put_u8(w, p->version_max);
 		break;
 	case BS_PARAM_SINCE: bs_writer_put_u64(w, p->since); break;
+	case BS_PARAM_PATH: bs_writer_put_u8(w, p->path); break;
 	default: break;
 	}
 }

@@ -58,6 +58,7 @@ enum bs_param {
 	BS_PARAM_VERSIONS = 6,
 	BS_PARAM_SINCE = 7,
 	BS_PARAM_UNSUBSCRIBE = 8,
+	BS_PARAM_PATH = 9,
 };
 
 /** Bit of struct bs_params.has for one type. */
@@ -74,6 +75,7 @@ struct bs_params {
 	uint8_t version_min;     /**< of the client protocol */
 	uint8_t version_max;
 	uint64_t since; /**< event number */
+	uint8_t path;   /**< how the packets travelled, as in CONNECTION_INFO */
 };
 
 /** Values of bs_presence.state. */

@@ -599,6 +599,28 @@ def rotate_key():
 
 
 @bs.test
+def attempts_are_explained():
+    """bsctl tells what came of an attempt, under the number that the client shows"""
+    n = node()
+    d = n.device("explain1.p2p.test")
+    info = json.loads(n.connect(n.cert, "info", d.id, "--json").stdout)
+    rows = bs.until("a direct attempt in the list",
+                    lambda: [r for r in n.ask("attempt", "list", "--device", d.id)
+                             if r["outcome"] == "direct" and r["over_after_ms"] is not None])
+    bs.equal(rows[0]["client"], CLIENT, "client")
+    bs.equal(rows[0]["attempt"], info["attempt"], "the attempt's number")
+    out = n.ask("attempt", "explain", info["attempt"])
+    steps = [r["step"] for r in out if "step" in r]
+    bs.check("connect request sent to the device" in steps, f"steps {steps}")
+    bs.check(any("last report" in s for s in steps), f"neither side reported: {steps}")
+    bs.equal(out[-1]["connection"], n.ask("attempt", "explain", out[-1]["connection"])[-1]
+             ["connection"], "found by its connection number")
+    bs.check(n.stat("nat_cone_cone_direct") + n.stat("nat_unknown_cone_direct") > 0,
+             "no pair of NATs was counted")
+    d.stop()
+
+
+@bs.test
 def clean_stop():
     """SIGTERM ends the server with status 0 and no complaint"""
     n = started()

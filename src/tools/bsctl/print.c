@@ -89,6 +89,20 @@ static const struct bs_print_column reload_columns[] = {
 	{ NULL, NULL, CELL_TEXT },
 };
 
+static const struct bs_print_column attempt_columns[] = {
+	{ "attempt", "ATTEMPT", CELL_TEXT }, { "when", "WHEN", CELL_TIME },
+	{ "device", "DEVICE", CELL_TEXT },   { "client", "CLIENT", CELL_TEXT },
+	{ "outcome", "OUTCOME", CELL_TEXT }, { "path", "PATH", CELL_TEXT },
+	{ "reason", "REASON", CELL_TEXT },   { NULL, NULL, CELL_TEXT },
+};
+
+static const struct bs_print_column step_columns[] = {
+	{ "after_ms", "MS", CELL_TEXT },   { "worker", "WORKER", CELL_TEXT },
+	{ "step", "STEP", CELL_TEXT },     { "address", "ADDRESS", CELL_TEXT },
+	{ "status", "STATUS", CELL_TEXT }, { "path", "PATH", CELL_TEXT },
+	{ NULL, NULL, CELL_TEXT },
+};
+
 static const struct bs_print_column problem_columns[] = {
 	{ "problem", "PROBLEM", CELL_TEXT },
 	{ NULL, NULL, CELL_TEXT },
@@ -98,11 +112,12 @@ static const struct {
 	const char *command;
 	const struct bs_print_column *columns;
 } tables[] = {
-	{ "device list", device_columns }, { "device list --attached", attached_columns },
-	{ "client list", client_columns }, { "client revoked", revoked_columns },
-	{ "access list", rule_columns },   { "ca trusted", trusted_columns },
-	{ "ca list", issued_columns },     { "stats", stats_columns },
-	{ "conf reload", reload_columns }, { "db check", problem_columns },
+	{ "device list", device_columns },   { "device list --attached", attached_columns },
+	{ "client list", client_columns },   { "client revoked", revoked_columns },
+	{ "access list", rule_columns },     { "ca trusted", trusted_columns },
+	{ "ca list", issued_columns },       { "stats", stats_columns },
+	{ "conf reload", reload_columns },   { "db check", problem_columns },
+	{ "attempt list", attempt_columns }, { "attempt explain", step_columns },
 };
 
 /* ---- cells */

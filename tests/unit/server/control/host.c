@@ -19,6 +19,9 @@ struct answer {
 	struct bs_server *s;
 	bs_server_rows_fn rows_fn;
 	bs_server_done_fn done_fn;
+	bs_server_attempts_fn attempts_fn;
+	bs_server_attempt_fn attempt_fn;
+	uint64_t id;
 	void *arg;
 	uint32_t number;
 	uint64_t cursor;
@@ -34,6 +37,20 @@ static const struct bs_device_row *find_row(const struct bs_server *s, uint32_t 
 	return NULL;
 }
 
+static void give_attempts(const struct answer *a)
+{
+	struct bs_attempt_info found[HOST_ROWS];
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->s->n_info && n < a->max; i++) {
+		const struct bs_attempt_info *info = &a->s->info[i];
+
+		if (a->id == 0 || info->attempt == a->id || info->nsi == a->id)
+			found[n++] = *info;
+	}
+	a->attempts_fn(a->arg, a->s->answer, found, a->s->answer == BS_OK ? n : 0);
+}
+
 static void give_answer(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct answer *a = w->data;
@@ -42,7 +59,11 @@ static void give_answer(struct ev_loop *loop, ev_timer *w, int revents)
 
 	(void)loop;
 	(void)revents;
-	if (a->done_fn) {
+	if (a->attempts_fn) {
+		give_attempts(a);
+	} else if (a->attempt_fn) {
+		a->attempt_fn(a->arg, s->answer, s->step, s->answer == BS_OK ? s->n_steps : 0);
+	} else if (a->done_fn) {
 		a->done_fn(a->arg, s->answer != BS_OK ? s->answer : row ? BS_OK : BS_ENOENT);
 	} else if (s->answer != BS_OK) {
 		a->rows_fn(a->arg, s->answer, NULL, 0, 0);
@@ -83,6 +104,17 @@ int bs_server_list(struct bs_server *s, uint64_t cursor, uint32_t max, bs_server
 int bs_server_device(struct bs_server *s, uint32_t number, bs_server_rows_fn fn, void *arg)
 {
 	return later(s, (struct answer){ .rows_fn = fn, .arg = arg, .number = number });
+}
+
+int bs_server_attempts(struct bs_server *s, uint64_t id, uint32_t max, bs_server_attempts_fn fn,
+		       void *arg)
+{
+	return later(s, (struct answer){ .attempts_fn = fn, .arg = arg, .id = id, .max = max });
+}
+
+int bs_server_attempt(struct bs_server *s, uint64_t attempt, bs_server_attempt_fn fn, void *arg)
+{
+	return later(s, (struct answer){ .attempt_fn = fn, .arg = arg, .id = attempt });
 }
 
 int bs_server_kick(struct bs_server *s, uint32_t number, bs_server_done_fn fn, void *arg)

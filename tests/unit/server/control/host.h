@@ -25,6 +25,10 @@ struct bs_server {
 	struct ev_loop *loop;
 	struct bs_device_row row[HOST_ROWS];
 	size_t n_rows;
+	struct bs_attempt_info info[HOST_ROWS];
+	size_t n_info;
+	struct bs_attempt_row step[HOST_ROWS];
+	size_t n_steps;
 	uint32_t kicked[HOST_ROWS];
 	size_t n_kicked;
 	int refuse; /**< what every question returns at once, BS_OK = it is taken */
