@@ -35,10 +35,23 @@ struct bsdev {
 	uint8_t secret[BS_PSK_LEN];
 };
 
+/** Further sockets of a port; 0 at compile time in the MCU profile. */
+static inline uint16_t bsdev__sockets(const struct bsdev_port *port)
+{
+#ifdef BS_PROFILE_MCU
+	(void)port;
+	return 0;
+#else
+	return port->sockets;
+#endif
+}
+
 /** Reply slots that go with n connections (basestation-wire(7), RPC). */
 size_t bsdev__reply_slots(size_t connections);
 /** The callbacks of the core, for core_conf.ops. */
 extern const struct bs_device_ops bsdev__ops;
+/** As bs_device_uses_via. */
+bool bsdev__uses_via(const struct bsdev *dev, uint16_t via);
 /** Run the timers that are due. */
 void bsdev__timers_run(struct bsdev *dev, bs_time now);
 /** Tell port and application what changed since the last call. */

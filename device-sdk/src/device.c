@@ -69,6 +69,7 @@ static int fill_core_conf(struct bsdev *dev)
 	set_text(&c->url, conf->url);
 	c->ext_offer = conf->extensions;
 	c->alive_ms = conf->alive_ms;
+	bs_device_set_sockets(c, bsdev__sockets(dev->port));
 	c->ops = &bsdev__ops;
 	c->app = dev;
 	return c->app_version.len > VERSION_MAX || c->url.len > URL_MAX ? BS_EINVAL : BS_OK;
@@ -145,6 +146,11 @@ int bsdev_set_switch(struct bsdev *dev, bool on, bs_time now)
 		bs_device_stop(&dev->core);
 	bsdev__report(dev);
 	return st != NULL ? st->set(st->ctx, switch_name, &value, 1) : BS_OK;
+}
+
+bool bsdev__uses_via(const struct bsdev *dev, uint16_t via)
+{
+	return bs_device_uses_via(&dev->core, via);
 }
 
 enum bsdev_state bsdev_get_state(const struct bsdev *dev)

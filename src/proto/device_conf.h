@@ -72,6 +72,15 @@ struct bs_device_conf {
 #endif
 };
 
+static inline void bs_device_set_sockets(struct bs_device_conf *conf, uint16_t n)
+{
+#if BS_WITH_SPRAY
+	conf->sockets = n;
+#else
+	(void)conf;
+	(void)n;
+#endif
+}
 /** Further sockets of a configuration; 0 at compile time where the build leaves them out. */
 static inline uint16_t bs_device_sockets(const struct bs_device_conf *conf)
 {

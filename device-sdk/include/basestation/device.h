@@ -118,6 +118,11 @@ struct bsdev_port {
 	bsdev_random_fn random;      /**< used by the built-in crypto; NULL if crypto is given */
 	const void *crypto;          /**< a port's own crypto table; NULL = the built-in one */
 	void *ctx;                   /**< handed to the three functions */
+#ifndef BS_PROFILE_MCU
+	/** Further UDP sockets that the port opens when a packet's destination names one of them
+	 *  (via 1 to this), for a device behind a symmetric NAT; 0 = none, at most 250. */
+	uint16_t sockets;
+#endif
 };
 
 /** Identity, secret, callbacks.  Texts and pointers are borrowed for the device's life. */

@@ -21,7 +21,7 @@ struct pollfd;
 struct bsdev_posix;
 
 /** Descriptors that bsdev_posix_poll may ask for at most. */
-#define BSDEV_POSIX_FDS_MAX 18
+#define BSDEV_POSIX_FDS_MAX 34
 
 /** How the port behaves; zero is a good start.  Texts are borrowed for the object's life. */
 struct bsdev_posix_conf {
@@ -29,6 +29,10 @@ struct bsdev_posix_conf {
 	const char *bind_address; /**< local address, numeric; NULL = any */
 	uint16_t bind_port;       /**< local port; 0 = a new one at each start-over */
 	bool ip4_only;            /**< look up and use IPv4 only */
+	/** Cap of the further sockets that are opened for some seconds when a client connects and
+	 *  this device's NAT is symmetric; 0 = 250.  Some routers suffer from many. */
+	uint16_t sockets_max;
+	bool one_socket; /**< never open further ones: such clients are relayed */
 };
 
 /**

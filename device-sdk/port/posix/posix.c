@@ -6,16 +6,24 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "context.h"
 #include "crypto/openssl.h"
+#include "port/sockets.h"
 #include "resolver.h"
 #include "socket.h"
 #include "util/endpoint.h"
 
 /** Datagrams taken in one turn, so that a flood cannot keep the timers waiting. */
 #define INPUT_BATCH 32
+
+/** While many further sockets are open they are looked at so often, not waited for. */
+#define SOCKETS_LOOK_MS 20
+/** How often it is looked whether further sockets are still needed. */
+#define SOCKETS_SWEEP_MS 5000
 
 /** What travels through the wake-up pipe. */
 enum request {
@@ -31,9 +39,12 @@ struct bsdev_posix {
 	struct bs_openssl *openssl;
 	struct bsdev_resolver *resolver;
 	struct bsdev_socket sock;
-	int wake[2];  /**< read end, write end */
-	bool renew;   /**< the device wants a new socket before its next packet */
-	bool stopped; /**< bsdev_posix_stop was called */
+	struct bs_sockets further; /**< by via, for a symmetric NAT */
+	bs_time sweep_at;          /**< when they are looked at next */
+	int n_resolver;            /**< descriptors of the resolver in the last poll */
+	int wake[2];               /**< read end, write end */
+	bool renew;                /**< the device wants a new socket before its next packet */
+	bool stopped;              /**< bsdev_posix_stop was called */
 	void *storage;
 	size_t storage_len;
 };
@@ -125,6 +136,7 @@ static int open_parts(struct bsdev_posix *p)
 	p->port.resolve = port_resolve;
 	p->port.renew_socket = port_renew;
 	p->port.crypto = crypto;
+	p->port.sockets = p->further.max;
 	p->port.ctx = p;
 	if (open_wake(p) != BS_OK)
 		return BS_EIO;
@@ -144,6 +156,9 @@ int bsdev_posix_new(const struct bsdev_conf *conf, const struct bsdev_posix_conf
 	p->sock.fd = -1;
 	if (posix != NULL)
 		p->conf = *posix;
+	bs_sockets_init(&p->further, p->conf.one_socket         ? 0
+				     : p->conf.sockets_max != 0 ? p->conf.sockets_max
+								: BS_SOCKETS_MAX);
 	p->storage_len = BSDEV_STORAGE_LEN(conf->connections);
 	p->storage = calloc(1, p->storage_len);
 	err = p->storage != NULL ? open_parts(p) : BS_ENOMEM;
@@ -166,6 +181,7 @@ void bsdev_posix_free(struct bsdev_posix *p)
 	bsdev__resolver_free(p->resolver);
 	bsdev_fini(p->dev);
 	bsdev__socket_close(&p->sock);
+	bs_sockets_close_all(&p->further);
 	bs_openssl_free(p->openssl);
 	for (int i = 0; i < 2; i++) {
 		if (p->wake[i] >= 0)
@@ -180,6 +196,22 @@ struct bsdev *bsdev_posix_device(struct bsdev_posix *p)
 	return p->dev;
 }
 
+static int family(const struct bsdev_posix *p)
+{
+	return p->sock.ip6 ? AF_INET6 : AF_INET;
+}
+
+static void send_packet(struct bsdev_posix *p, const uint8_t *buf, size_t len,
+			const struct bs_endpoint *to)
+{
+	struct bsdev_socket s = p->sock;
+
+	if (to->via != 0)
+		s.fd = bs_sockets_get(&p->further, to->via, family(p));
+	if (s.fd >= 0)
+		bsdev__socket_send(&s, buf, len, to);
+}
+
 static void flush_output(struct bsdev_posix *p)
 {
 	uint8_t buf[BSDEV_PACKET_MAX];
@@ -192,26 +224,66 @@ static void flush_output(struct bsdev_posix *p)
 		len = bsdev_output(p->dev, buf, sizeof(buf), &to, bsdev_posix_now());
 		if (len == 0)
 			break;
-		bsdev__socket_send(&p->sock, buf, len, &to);
+		send_packet(p, buf, len, &to);
 	}
 }
 
-static void take_input(struct bsdev_posix *p)
+/** Everything of one socket; at most a batch. */
+static void take_socket(struct bsdev_posix *p, const struct bsdev_socket *sock, uint16_t via)
 {
 	/* One byte more than the largest packet, so that a longer one is seen to be too long. */
 	uint8_t buf[BSDEV_PACKET_MAX + 1];
 	struct bs_endpoint from;
 
 	for (int i = 0; i < INPUT_BATCH; i++) {
-		const bs_ssize n = bsdev__socket_recv(&p->sock, buf, sizeof(buf), &from);
+		const bs_ssize n = bsdev__socket_recv(sock, buf, sizeof(buf), &from);
 
 		if (n == BS_EAGAIN)
 			break;
 		if (n < 0)
 			continue;
+		from.via = via;
 		(void)bsdev_input(p->dev, buf, (size_t)n, &from, bsdev_posix_now());
 		flush_output(p);
 	}
+}
+
+static bool still_used(void *ctx, uint16_t via)
+{
+	const struct bsdev_posix *p = ctx;
+
+	return bsdev__uses_via(p->dev, via);
+}
+
+/** The further sockets, and whether they are needed any longer. */
+static void take_further(struct bsdev_posix *p)
+{
+	uint16_t via[INPUT_BATCH];
+	size_t n = bs_sockets_ready(&p->further, via, INPUT_BATCH);
+	bs_time now = bsdev_posix_now();
+
+	for (size_t i = 0; i < n; i++) {
+		const struct bsdev_socket s = { p->further.fd[via[i] - 1], p->sock.ip6 };
+
+		if (s.fd >= 0)
+			take_socket(p, &s, via[i]);
+	}
+	if (p->further.n > 0 && BS_TIME_DIFF(now, p->sweep_at) >= 0) {
+		bs_sockets_sweep(&p->further, still_used, p);
+		p->sweep_at = now + BS_TIME_MS(SOCKETS_SWEEP_MS);
+	}
+}
+
+/** Descriptors of the further sockets, or a short wait when they are too many. */
+static int poll_further(struct bsdev_posix *p, struct pollfd *fds, int cap, int *timeout_ms)
+{
+	int look = p->further.n > cap ? SOCKETS_LOOK_MS : SOCKETS_SWEEP_MS;
+
+	if (p->further.n == 0)
+		return 0;
+	if (*timeout_ms < 0 || *timeout_ms > look)
+		*timeout_ms = look;
+	return p->further.n > cap ? 0 : (int)bs_sockets_fds(&p->further, fds, (size_t)cap);
 }
 
 static void take_requests(struct bsdev_posix *p)
@@ -251,7 +323,9 @@ int bsdev_posix_poll(struct bsdev_posix *p, struct pollfd *fds, int cap, int *ti
 
 		*timeout_ms = d > 0 ? (int)BS_TIME_DIFF_MS(d) + 1 : 0;
 	}
-	return n + bsdev__resolver_poll(p->resolver, fds + n, cap - n, timeout_ms);
+	p->n_resolver = bsdev__resolver_poll(p->resolver, fds + n, cap - n, timeout_ms);
+	n += p->n_resolver;
+	return n + poll_further(p, fds + n, cap - n, timeout_ms);
 }
 
 int bsdev_posix_step(struct bsdev_posix *p, const struct pollfd *fds, int n)
@@ -260,8 +334,10 @@ int bsdev_posix_step(struct bsdev_posix *p, const struct pollfd *fds, int n)
 	if (p->stopped)
 		return BS_ECLOSED;
 	if (bsdev_get_state(p->dev) != BSDEV_OFF && n > 2)
-		bsdev__resolver_step(p->resolver, fds + 2, n - 2);
-	take_input(p);
+		bsdev__resolver_step(p->resolver, fds + 2,
+				     p->n_resolver < n - 2 ? p->n_resolver : n - 2);
+	take_socket(p, &p->sock, 0);
+	take_further(p);
 	bsdev_timeout(p->dev, bsdev_posix_now());
 	flush_output(p);
 	return BS_OK;

@@ -105,7 +105,7 @@ void bsdev__socket_close(struct bsdev_socket *s)
 	s->fd = -1;
 }
 
-bs_ssize bsdev__socket_recv(struct bsdev_socket *s, uint8_t *buf, size_t cap,
+bs_ssize bsdev__socket_recv(const struct bsdev_socket *s, uint8_t *buf, size_t cap,
 			    struct bs_endpoint *from)
 {
 	union address a;

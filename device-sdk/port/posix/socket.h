@@ -15,7 +15,7 @@ struct bsdev_socket {
 int bsdev__socket_open(struct bsdev_socket *s, const char *address, uint16_t port, bool ip4_only);
 void bsdev__socket_close(struct bsdev_socket *s);
 /** One datagram: its length, or BS_EAGAIN. */
-bs_ssize bsdev__socket_recv(struct bsdev_socket *s, uint8_t *buf, size_t cap,
+bs_ssize bsdev__socket_recv(const struct bsdev_socket *s, uint8_t *buf, size_t cap,
 			    struct bs_endpoint *from);
 /** Send; a failure is like a loss. */
 void bsdev__socket_send(struct bsdev_socket *s, const uint8_t *buf, size_t len,

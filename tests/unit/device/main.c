@@ -13,6 +13,7 @@ int main(void)
 	srunner_add_suite(r, bs_suite_storage());
 	srunner_add_suite(r, bs_suite_socket());
 	srunner_add_suite(r, bs_suite_posix());
+	srunner_add_suite(r, bs_suite_sockets());
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);

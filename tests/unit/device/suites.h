@@ -11,5 +11,6 @@ Suite *bs_suite_timer(void);
 Suite *bs_suite_storage(void);
 Suite *bs_suite_socket(void);
 Suite *bs_suite_posix(void);
+Suite *bs_suite_sockets(void);
 
 #endif
