@@ -55,8 +55,9 @@ static void rule_object(struct bs_access_rule *rule, const char *text)
 	memcpy(rule->which, v.name, sizeof(v.name));
 }
 
-static json_t *rule_json(const struct bs_access_rule *rule)
+static json_t *rule_json(const void *rows, size_t i)
 {
+	const struct bs_access_rule *rule = (const struct bs_access_rule *)rows + i;
 	struct bs_field_subject s;
 	struct bs_field_object o;
 	char who[BS_FIELD_CAP];
@@ -148,7 +149,7 @@ static void run_delete(struct bs_control_job *j)
 		return;
 	}
 	req.u.rule.id = (uint32_t)id;
-	j->result = rule_json(&rule);
+	j->result = rule_json(&rule, 0);
 	if (j->dry_run)
 		bs__control_finish(j, json_incref(j->result), NULL);
 	else
@@ -193,25 +194,13 @@ static void run_check(struct bs_control_job *j)
 static void run_list(struct bs_control_job *j)
 {
 	struct bs_access_rule rules[BS_CONTROL_PAGE];
-	struct bs_list_pos pos;
-	struct bs_registry_reader *r;
-	bool end = false;
-	bs_ssize n;
-	bs_ssize i;
+	struct bs_control_page p;
 
-	if (!bs__control_cursor(j, &pos))
+	if (!bs__control_page_begin(j, &p))
 		return;
-	r = bs__control_reader(j);
-	if (!r)
-		return;
-	n = bs_access_list(r, &pos, rules, BS_CONTROL_PAGE, &end);
-	if (n < 0) {
-		bs__control_fail_err(j, n, "database", NULL);
-		return;
-	}
-	for (i = 0; i < n; i++)
-		bs__control_item(j, rule_json(&rules[i]));
-	bs__control_page_end(j, &pos, end);
+	bs__control_page_rows(j, &p, rules,
+			      bs_access_list(p.reader, &p.pos, rules, BS_CONTROL_PAGE, &p.end),
+			      rule_json);
 }
 
 const struct bs_control_row bs__control_access[] = {

@@ -73,8 +73,9 @@ static void run_distrust(struct bs_control_job *j)
 		bs__control_submit(j, &req, bs__control_stored);
 }
 
-static json_t *ca_json(const struct bs_ca *ca)
+static json_t *ca_json(const void *rows, size_t i)
 {
+	const struct bs_ca *ca = (const struct bs_ca *)rows + i;
 	return json_pack("{s:s,s:o,s:b,s:b,s:o}", "name", ca->name, "ca_fp",
 			 bs__control_json_hex(ca->fp, BS_FP256_LEN), "client",
 			 (ca->roles & BS_CA_CLIENT) != 0, "server", (ca->roles & BS_CA_SERVER) != 0,
@@ -84,28 +85,20 @@ static json_t *ca_json(const struct bs_ca *ca)
 static void run_trusted(struct bs_control_job *j)
 {
 	struct bs_ca ca[BS_CONTROL_PAGE];
-	struct bs_list_pos pos;
-	struct bs_registry_reader *r;
-	bool end = false;
+	struct bs_control_page p;
 	bs_ssize n;
-	bs_ssize i;
 
-	if (!bs__control_cursor(j, &pos))
+	if (!bs__control_page_begin(j, &p))
 		return;
-	r = bs__control_reader(j);
-	if (!r)
-		return;
-	n = bs_registry_reader_begin(r);
+	n = bs_registry_reader_begin(p.reader);
 	if (n == BS_OK) {
-		n = bs_registry_ca_list(r, &pos, ca, BS_CONTROL_PAGE, &end);
-		for (i = 0; i < n; i++)
-			bs__control_item(j, ca_json(&ca[i]));
-		bs_registry_reader_end(r);
+		n = bs_registry_ca_list(p.reader, &p.pos, ca, BS_CONTROL_PAGE, &p.end);
+		/* The certificates lie in the database until the reader ends. */
+		bs__control_page_rows(j, &p, ca, n, ca_json);
+		bs_registry_reader_end(p.reader);
+		return;
 	}
-	if (n < 0)
-		bs__control_fail_err(j, n, "database", NULL);
-	else
-		bs__control_page_end(j, &pos, end);
+	bs__control_fail_err(j, n, "database", NULL);
 }
 
 const struct bs_control_row bs__control_ca[] = {

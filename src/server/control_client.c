@@ -9,8 +9,9 @@
 #include "ctl/field.h"
 #include "server/control_job.h"
 
-static json_t *client_json(const struct bs_client *c)
+static json_t *client_json(const void *rows, size_t i)
 {
+	const struct bs_client *c = (const struct bs_client *)rows + i;
 	return json_pack(
 		"{s:s,s:s,s:o,s:o,s:o,s:o}", "identity", c->identity, "state",
 		bs__control_state_name(c->state), "groups", bs__control_json_names(&c->groups),
@@ -98,7 +99,7 @@ static void run_show(struct bs_control_job *j)
 	struct bs_client c;
 
 	if (get_client(j, &c))
-		bs__control_finish(j, client_json(&c), NULL);
+		bs__control_finish(j, client_json(&c, 0), NULL);
 }
 
 static void run_state(struct bs_control_job *j)
@@ -216,8 +217,9 @@ static void run_revoke(struct bs_control_job *j)
 		bs__control_submit(j, &req, bs__control_stored);
 }
 
-static json_t *revocation_json(const struct bs_revocation *v)
+static json_t *revocation_json(const void *rows, size_t i)
 {
+	const struct bs_revocation *v = (const struct bs_revocation *)rows + i;
 	static const char *const kinds[] = { "none", "client", "certificate", "key" };
 	json_t *o = json_pack("{s:s,s:o,s:s}", "kind", v->kind < 4 ? kinds[v->kind] : "unknown",
 			      "when", bs__control_json_time(v->when), "note", v->note);
@@ -238,49 +240,25 @@ static json_t *revocation_json(const struct bs_revocation *v)
 static void run_list(struct bs_control_job *j)
 {
 	struct bs_client c[BS_CONTROL_PAGE];
-	struct bs_list_pos pos;
-	struct bs_registry_reader *r;
-	bool end = false;
-	bs_ssize n;
-	bs_ssize i;
+	struct bs_control_page p;
 
-	if (!bs__control_cursor(j, &pos))
+	if (!bs__control_page_begin(j, &p))
 		return;
-	r = bs__control_reader(j);
-	if (!r)
-		return;
-	n = bs_registry_client_list(r, &pos, c, BS_CONTROL_PAGE, &end);
-	if (n < 0) {
-		bs__control_fail_err(j, n, "database", NULL);
-		return;
-	}
-	for (i = 0; i < n; i++)
-		bs__control_item(j, client_json(&c[i]));
-	bs__control_page_end(j, &pos, end);
+	bs__control_page_rows(j, &p, c,
+			      bs_registry_client_list(p.reader, &p.pos, c, BS_CONTROL_PAGE, &p.end),
+			      client_json);
 }
 
 static void run_revoked(struct bs_control_job *j)
 {
 	struct bs_revocation v[BS_CONTROL_PAGE];
-	struct bs_list_pos pos;
-	struct bs_registry_reader *r;
-	bool end = false;
-	bs_ssize n;
-	bs_ssize i;
+	struct bs_control_page p;
 
-	if (!bs__control_cursor(j, &pos))
+	if (!bs__control_page_begin(j, &p))
 		return;
-	r = bs__control_reader(j);
-	if (!r)
-		return;
-	n = bs_registry_revocation_list(r, &pos, v, BS_CONTROL_PAGE, &end);
-	if (n < 0) {
-		bs__control_fail_err(j, n, "database", NULL);
-		return;
-	}
-	for (i = 0; i < n; i++)
-		bs__control_item(j, revocation_json(&v[i]));
-	bs__control_page_end(j, &pos, end);
+	bs__control_page_rows(
+		j, &p, v, bs_registry_revocation_list(p.reader, &p.pos, v, BS_CONTROL_PAGE, &p.end),
+		revocation_json);
 }
 
 const struct bs_control_row bs__control_client[] = {

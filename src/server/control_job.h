@@ -124,6 +124,19 @@ bool bs__control_cursor(struct bs_control_job *j, struct bs_list_pos *pos);
 /** Ends a page: with the cursor to go on at, or without at the end. */
 void bs__control_page_end(struct bs_control_job *j, const struct bs_list_pos *pos, bool end);
 
+/** A page of a list from the registry. */
+struct bs_control_page {
+	struct bs_registry_reader *reader;
+	struct bs_list_pos pos;
+	bool end;
+};
+/** Where the page starts, and the reader; false: the job has ended. */
+bool bs__control_page_begin(struct bs_control_job *j, struct bs_control_page *p);
+/** Send n rows (or the error that n is) as form makes them, and end the job. */
+void bs__control_page_rows(struct bs_control_job *j, const struct bs_control_page *p,
+			   const void *rows, bs_ssize n,
+			   json_t *(*form)(const void *rows, size_t i));
+
 /** JSON forms of common values. */
 json_t *bs__control_json_time(uint64_t unix_s);
 json_t *bs__control_json_names(const struct bs_names *names);

@@ -156,6 +156,30 @@ void bs__control_page_end(struct bs_control_job *j, const struct bs_list_pos *po
 	bs__control_finish(j, NULL, text);
 }
 
+bool bs__control_page_begin(struct bs_control_job *j, struct bs_control_page *p)
+{
+	memset(p, 0, sizeof(*p));
+	if (!bs__control_cursor(j, &p->pos))
+		return false;
+	p->reader = bs__control_reader(j);
+	return p->reader != NULL;
+}
+
+void bs__control_page_rows(struct bs_control_job *j, const struct bs_control_page *p,
+			   const void *rows, bs_ssize n,
+			   json_t *(*form)(const void *rows, size_t i))
+{
+	bs_ssize i;
+
+	if (n < 0) {
+		bs__control_fail_err(j, n, "database", NULL);
+		return;
+	}
+	for (i = 0; i < n; i++)
+		bs__control_item(j, form(rows, (size_t)i));
+	bs__control_page_end(j, &p->pos, p->end);
+}
+
 /* ---- values */
 
 json_t *bs__control_json_time(uint64_t unix_s)
