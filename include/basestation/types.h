@@ -85,6 +85,8 @@ struct bs_endpoint {
 
 /** via of the byte stream to a relay (TCP or TLS). */
 #define BS_VIA_STREAM 0xFFFFu
+/** via of a device's socket for the local network. */
+#define BS_VIA_LOCAL 0xFFFEu
 
 /** Which half of a key block an end seals with: a device is always the responder. */
 enum bs_role {

@@ -72,6 +72,14 @@ enum bs_conn_path {
 	BS_PATH_TCP_RELAY = 4,
 };
 
+/** How a device knows whose key fingerprint a connection has. */
+enum bs_conn_origin {
+	BS_ORIGIN_BASESTATION = 0, /**< the basestation vouches for it */
+	BS_ORIGIN_USER_KEY = 1,    /**< local, with a key that only this client has */
+	BS_ORIGIN_SHARED_KEY = 2,  /**< local, with a key that others may have: only a claim */
+	BS_ORIGIN_PLAIN = 3,       /**< local and in the clear: only a claim */
+};
+
 /** Counters of one connection, authentic packets only. */
 struct bs_conn_stats {
 	uint32_t tx_bytes; /**< whole packets */
@@ -112,6 +120,9 @@ struct bs_conn {
 #if BS_WITH_CONN_EXT
 	bool fast;   /**< private, see bs_conn_is_fast */
 	bool paired; /**< private, see bs_conn_is_paired */
+#endif
+#if BS_WITH_LOCAL
+	uint8_t origin; /**< device: enum bs_conn_origin; read it by bs_conn_origin */
 #endif
 	uint16_t idle_ms;       /**< idle limit */
 	uint16_t rpc_seq;       /**< newest RPC number seen (device) */
@@ -276,6 +287,26 @@ static inline bool bs_conn_is_paired(const struct bs_conn *c)
 #else
 	(void)c;
 	return false;
+#endif
+}
+/** Who vouches for the client: enum bs_conn_origin; constant where the build has no local side. */
+static inline uint8_t bs_conn_origin(const struct bs_conn *c)
+{
+#if BS_WITH_LOCAL
+	return c->origin;
+#else
+	(void)c;
+	return BS_ORIGIN_BASESTATION;
+#endif
+}
+/** Say who vouches for the client; nothing where the build has no local side. */
+static inline void bs_conn_set_origin(struct bs_conn *c, uint8_t origin)
+{
+#if BS_WITH_LOCAL
+	c->origin = origin;
+#else
+	(void)c;
+	(void)origin;
 #endif
 }
 /** The client's identity as far as it was kept. */

@@ -139,6 +139,7 @@ static uint16_t ask(const struct bs_connect_env *env, const struct bs_connect_re
 	who.fp = m->fp;
 	who.attempt = BS_WITH_EXT && (env->granted & BS_EXT_ATTEMPT) ? m->attempt : NULL;
 	who.encrypted = encrypted;
+	bs_access_set_origin(&who, 0);
 	return env->conf->ops->access(env->conf->app, &who);
 }
 
@@ -238,7 +239,7 @@ int bs_connect_input_close(struct bs_connect_device *d, const struct bs_connect_
 		return err;
 	*all = m.connection == 0;
 	dc = *all ? NULL : find(env, m.connection);
-	if (dc)
+	if (dc && bs_conn_origin(&dc->c) == BS_ORIGIN_BASESTATION)
 		bs_conn_abort(&dc->c, BS_CONN_END_SERVER);
 	d->to = *from;
 	d->sp = p->h.nsi_sp;

@@ -175,6 +175,15 @@ static void data_came(struct bs_device *d, struct bs_device_conn *dc, bool first
 		stop_search(dc);
 }
 
+/* How a packet came, as far as statistics tell. */
+static uint8_t path_of(const struct bs_device *d, const struct bs_conn *c)
+{
+	if (bs_conn_origin(c) != BS_ORIGIN_BASESTATION)
+		return BS_PATH_LOCAL;
+	return bs_endpoint_equal(&c->remote, &d->attach.server) ? BS_PATH_UDP_RELAY
+								: BS_PATH_DIRECT;
+}
+
 static int input_data(struct bs_device *d, const struct bs_packet *p, uint8_t *pkt,
 		      const struct bs_endpoint *from, bs_time now)
 {
@@ -184,18 +193,22 @@ static int input_data(struct bs_device *d, const struct bs_packet *p, uint8_t *p
 
 	if (!dc)
 		return BS_EUNKNOWN;
+	/* In the clear the address is all that ties a packet to its connection. */
+	if (bs_conn_origin(&dc->c) == BS_ORIGIN_PLAIN && !bs_endpoint_equal(from, &dc->c.remote))
+		return BS_ESOURCE;
 	err = bs_conn_open(&dc->c, d->crypto, p, pkt, from, now, &data);
 	if (err)
 		return err;
 	if (data.first || BS_WITH_SPRAY)
 		data_came(d, dc, data.first);
 	if (data.first) {
-		dc->c.pending |= REPORT_OPEN;
+		/* What happens on the local network is not the basestation's business. */
+		if (bs_conn_origin(&dc->c) == BS_ORIGIN_BASESTATION)
+			dc->c.pending |= REPORT_OPEN;
 		if (d->conf->ops->connection)
 			d->conf->ops->connection(d->conf->app, &dc->c, true);
 	}
-	dc->c.path = bs_endpoint_equal(&dc->c.remote, &d->attach.server) ? BS_PATH_UDP_RELAY
-									 : BS_PATH_DIRECT;
+	dc->c.path = path_of(d, &dc->c);
 	if (data.h.tag == BS_TAG_FRAMING)
 		return bs_conn_framing(&dc->c, &data, from, now);
 	if (data.h.tag != BS_TAG_RPC)
@@ -227,8 +240,10 @@ static void end_all(struct bs_device *d)
 {
 	uint8_t i;
 
-	for (i = 0; i < d->n_conns; i++)
-		bs_conn_abort(&d->conns[i].c, BS_CONN_END_SERVER);
+	for (i = 0; i < d->n_conns; i++) {
+		if (bs_conn_origin(&d->conns[i].c) == BS_ORIGIN_BASESTATION)
+			bs_conn_abort(&d->conns[i].c, BS_CONN_END_SERVER);
+	}
 	d->ending = true;
 }
 
@@ -285,7 +300,8 @@ static void sweep(struct bs_device *d)
 		c = &d->conns[i].c;
 		if (c->state != BS_CONN_CLOSED || (c->pending & REPORT_CLOSE))
 			continue;
-		if (bs_attach_is_attached(&d->attach) &&
+		if (bs_conn_origin(c) == BS_ORIGIN_BASESTATION &&
+		    bs_attach_is_attached(&d->attach) &&
 		    (c->stats.rx_pkts || c->end == BS_CONN_END_SILENCE))
 			c->pending |= REPORT_CLOSE;
 		else
@@ -454,10 +470,15 @@ bool bs_device_next_timeout(const struct bs_device *d, bs_time *at)
 uint8_t bs_device_take_events(struct bs_device *d)
 {
 	uint8_t e = bs_attach_take_events(&d->attach);
+	uint8_t i;
 
-	/* An open connection lives on the socket that it was found with. */
-	if (bs_device_n_live(d))
-		e &= (uint8_t)~BS_ATTACH_EV_RENEW_SOCKET;
+	/* An open connection lives on the socket that it was found with; the local network has a
+	 * socket of its own. */
+	for (i = 0; i < d->n_conns; i++) {
+		if (bs_conn_is_live(&d->conns[i].c) &&
+		    bs_conn_origin(&d->conns[i].c) == BS_ORIGIN_BASESTATION)
+			e &= (uint8_t)~BS_ATTACH_EV_RENEW_SOCKET;
+	}
 	return e;
 }
 

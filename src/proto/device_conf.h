@@ -15,13 +15,28 @@ struct bs_conn;
 struct bs_rpc_request;
 struct bs_legacy_ops;
 
-/** What the access hook may judge a client by.  All of it is asserted by the basestation. */
+/** What the access hook may judge a client by.  All of it is asserted by the basestation, unless
+ *  origin says that the client came over the local network. */
 struct bs_access {
 	struct bs_slice client_id; /**< identity text, empty when none was sent; borrowed */
 	const uint8_t *fp;         /**< [16] key fingerprint, NULL when none was sent; borrowed */
 	const uint8_t *attempt;    /**< [8] attempt id, NULL without extension ATTEMPT; borrowed */
 	bool encrypted;            /**< the connection has a key of its own */
+#if BS_WITH_LOCAL
+	uint8_t origin; /**< enum bs_conn_origin */
+#endif
 };
+
+/** Set origin where there is one. */
+static inline void bs_access_set_origin(struct bs_access *who, uint8_t origin)
+{
+#if BS_WITH_LOCAL
+	who->origin = origin;
+#else
+	(void)who;
+	(void)origin;
+#endif
+}
 
 /** The application's side.  Any pointer may be NULL.  Called from inside input, output, timeout. */
 struct bs_device_ops {

@@ -42,6 +42,10 @@
 #ifndef BS_WITH_OWN_NSI
 # define BS_WITH_OWN_NSI BS__DEFAULT_WITH
 #endif
+/** Connections over the local network without a basestation: who vouches for a client's key. */
+#ifndef BS_WITH_LOCAL
+# define BS_WITH_LOCAL BS__DEFAULT_WITH
+#endif
 /** MACs that a connection remembers to drop exact repeats, 1..255. */
 #ifndef BS_REPLAY_SLOTS
 # define BS_REPLAY_SLOTS BS__DEFAULT_REPLAY_SLOTS
