@@ -31,6 +31,13 @@ enum bs_conf_tls {
 	BS_CONF_TLS_1_3 = 1,
 };
 
+/** What a full relay does; the same numbers as server/relay_limit.h has. */
+enum bs_conf_relay_full {
+	BS_CONF_RELAY_REJECT = 0,
+	BS_CONF_RELAY_DEGRADE = 1,
+	BS_CONF_RELAY_LOW_PRIORITY = 2,
+};
+
 /** Addresses without port (port is 0). */
 struct bs_conf_addresses {
 	struct bs_endpoint v[BS_CONF_LISTEN_MAX];
@@ -114,6 +121,20 @@ struct bs_conf {
 	uint32_t connections_per_device_extended;
 	uint32_t connections_per_client;
 	bs_time probe_wait;
+
+	/* relay: bit/s, [0] towards the device, [1] towards the client, 0 = no limit */
+	bool relay_udp;
+	uint32_t relay_max; /**< relayed connections, all workers together */
+	enum bs_conf_relay_full relay_when_full;
+	uint64_t relay_connection[2];
+	uint64_t relay_client[2];
+	uint64_t relay_device[2];
+	uint64_t relay_node[2];
+	uint64_t relay_degraded;     /**< of one connection, in each direction */
+	uint64_t relay_client_month; /**< bytes, both directions; 0 = no limit */
+	bs_time relay_max_age;       /**< 0 = no limit */
+	bs_time relay_idle;
+	uint32_t relay_queue; /**< packets, per worker */
 
 	/* log */
 	enum bs_log_level log_level;

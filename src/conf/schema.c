@@ -29,6 +29,12 @@ static const struct bs_conf_word tls_words[] = {
 	{ "1.3", BS_CONF_TLS_1_3 },
 	{ NULL, 0 },
 };
+static const struct bs_conf_word relay_words[] = {
+	{ "reject", BS_CONF_RELAY_REJECT },
+	{ "degrade", BS_CONF_RELAY_DEGRADE },
+	{ "low-priority", BS_CONF_RELAY_LOW_PRIORITY },
+	{ NULL, 0 },
+};
 static const struct bs_conf_word extension_words[] = {
 	{ "ip6", BS_EXT_IP6 },
 	{ "attempt", BS_EXT_ATTEMPT },
@@ -42,6 +48,8 @@ static const struct bs_conf_word extension_words[] = {
 #define HOUR(n) MIN(UINT64_C(60) * (n))
 #define MIB(n)  (UINT64_C(1048576) * (n))
 #define GIB(n)  MIB(UINT64_C(1024) * (n))
+#define KBIT(n) (UINT64_C(1000) * (n))
+#define GBIT(n) KBIT(UINT64_C(1000000) * (n))
 
 #define AT(field) offsetof(struct bs_conf, field)
 #define LIVE      true
@@ -192,6 +200,39 @@ const struct bs_conf_key bs_conf_schema[] = {
  ROW_RANGE("probe-wait", BS_CONF_SPAN, LIVE, probe_wait, 0, SEC(5), "100ms",
 	"How long a connect waits for the client's UDP probe."),
 
+ ROW_BOOL("relay-udp", LIVE, relay_udp, "yes",
+	"Relay data over UDP through the attach port where no direct path opens."),
+ ROW_RANGE("relay-max", BS_CONF_COUNT, LIVE, relay_max, 0, 4194304, "10000",
+	"Relayed connections at once, all workers together, before relay-when-full applies."),
+ ROW_WORDS("relay-when-full", BS_CONF_ENUM, LIVE, relay_when_full, relay_words, "reject",
+	"What happens beyond relay-max, and to a client whose month is used up."),
+ ROW_RANGE("relay-rate-connection-up", BS_CONF_BITRATE, LIVE, relay_connection[0], 0, GBIT(1000),
+	"0", "Relayed bits per second of a connection towards the device; 0 is no limit."),
+ ROW_RANGE("relay-rate-connection-down", BS_CONF_BITRATE, LIVE, relay_connection[1], 0, GBIT(1000),
+	"0", "Relayed bits per second of a connection towards the client; 0 is no limit."),
+ ROW_RANGE("relay-rate-client-up", BS_CONF_BITRATE, LIVE, relay_client[0], 0, GBIT(1000),
+	"0", "Relayed bits per second of a client towards devices; 0 is no limit."),
+ ROW_RANGE("relay-rate-client-down", BS_CONF_BITRATE, LIVE, relay_client[1], 0, GBIT(1000),
+	"0", "Relayed bits per second from devices to one client; 0 is no limit."),
+ ROW_RANGE("relay-rate-device-up", BS_CONF_BITRATE, LIVE, relay_device[0], 0, GBIT(1000),
+	"0", "Relayed bits per second of all clients to one device; 0 is no limit."),
+ ROW_RANGE("relay-rate-device-down", BS_CONF_BITRATE, LIVE, relay_device[1], 0, GBIT(1000),
+	"0", "Relayed bits per second of a device to all clients; 0 is no limit."),
+ ROW_RANGE("relay-rate-node-up", BS_CONF_BITRATE, LIVE, relay_node[0], 0, GBIT(1000),
+	"0", "Relayed bits per second of this server towards devices; 0 is no limit."),
+ ROW_RANGE("relay-rate-node-down", BS_CONF_BITRATE, LIVE, relay_node[1], 0, GBIT(1000),
+	"0", "Relayed bits per second of this server towards clients; 0 is no limit."),
+ ROW_RANGE("relay-rate-degraded", BS_CONF_BITRATE, LIVE, relay_degraded, KBIT(8), GBIT(1000),
+	"128kbit/s", "What relay-when-full = degrade leaves a connection, in each direction."),
+ ROW_RANGE("relay-client-month", BS_CONF_BYTES, LIVE, relay_client_month, 0, GIB(1048576), "0",
+	"Relayed bytes of a client in a month (UTC), both directions; 0 is no limit."),
+ ROW_RANGE("relay-max-age", BS_CONF_SPAN, LIVE, relay_max_age, 0, HOUR(8784), "0",
+	"How long a connection may be relayed; 0 is no limit."),
+ ROW_RANGE("relay-idle", BS_CONF_SPAN, LIVE, relay_idle, SEC(1), HOUR(1), "60s",
+	"Silence after which the server forgets where a relayed client is."),
+ ROW_RANGE("relay-queue", BS_CONF_COUNT, RESTART, relay_queue, 16, 65536, "1024",
+	"Relayed packets that each worker lets wait for a rate limit."),
+
  ROW_WORDS("log-level", BS_CONF_ENUM, LIVE, log_level, level_words, "notice",
 	"Least important level that is logged."),
  ROW_WORDS("log-format", BS_CONF_ENUM, LIVE, log_format, format_words, "text",
@@ -209,6 +250,7 @@ const struct bs_conf_heading bs_conf_headings[] = {
 	{ "attach-rate-known", "Attach" },
 	{ "alive-interval", "Keepalive" },
 	{ "connect-timeout", "Connect" },
+	{ "relay-udp", "Relay" },
 	{ "log-level", "Log" },
 };
 /* clang-format on */
@@ -239,6 +281,7 @@ const char *bs_conf_type_name(enum bs_conf_type type)
 		[BS_CONF_SPAN] = "time",
 		[BS_CONF_BYTES] = "bytes",
 		[BS_CONF_RATE] = "rate",
+		[BS_CONF_BITRATE] = "bit rate",
 		[BS_CONF_NAME] = "name",
 		[BS_CONF_PATH] = "path",
 		[BS_CONF_ADDRESS] = "IPv4 address",
@@ -283,6 +326,7 @@ const char *bs_conf_range_text(const struct bs_conf_key *key, char *out, size_t 
 	case BS_CONF_SPAN: return range_text(BS_QUANTITY_SPAN, key, out, cap);
 	case BS_CONF_BYTES: return range_text(BS_QUANTITY_BYTES, key, out, cap);
 	case BS_CONF_RATE: return range_text(BS_QUANTITY_RATE, key, out, cap);
+	case BS_CONF_BITRATE: return range_text(BS_QUANTITY_BITRATE, key, out, cap);
 	case BS_CONF_ENUM: return words_text(key->words, " or ", out, cap);
 	case BS_CONF_FLAGS: return words_text(key->words, " and ", out, cap);
 	case BS_CONF_ADDRESSES:

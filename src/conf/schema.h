@@ -19,6 +19,7 @@ enum bs_conf_type {
 	BS_CONF_SPAN,      /**< bs_time */
 	BS_CONF_BYTES,     /**< uint64_t */
 	BS_CONF_RATE,      /**< uint32_t per second */
+	BS_CONF_BITRATE,   /**< uint64_t, bits per second */
 	BS_CONF_NAME,      /**< const char *: user, group, host */
 	BS_CONF_PATH,      /**< const char *: absolute after parsing */
 	BS_CONF_ADDRESS,   /**< struct bs_endpoint, IPv4 */

@@ -29,6 +29,7 @@ static enum bs_quantity quantity_of(enum bs_conf_type type)
 	case BS_CONF_SPAN: return BS_QUANTITY_SPAN;
 	case BS_CONF_BYTES: return BS_QUANTITY_BYTES;
 	case BS_CONF_RATE: return BS_QUANTITY_RATE;
+	case BS_CONF_BITRATE: return BS_QUANTITY_BITRATE;
 	default: return BS_QUANTITY_COUNT;
 	}
 }
@@ -38,6 +39,7 @@ static void store_number(void *at, enum bs_conf_type type, uint64_t v)
 	switch (type) {
 	case BS_CONF_PORT: *(uint16_t *)at = (uint16_t)v; break;
 	case BS_CONF_SPAN: *(bs_time *)at = (bs_time)v; break;
+	case BS_CONF_BITRATE:
 	case BS_CONF_BYTES: *(uint64_t *)at = v; break;
 	default: *(uint32_t *)at = (uint32_t)v; break;
 	}
@@ -48,6 +50,7 @@ static uint64_t load_number(const void *at, enum bs_conf_type type)
 	switch (type) {
 	case BS_CONF_PORT: return *(const uint16_t *)at;
 	case BS_CONF_SPAN: return *(const bs_time *)at;
+	case BS_CONF_BITRATE:
 	case BS_CONF_BYTES: return *(const uint64_t *)at;
 	default: return *(const uint32_t *)at;
 	}

@@ -132,6 +132,30 @@
  X(push_duplicate, counter, "packets", "of these, repetitions")                                    \
  X(push_answered, counter, "packets", "U_PUSH answers")
 
+#define BS_COUNTERS_RELAY(X)                                                                       \
+ X(relay_bound, counter, "legs", "client legs bound to the UDP relay")                             \
+ X(relay_moved, counter, "legs", "bindings that moved a leg to another address")                   \
+ X(relay_bind_malformed, counter, "packets", "bindings not well formed")                           \
+ X(relay_bind_mac, counter, "packets", "bindings with a wrong MAC")                                \
+ X(relay_bind_replay, counter, "packets", "bindings whose counter did not rise")                   \
+ X(relay_full, counter, "legs", "legs refused: relay-max or the client's month")                   \
+ X(relay_ended_idle, counter, "legs", "legs ended by silence")                                     \
+ X(relay_ended_age, counter, "legs", "legs ended by relay-max-age")                                \
+ X(relay_ended_month, counter, "legs", "legs ended because the client's month is used up")         \
+ X(relay_connections, gauge, "connections", "relayed now, over UDP or TCP")                        \
+ X(relay_degraded, gauge, "connections", "of these, with the degraded rate")                       \
+ X(relay_low_priority, gauge, "connections", "of these, with low priority")                        \
+ X(relay_udp_up, counter, "packets", "packets relayed over UDP towards devices")                   \
+ X(relay_udp_up_bytes, counter, "bytes", "their bytes")                                            \
+ X(relay_udp_down, counter, "packets", "packets relayed over UDP towards clients")                 \
+ X(relay_udp_down_bytes, counter, "bytes", "their bytes")                                          \
+ X(relay_repeat, counter, "packets", "exact repeats, not relayed")                                 \
+ X(relay_source, counter, "packets", "packets of a connection that came from elsewhere")           \
+ X(relay_no_leg, counter, "packets", "packets of a device whose client has bound no leg")          \
+ X(relay_delayed, counter, "packets", "packets that waited for a rate limit")                      \
+ X(relay_queue_full, counter, "packets", "packets dropped because too many waited")                \
+ X(relay_queued, gauge, "packets", "packets that wait now")
+
 #define BS_COUNTERS_WORKER(X)                                                                      \
  X(loop_turns, counter, "turns", "turns of the event loop")                                        \
  X(message_in, counter, "messages", "messages from other threads")                                 \
@@ -263,6 +287,7 @@
  BS_COUNTERS_ATTACH(X)                                                                             \
  BS_COUNTERS_ALIVE(X)                                                                              \
  BS_COUNTERS_CONNECT(X)                                                                            \
+ BS_COUNTERS_RELAY(X)                                                                              \
  BS_COUNTERS_WORKER(X)                                                                             \
  BS_COUNTERS_NAT(X)                                                                                \
  BS_COUNTERS_GATE(X)

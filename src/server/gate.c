@@ -178,6 +178,7 @@ static void gate_message(struct bs_gate *g, struct bs_message *m)
 	switch (m->kind) {
 	case BS_MSG_CONNECT_RESULT: bs__gate_connect_result(g, m); break;
 	case BS_MSG_CONN_CLOSED: bs__gate_conn_closed(g, m); break;
+	case BS_MSG_RELAY: bs__gate_conn_relay(g, m); break;
 	case BS_MSG_PRESENCE:
 		if (m->u.presence.change)
 			bs__presence_change(g, m);

@@ -162,6 +162,7 @@ static void take_request(struct bs_gate_attempt *a, const struct bs_session *s,
 	q->client_id_len = (uint8_t)strlen(s->who.identity);
 	memcpy(q->client_id, s->who.identity, q->client_id_len);
 	memcpy(q->fp, s->who.key_fp, sizeof(q->fp));
+	memcpy(q->ca_fp, s->who.ca_fp, sizeof(q->ca_fp));
 	q->allow_plain = conf->allow_legacy && (m->caps.bits & m->caps.mask & BS_CAP_LEGACY_CLIENT);
 	for (size_t i = 0; i < m->n_hosts; i++) {
 		const struct bs_endpoint *ep = &m->hosts[i].ep;
@@ -501,6 +502,22 @@ static void add_ep(struct bs_gate_connect_answer *m, const struct bs_endpoint *e
 		m->eps[m->n_eps++] = (struct bs_ep6){ .ep = *ep, .kind = kind };
 }
 
+/** Where the client binds its leg: the attach port, in each family it can be told of. */
+static void add_relays(struct bs_gate_connect_answer *m, const struct bs_session *s)
+{
+	const struct bs_worker *w = s->gate->w;
+	bool ip4 = bs_endpoint_is_ip4(&s->local);
+	struct bs_endpoint ep = bs_worker_public(w, BS_SOCKET_ATTACH, &s->local);
+	struct bs_endpoint other = ip4 ? w->conf->public_address6 : w->conf->public_address;
+
+	add_ep(m, &ep, BS_EP6_RELAY);
+	other.port = 1;
+	if (!bs_endpoint_is_set(&other) || bs_endpoint_is_ip4(&other) == ip4)
+		return;
+	ep = bs_worker_public(w, BS_SOCKET_ATTACH, &other);
+	add_ep(m, &ep, BS_EP6_RELAY);
+}
+
 static void fill_answer(struct bs_gate_connect_answer *m, const struct bs_session *s,
 			const struct bs_msg_connect_result *r)
 {
@@ -520,6 +537,8 @@ static void fill_answer(struct bs_gate_connect_answer *m, const struct bs_sessio
 	for (size_t i = 0; i < r->n_ep6 && i < BS_MSG_EP6_MAX; i++)
 		add_ep(m, &r->ep6[i], BS_EP6_HOST);
 	add_ep(m, &r->global, BS_EP6_OBSERVED);
+	if (r->relay)
+		add_relays(m, s);
 	m->has_ext = true;
 	m->ext.bits = r->ext;
 }
@@ -535,7 +554,10 @@ static void answer_success(struct bs_gate *g, const struct bs_gate_attempt *a,
 	m.h.cp = a->cp;
 	memcpy(m.attempt, a->attempt, sizeof(m.attempt));
 	fill_answer(&m, s, r);
-	if (g->w->crypto->random(g->w->crypto->ctx, m.relay_key, sizeof(m.relay_key)) != BS_OK) {
+	/* The payload is always there; without a relay it is a key to nothing. */
+	memcpy(m.relay_key, r->relay_key, sizeof(m.relay_key));
+	if (!r->relay &&
+	    g->w->crypto->random(g->w->crypto->ctx, m.relay_key, sizeof(m.relay_key)) != BS_OK) {
 		bs_count(g->w->counters, BS_C_crypto_failed);
 		send_disconnect(g, r->nsi, a->handle, BS_ST_ERROR, 0);
 		answer_failure(g, a, BS_ST_ERROR, "no random numbers");
@@ -607,6 +629,23 @@ void bs__gate_conn_closed(struct bs_gate *g, const struct bs_message *m)
 	conn_free(c);
 	if (s->state == BS_SESSION_OPEN && m->u.conn.status != 0)
 		send_event(s, m->u.conn.nsi, m->u.conn.status, "the connection was closed");
+}
+
+void bs__gate_conn_relay(struct bs_gate *g, const struct bs_message *m)
+{
+	static const char *const text[] = {
+		[0] = "no relay for this connection",
+		[BS_RR_FULL] = "the relay is full",
+		[BS_RR_MONTH] = "the relay volume of this month is used up",
+		[BS_RR_AGE] = "this connection was relayed for as long as is allowed",
+	};
+	struct bs_gate_conn *c = bs_gate_map_get(&g->conn_map, m->u.conn.nsi);
+	uint8_t why = m->u.conn.reason;
+
+	if (!c || c->ref != m->ref || c->session->state != BS_SESSION_OPEN)
+		return;
+	send_event(c->session, c->nsi, BS_ST_RELAY_FULL,
+		   text[why < sizeof(text) / sizeof(text[0]) ? why : 0]);
 }
 
 void bs__gate_disconnect(struct bs_session *s, const struct bs_packet *p)

@@ -322,6 +322,8 @@ void bs__gate_connect(struct bs_session *s, const struct bs_packet *p);
 void bs__gate_disconnect(struct bs_session *s, const struct bs_packet *p);
 void bs__gate_connect_result(struct bs_gate *g, struct bs_message *m);
 void bs__gate_conn_closed(struct bs_gate *g, const struct bs_message *m);
+/** A connection gets no relay (any longer); it stays. */
+void bs__gate_conn_relay(struct bs_gate *g, const struct bs_message *m);
 /** Attempts that wait for a probe or overdue results. */
 void bs__gate_connect_tick(struct bs_gate *g, bs_time now);
 /** A probe came: attempts that waited for it may go. */

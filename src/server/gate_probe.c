@@ -135,7 +135,7 @@ void bs__gate_probe(struct bs_gate *g, const struct bs_packet *p, const struct b
 		return;
 	}
 	s = bs_gate_map_get(&g->probe_map, probe.sp);
-	/* A relay binding names a connection, and this server relays nothing over UDP. */
+	/* A relay binding names a connection: that of a live one does not come here. */
 	if (!s || probe.index == BS_PROBE_INDEX_RELAY || s->state != BS_SESSION_OPEN) {
 		bs_count(c, BS_C_probe_unknown);
 		return;

@@ -25,6 +25,8 @@
 #define BS_MSG_EP6_MAX 8
 /** Ids in one presence question and entries in one answer. */
 #define BS_MSG_PRESENCE_MAX 16
+/** Bytes of the key that a client binds its leg of the relay with. */
+#define BS_RELAY_KEY_LEN 16
 /** Bytes of payload in a bulk slot. */
 #define BS_BULK_MAX 1536
 
@@ -39,6 +41,7 @@ enum bs_msg_kind {
 	BS_MSG_CONNECT_RESULT, /**< owner or holder -> gate */
 	BS_MSG_DISCONNECT,     /**< gate -> holder: the client ends this connection */
 	BS_MSG_CONN_CLOSED,    /**< holder -> gate: a connection ended on the device's side */
+	BS_MSG_RELAY,          /**< holder -> gate: no relay for a connection, which stays; see reason */
 	BS_MSG_SESSION_GONE,   /**< gate -> holder: the session ended, the connection lives on */
 	/* Presence. */
 	BS_MSG_WATCH,    /**< gate -> owner: subscribe, unsubscribe or only ask, up to 16 ids */
@@ -88,6 +91,7 @@ struct bs_msg_connect {
 	bool allow_plain;      /**< conf and client accept a connection without encryption */
 	uint8_t client_id[BS_CLIENT_ID_MAX];
 	uint8_t fp[BS_FP_LEN]; /**< first half of key_fp */
+	uint8_t ca_fp[32];     /**< of the CA of its certificate: identity and CA are one client */
 };
 
 /** The answer.  The receiver wipes block once it is written to the client. */
@@ -106,6 +110,8 @@ struct bs_msg_connect_result {
 	uint8_t nat_type;          /**< the device's own opinion, 0 or 7 */
 	struct bs_key_block block; /**< D */
 	uint8_t reason;            /**< enum bs_connect_reason, for the text */
+	bool relay;                /**< the client may bind a leg to the UDP relay */
+	uint8_t relay_key[BS_RELAY_KEY_LEN];
 };
 
 /** Why a connect failed where the status alone does not say it. */
@@ -135,6 +141,14 @@ struct bs_msg_conn {
 	uint16_t status;  /**< for the STATUS payload of an EVENT; 0 = no event */
 	bool tell_device; /**< send U_CLOSE where the device understands it */
 	uint8_t path;     /**< DISCONNECT: how the client says it travelled, 0 = not said */
+	uint8_t reason;   /**< RELAY: enum bs_relay_reason, for the text */
+};
+
+/** Why a connection gets no relay (any longer). */
+enum bs_relay_reason {
+	BS_RR_FULL = 1, /**< relay-max is reached */
+	BS_RR_MONTH,    /**< the client's month is used up */
+	BS_RR_AGE,      /**< relay-max-age is reached */
 };
 
 /** State of one device.  (struct bs_presence is what travels to the client.) */

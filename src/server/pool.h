@@ -35,6 +35,7 @@ struct bs_conn_record {
 	uint64_t client_hash;
 	uint64_t ref;  /**< the gate's handle of the session */
 	uint64_t info; /**< place of its record among the attempts */
+	uint32_t relay; /**< its record in the UDP relay, or BS_POOL_NONE */
 	uint8_t gate;  /**< worker that has the session */
 	uint8_t state; /**< enum bs_conn_state */
 	bool orphan;   /**< that session is gone */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "net/udp.h"
+#include "server/relay.h"
 #include "server/worker_loop.h"
 #include "util/endpoint.h"
 
@@ -74,6 +75,16 @@ static void describe_device(const struct bs_roles *r, uint32_t device,
 	}
 }
 
+static void describe_relay(const struct bs_roles *r, uint32_t i, struct bs_msg_connect_result *out)
+{
+	const struct bs_relay *relay = bs__relay_of(r, i);
+
+	if (!relay)
+		return;
+	out->relay = true;
+	memcpy(out->relay_key, relay->key, sizeof(out->relay_key));
+}
+
 static void fill_result(const struct bs_roles *r, uint32_t i, uint16_t status,
 			enum bs_connect_reason reason, struct bs_message *m)
 {
@@ -96,6 +107,7 @@ static void fill_result(const struct bs_roles *r, uint32_t i, uint16_t status,
 		if (!ask->plain)
 			m->u.result.block = ask->block;
 		describe_device(r, conn->device, &m->u.result);
+		describe_relay(r, i, &m->u.result);
 	}
 }
 
@@ -106,7 +118,7 @@ static void tell_gate(struct bs_roles *r, struct bs_message *m)
 	if (bs_worker_send(r->w, m->gate, m) != BS_OK && m->kind == BS_MSG_CONNECT_RESULT)
 		bs_count(r->w->counters, BS_C_connect_full);
 	if (m->kind == BS_MSG_CONNECT_RESULT)
-		bs_wipe(&m->u.result.block, sizeof(m->u.result.block));
+		bs_wipe(&m->u.result, sizeof(m->u.result));
 }
 
 /* The D block has served: the device has it, and it went out to the client. */
@@ -137,6 +149,7 @@ static void end_conn(struct bs_roles *r, uint32_t i)
 	struct bs_conn_record *conn = conn_of(r, i);
 
 	drop_ask(r, conn);
+	bs__relay_end(r, i);
 	unlink_conn(r, i);
 	bs_wheel_clear(&r->conn_wheel, i);
 	bs_nsi_table_remove(&r->nsi, conn->nsi);
@@ -334,6 +347,7 @@ static uint32_t open_conn(struct bs_roles *r, uint32_t device, const struct bs_m
 	conn->gate = m->gate;
 	conn->info = BS_ATTEMPT_NONE;
 	conn->state = BS_CONN_ASKING;
+	conn->relay = BS_POOL_NONE;
 	conn->next = cold->conns;
 	cold->conns = i;
 	cold->n_conns++;
@@ -347,6 +361,7 @@ static uint32_t open_conn(struct bs_roles *r, uint32_t device, const struct bs_m
 		*why = BS_CR_INTERNAL;
 		if (start_ask(r, conn, m) == BS_OK) {
 			bs__attempt_begin(r, conn, m);
+			bs__relay_offer(r, i, &m->u.connect, ask_of(r, conn->ask)->plain);
 			return i;
 		}
 		bs_count(r->w->counters, BS_C_crypto_failed);
@@ -423,6 +438,11 @@ void bs__conn_due(struct bs_roles *r, uint32_t i)
 	 * session is there, the client says when it is over. */
 	if (conn->state == BS_CONN_ACCEPTED && !conn->orphan)
 		return;
+	/* What goes through here is seen to be alive. */
+	if (conn->state != BS_CONN_ASKING && bs__relay_is_used(r, i)) {
+		bs_wheel_set(&r->conn_wheel, i, r->tick + ORPHAN_LIFE_MS / BS_TICK_MS);
+		return;
+	}
 	if (conn->state != BS_CONN_ASKING) {
 		bs_count(r->w->counters, BS_C_connections_expired);
 		close_conn(r, i, BS_ST_CLOSED);

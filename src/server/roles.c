@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "net/udp.h"
+#include "server/relay.h"
 #include "server/worker_loop.h"
 #include "util/endpoint.h"
 
@@ -18,6 +19,7 @@ enum {
 	PROBES_EXTRA = 4096,
 	MS_PER_S = 1000,
 	FILL_PERCENT = 90,
+	TYPE_OFF = 8, /* of a packet's type */
 };
 
 static const char *const fill_name[BS_FILL_N] = {
@@ -70,6 +72,7 @@ void bs__roles_conf(struct bs_roles *r)
 	bs_limiter_set(&r->limit_prefix, prefix, prefix * BURST_FACTOR);
 	/* One device always reaches one worker, so this one is not shared out. */
 	bs_limiter_set(&r->limit_id, c->attach_rate_id, c->attach_burst_id);
+	bs__relay_conf(r);
 }
 
 static int init_tables(struct bs_roles *r)
@@ -149,6 +152,8 @@ int bs_roles_new(struct bs_worker *w, struct bs_roles **out)
 		err = init_tables(r);
 	if (!err)
 		err = init_limits(r);
+	if (!err)
+		err = bs__relay_init(r);
 	if (err) {
 		bs_roles_free(r);
 		return err;
@@ -169,6 +174,7 @@ void bs_roles_free(struct bs_roles *r)
 {
 	if (!r)
 		return;
+	bs__relay_fini(r);
 	bs_slab_fini(&r->slab);
 	bs_nsi_table_fini(&r->nsi);
 	bs_ids_fini(&r->ids);
@@ -241,6 +247,7 @@ bool bs__roles_tick(struct bs_roles *r, unsigned max)
 		bs__move_due(r, i);
 	if (BS_TIME_DIFF(r->w->now, r->seen_next) >= 0)
 		bs__seen_due(r);
+	bs__relay_tick(r);
 	if (r->n_gone > 0)
 		bs__gone_due(r);
 	if (r->recheck_owed)
@@ -269,6 +276,8 @@ static void input_by_type(struct bs_roles *r, struct bs_input *in)
 	case BS_TYPE_U_INVITE: bs__invite_input(r, in); return;
 	case BS_TYPE_STATS: bs__stats_input(r, in); return;
 	case BS_TYPE_PROBE:
+		if (attach && bs__relay_bind(r, in))
+			return;
 		if (r->w->gate)
 			r->w->gate_ops->probe(r->w->gate, &in->p, in->peer, in->socket, in->local);
 		return;
@@ -293,8 +302,15 @@ void bs__roles_datagram(struct bs_roles *r, uint8_t *data, size_t len,
 			const struct bs_endpoint *local)
 {
 	struct bs_input in = { .data = data, .peer = peer, .local = local, .socket = socket };
-	int err = bs_packet_decode(data, len, &in.p);
+	int err;
 
+	/* First, for it is the most there may be of: the relay looks at less of it than others. */
+	if (len >= BS_HEADER_MIN && data[TYPE_OFF] == BS_TYPE_DATA &&
+	    (r->w->socket[socket].roles & BS_SOCKET_ATTACH) && peer->port != 0) {
+		bs__relay_data(r, data, len, peer);
+		return;
+	}
+	err = bs_packet_decode(data, len, &in.p);
 	if (!err && peer->port == 0)
 		err = BS_ESOURCE;
 	if (err)

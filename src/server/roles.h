@@ -6,6 +6,7 @@
  *   role_attach.c   the proof, the attachment's beginning and end     4.3, 4.4
  *   role_alive.c    keepalive, polls, address changes, events         6, 12.4
  *   role_connect.c  U_CONNECT, connections, U_CLOSE                   8, 12.5
+ *   relay*.c        DATA between a client's leg and a device       8.6
  *   role_report.c   STATS and U_PUSH                                  7, 11.1
  *   role_owner.c    who holds an id; presence; routing of connects
  *   role_query.c    answers to main
@@ -89,6 +90,8 @@ enum bs_fill_kind {
 	BS_FILL_N,
 };
 
+struct bs_relay_hub;
+
 struct bs_roles {
 	struct bs_worker *w;
 	uint32_t now_ms; /**< of the present tick: all keepalive times are whole ticks */
@@ -112,6 +115,7 @@ struct bs_roles {
 	struct bs_pool ep6;
 	struct bs_pool conns;
 	struct bs_wheel conn_wheel;
+	struct bs_relay_hub *relay; /**< relay.h; NULL when the server relays nothing */
 	struct bs_pool asks;
 	struct bs_pool closings;
 	struct bs_wheel closing_wheel;

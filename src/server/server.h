@@ -136,6 +136,9 @@ enum bs_attempt_step {
 	BS_STEP_DEVICE_REPORT, /**< the device's last word; value: path */
 	BS_STEP_CLIENT_REPORT, /**< the client's last word; value: path */
 	BS_STEP_CLOSED,
+	BS_STEP_RELAY_BOUND,   /**< the client's leg of the UDP relay is bound, or moved */
+	BS_STEP_RELAY_CARRIED, /**< the first packet was relayed */
+	BS_STEP_RELAY_REFUSED, /**< no relay for this connection (any longer) */
 };
 
 /** What came of an attempt. */

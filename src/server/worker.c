@@ -133,6 +133,7 @@ static void deliver(struct bs_worker *w, struct bs_message *m)
 	switch (m->kind) {
 	case BS_MSG_CONNECT_RESULT:
 	case BS_MSG_CONN_CLOSED:
+	case BS_MSG_RELAY:
 	case BS_MSG_PRESENCE:
 		if (w->gate)
 			w->gate_ops->message(w->gate, m);
@@ -152,7 +153,7 @@ static void deliver(struct bs_worker *w, struct bs_message *m)
 		break;
 	}
 	if (m->kind == BS_MSG_CONNECT_RESULT)
-		bs_wipe(&m->u.result.block, sizeof(m->u.result.block));
+		bs_wipe(&m->u.result, sizeof(m->u.result));
 }
 
 int bs_worker_send(struct bs_worker *w, unsigned to, struct bs_message *m)

@@ -30,7 +30,8 @@ static size_t width(enum bs_conf_type type)
 	case BS_CONF_BOOL: return sizeof(bool);
 	case BS_CONF_PORT: return sizeof(uint16_t);
 	case BS_CONF_SPAN: return sizeof(bs_time);
-	case BS_CONF_BYTES: return sizeof(uint64_t);
+	case BS_CONF_BYTES:
+	case BS_CONF_BITRATE: return sizeof(uint64_t);
 	case BS_CONF_NAME:
 	case BS_CONF_PATH: return sizeof(char *);
 	case BS_CONF_ADDRESS:
