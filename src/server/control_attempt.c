@@ -55,6 +55,7 @@ static const char *step_text(unsigned step)
 		[BS_STEP_GAVE_UP] = "the device did not answer",
 		[BS_STEP_REFUSED] = "refused by the server",
 		[BS_STEP_RELAY_BOUND] = "the client bound the UDP relay",
+		[BS_STEP_RELAY_REFUSED] = "no relay for it: full, used up or too old",
 		[BS_STEP_RELAY_DATA] = "first packet through the relay",
 		[BS_STEP_GATEWAY_LEG] = "a leg of the TCP relay arrived",
 		[BS_STEP_GATEWAY_BOTH] = "both legs of the TCP relay are there",

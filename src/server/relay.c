@@ -84,7 +84,7 @@ static void tell(struct bs_roles *r, const struct bs_conn_record *conn, enum bs_
 {
 	struct bs_message m;
 
-	bs__step(r, conn->attempt, conn->number, BS_STEP_RELAY_REFUSED, BS_ST_RELAY_FULL);
+	bs__step_at(r, conn->attempt, conn->number, BS_STEP_RELAY_REFUSED, NULL, reason);
 	if (conn->orphan)
 		return;
 	memset(&m, 0, sizeof(m));
@@ -237,7 +237,7 @@ static void take_leg(struct bs_roles *r, struct bs_relay *y, const struct bs_inp
 		return;
 	}
 	bs_count(r->w->counters, first ? BS_C_relay_bound : BS_C_relay_moved);
-	bs__step(r, conn->attempt, conn->number, BS_STEP_RELAY_BOUND, 0);
+	bs__step_at(r, conn->attempt, conn->number, BS_STEP_RELAY_BOUND, in->peer, 0);
 	y->leg = *in->peer;
 	y->leg_local = (uint8_t)local;
 }

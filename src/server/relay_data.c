@@ -18,6 +18,7 @@
 
 enum {
 	REPEAT_SLOTS = 65536,
+	PATH_UDP_RELAY = 3, /* CONNECTION_INFO's number */
 	TAIL = 32, /* the MAC and the last block, or tag, of an encrypted packet */
 };
 
@@ -89,7 +90,7 @@ static void transmit(struct bs_roles *r, struct bs_relay *y, enum bs_relay_dir d
 		const struct bs_conn_record *conn = bs_pool_get(&r->conns, y->conn);
 
 		y->carried = true;
-		bs__step(r, conn->attempt, conn->number, BS_STEP_RELAY_CARRIED, 0);
+		bs__attempt_path(r, conn, BS_STEP_RELAY_DATA, PATH_UDP_RELAY);
 	}
 }
 

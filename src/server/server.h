@@ -129,6 +129,7 @@ enum bs_attempt_step {
 	BS_STEP_GAVE_UP,       /**< it did not */
 	BS_STEP_REFUSED,       /**< the server said no */
 	BS_STEP_RELAY_BOUND,   /**< ep: the client's leg of the UDP relay */
+	BS_STEP_RELAY_REFUSED, /**< no relay for it (any longer); value: enum bs_relay_reason */
 	BS_STEP_RELAY_DATA,    /**< the first packet went through a relay; value: path */
 	BS_STEP_GATEWAY_LEG,   /**< ep: a leg of the TCP relay; value: 0 client's, 1 device's */
 	BS_STEP_GATEWAY_BOTH,  /**< both legs are there */
@@ -136,9 +137,6 @@ enum bs_attempt_step {
 	BS_STEP_DEVICE_REPORT, /**< the device's last word; value: path */
 	BS_STEP_CLIENT_REPORT, /**< the client's last word; value: path */
 	BS_STEP_CLOSED,
-	BS_STEP_RELAY_BOUND,   /**< the client's leg of the UDP relay is bound, or moved */
-	BS_STEP_RELAY_CARRIED, /**< the first packet was relayed */
-	BS_STEP_RELAY_REFUSED, /**< no relay for this connection (any longer) */
 };
 
 /** What came of an attempt. */
