@@ -41,7 +41,7 @@ enum bs_msg_kind {
 	BS_MSG_CONNECT_RESULT, /**< owner or holder -> gate */
 	BS_MSG_DISCONNECT,     /**< gate -> holder: the client ends this connection */
 	BS_MSG_CONN_CLOSED,    /**< holder -> gate: a connection ended on the device's side */
-	BS_MSG_RELAY,          /**< holder -> gate: no relay for a connection, which stays; see reason */
+	BS_MSG_RELAY,          /**< holder -> gate: a connection, which stays, has no relay */
 	BS_MSG_SESSION_GONE,   /**< gate -> holder: the session ended, the connection lives on */
 	/* Presence. */
 	BS_MSG_WATCH,    /**< gate -> owner: subscribe, unsubscribe or only ask, up to 16 ids */

@@ -615,7 +615,7 @@ struct bs_relay_limit *bs_relay_limit_new(const struct bs_relay_limit_conf *conf
 
 	if (!l)
 		return NULL;
-	/* Each flow has at most a client and a device of its own; some clients wait to be stored. */
+	/* A flow has at most a client and a device of its own; some clients wait for storing. */
 	l->cap = 2 * room_flows + 64;
 	while (chains < l->cap)
 		chains *= 2;

@@ -95,7 +95,7 @@ struct bs_relay_flow_ops {
 	 * True when something still waits.
 	 */
 	bool (*resume)(void *ctx, struct bs_relay_flow *f, enum bs_relay_dir dir);
-	/** The limiter wants it ended: the owner must call bs_relay_flow_close before it returns. */
+	/** The limiter ends it: the owner must call bs_relay_flow_close before it returns. */
 	void (*end)(void *ctx, struct bs_relay_flow *f, enum bs_relay_end why);
 };
 

@@ -126,7 +126,7 @@ START_TEST(test_without_limits_all_passes)
 }
 END_TEST
 
-/* Which of the four rates is set makes no difference to one flow alone; each is of one direction. */
+/* Which of the four rates is set makes no difference to one flow; each is of one direction. */
 START_TEST(test_each_rate_holds)
 {
 	struct bs_relay_rates *rate[] = { &conf.conn, &conf.client, &conf.device, &conf.node };
