@@ -330,12 +330,15 @@ static void begin_search(struct bsc_conn *c, const struct bs_gate_connect_answer
 		.suite = &bs_suite_aes_cbc,
 		.nsi_sp = a->h.sp,
 		.nsi_cp = bs_get_u32(c->attempt) | 0x100,
-		.interval_ms = c->m->set.conn_keepalive_ms,
+		.interval_ms = c->m->set.conn_keepalive_max_ms,
+		.pace_ms = c->m->set.conn_keepalive_ms,
 		.search_ms = c->m->set.path_timeout_ms,
 	};
 	struct bsc_error e;
-	int rc = bs_peer_init(&c->peer, &conf, now);
+	int rc;
 
+	bsc__paths_tactics(c, a, &conf, now);
+	rc = bs_peer_init(&c->peer, &conf, now);
 	bs_wipe(&conf, sizeof conf);
 	if (rc != BS_OK) {
 		(void)bsc__fail(&e, BS_EPROTO, BSC_FROM_BASESTATION, BSC_PROTOCOL,

@@ -382,6 +382,8 @@ static void keep_alive(struct bsc__machine *m, bs_time now)
 
 void bsc__machine_timeout(struct bsc__machine *m, bs_time now)
 {
+	if (m->suspended)
+		return;
 	if (m->state == BSC_SESSION_OPENING && BS_TIME_DIFF(now, m->open_deadline) >= 0)
 		open_timed_out(m, now);
 	if (m->state == BSC_SESSION_WAITING && BS_TIME_DIFF(now, m->due) >= 0) {
@@ -465,6 +467,8 @@ bool bsc__machine_next_timeout(const struct bsc__machine *m, bs_time *at)
 	bool have = false;
 	bs_time t;
 
+	if (m->suspended)
+		return false;
 	if (m->state == BSC_SESSION_OPENING)
 		bsc__earlier(&have, at, m->open_deadline);
 	if (m->state == BSC_SESSION_WAITING)

@@ -47,6 +47,9 @@ struct bsc__settings {
 	uint32_t rpc_timeout_ms;
 	uint16_t keepalive_s;
 	uint32_t conn_keepalive_ms;
+	uint32_t conn_keepalive_max_ms; /**< stretched up to this; not below the other */
+	uint16_t sockets_max;           /**< further sockets for a symmetric NAT, 0 = never */
+	uint32_t sockets_pause_ms;      /**< cool-down after a search that used them */
 	bool reconnect;
 	bsc_session_fn fn;
 	void *arg;
@@ -119,6 +122,9 @@ struct bsc__machine {
 	struct bsc_conn *links; /**< newest first */
 	size_t n_links;
 	struct bsc__prober prober;
+	bool has_sockets_at;
+	bs_time sockets_at; /**< the last search that used further sockets */
+	bool suspended;     /**< the application sleeps: nothing is sent, nothing ends */
 
 	/* Our own addresses, told to devices; the port keeps them up to date. */
 	struct bs_ep6 hosts[BS_GATE_HOSTS_MAX];
@@ -167,6 +173,8 @@ struct bsc_conn {
 	struct bsc_error error;
 	struct bsc__call *waiting; /**< oldest first */
 	size_t n_calls;            /**< waiting and running */
+	uint8_t nat;               /**< enum bs_nat_kind: how the basestation found our NAT */
+	bool device_symmetric;     /**< and the device's */
 	struct bs_peer peer;
 };
 
@@ -267,6 +275,22 @@ bool bsc__link_is_live(const struct bsc_conn *c);
 void bsc__link_forget_arg(struct bsc_conn *c, const void *arg);
 /** Free one connection without calling back. */
 void bsc__link_free(struct bsc_conn *c);
+
+/* ---- paths.c */
+
+/** Fill what the answer says about the search into a peer's configuration. */
+void bsc__paths_tactics(struct bsc_conn *c, const struct bs_gate_connect_answer *a,
+			struct bs_peer_conf *conf, bs_time now);
+/** Whether packets may still come or go over this further socket. */
+bool bsc__paths_uses_via(const struct bsc__machine *m, uint16_t via);
+/** Whether the path of some connection fell silent: has the machine moved? */
+bool bsc__paths_in_doubt(const struct bsc__machine *m);
+/** This machine's addresses changed: prove paths again, and open the session anew. (cb) */
+void bsc__paths_network_changed(struct bsc__machine *m, bs_time now);
+/** The application goes to sleep: one keep-alive each, then nothing until resume. */
+void bsc__paths_suspend(struct bsc__machine *m, bs_time now);
+/** It woke up, perhaps elsewhere. (cb) */
+void bsc__paths_resume(struct bsc__machine *m, bs_time now);
 
 /** Keep the earlier of two deadlines. */
 static inline void bsc__earlier(bool *have, bs_time *at, bs_time t)

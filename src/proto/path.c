@@ -24,6 +24,35 @@ void bs_paths_init(struct bs_paths *ps, uint32_t relay_wait_ms, bs_time now)
 {
 	memset(ps, 0, sizeof(*ps));
 	ps->relay_at = now + BS_TIME_MS(relay_wait_ms);
+	ps->heard = now;
+}
+
+void bs_paths_pace(struct bs_paths *ps, uint32_t pace_ms)
+{
+	ps->pace_ms = pace_ms;
+	ps->pace_min_ms = pace_ms;
+}
+
+/* The interval whose 3.5-fold is the idle limit. */
+static uint32_t longest_pace(const struct bs_conn *c)
+{
+	return (uint32_t)c->idle_ms * 2u / 7u;
+}
+
+/* An echo after a whole silent interval shows that the NATs bear it: dare a longer one. */
+static void stretch(struct bs_paths *ps, struct bs_conn *c, bs_time now)
+{
+	if (ps->pace_ms == 0 || c->state != BS_CONN_OPEN)
+		return;
+	if (c->sent != ps->stretched &&
+	    BS_TIME_DIFF(c->sent, ps->heard) >= (bs_time_diff)BS_TIME_MS(ps->pace_ms)) {
+		ps->stretched = c->sent;
+		ps->pace_ms += ps->pace_ms / 2;
+	}
+	if (ps->pace_ms >= longest_pace(c))
+		ps->pace_ms = longest_pace(c);
+	else if (BS_TIME_DIFF(c->keepalive, now) > (bs_time_diff)BS_TIME_MS(ps->pace_ms))
+		c->keepalive = now + BS_TIME_MS(ps->pace_ms);
 }
 
 static struct bs_path *find_relay(struct bs_paths *ps, const struct bs_endpoint *ep)
@@ -155,6 +184,7 @@ void bs_paths_suspect(struct bs_paths *ps, struct bs_conn *c, struct bs_rendezvo
 
 	ps->suspect = true;
 	ps->searches = 0;
+	ps->pace_ms = ps->pace_min_ms;
 	/* What worked before says nothing about now. */
 	for (i = 0; i < rv->n; i++)
 		rv->cand[i].works = false;
@@ -163,10 +193,13 @@ void bs_paths_suspect(struct bs_paths *ps, struct bs_conn *c, struct bs_rendezvo
 }
 
 bool bs_paths_heard(struct bs_paths *ps, struct bs_conn *c, struct bs_rendezvous_client *rv,
-		    const struct bs_endpoint *from, const struct bs_endpoint *old, bool was_open)
+		    const struct bs_endpoint *from, const struct bs_endpoint *old, bool was_open,
+		    bs_time now)
 {
 	bool moved = !bs_endpoint_equal(old, &c->remote);
 
+	stretch(ps, c, now);
+	ps->heard = now;
 	ps->waiting = false;
 	ps->tx_pkts = c->stats.tx_pkts;
 	/* An answer that was on its way over the relay when the direct way took over. */

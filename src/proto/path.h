@@ -12,6 +12,8 @@
  *   the old way meanwhile.
  * - A way that falls silent is suspect: every other one is checked, and the first that answers
  *   takes over.  A suspect way that answers again is as good as new.
+ * - An idle connection keeps its way open at a pace that is stretched, step by step, while every
+ *   keep-alive is answered: a phone's radio should sleep.
  * - While a relay is in use the search is repeated with growing pauses.
  *
  * Owner: the peer composite.  May call: util, crypto, conn, rendezvous.  Allocates: no.
@@ -48,6 +50,10 @@ struct bs_paths {
 	bs_time search_end;   /**< the running search pauses then */
 	bs_time search_again; /**< next search, while relayed */
 	bs_time heard_wait;   /**< DATA went out then, and nothing came since (waiting) */
+	bs_time heard;        /**< last authentic packet */
+	bs_time stretched;    /**< keep-alive whose echo lengthened the pace last */
+	uint32_t pace_ms;     /**< interval of keep-alives now, 0 = the connection's */
+	uint32_t pace_min_ms; /**< where it starts, and starts again */
 	uint32_t tx_pkts;     /**< conn.stats.tx_pkts when something was heard last */
 	uint8_t n;
 	uint8_t searches; /**< finished without success */
@@ -58,6 +64,8 @@ struct bs_paths {
 };
 
 void bs_paths_init(struct bs_paths *ps, uint32_t relay_wait_ms, bs_time now);
+/** Keep-alives start at this interval; 0 = always the connection's. */
+void bs_paths_pace(struct bs_paths *ps, uint32_t pace_ms);
 /** Add a relay.  BS_OK (also when it is known), BS_EINVAL, BS_EFULL. */
 BS_MUSTCHECK int bs_paths_add(struct bs_paths *ps, const struct bs_endpoint *ep,
 			      enum bs_conn_path kind);
@@ -86,7 +94,8 @@ bool bs_paths_consider(struct bs_paths *ps, struct bs_conn *c,
  * Whether the connection moved.
  */
 bool bs_paths_heard(struct bs_paths *ps, struct bs_conn *c, struct bs_rendezvous_client *rv,
-		    const struct bs_endpoint *from, const struct bs_endpoint *old, bool was_open);
+		    const struct bs_endpoint *from, const struct bs_endpoint *old, bool was_open,
+		    bs_time now);
 /** Something was sent: watch for an answer. */
 void bs_paths_sent(struct bs_paths *ps, const struct bs_conn *c, bs_time now);
 /** Run what is due.  Whether conn.remote was set. */

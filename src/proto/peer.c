@@ -6,6 +6,8 @@
 #include "util/endpoint.h"
 
 #define SEARCH_MS 5000u
+/* After a sleep the device gets so long to answer. */
+#define RESUME_MS 6000u
 
 /* Code and length of a notice: "working on it". */
 #define NOTICE_LEN 4u
@@ -28,6 +30,7 @@ int bs_peer_init(struct bs_peer *p, const struct bs_peer_conf *conf, bs_time now
 	bs_rendezvous_client_tactics(&p->rv, conf->sockets, conf->guess_ports);
 	bs_rpc_client_init(&p->rpc);
 	bs_paths_init(&p->paths, conf->relay_wait_ms, now);
+	bs_paths_pace(&p->paths, conf->pace_ms);
 	p->search_until = now + BS_TIME_MS(conf->search_ms ? conf->search_ms : SEARCH_MS);
 	return BS_OK;
 }
@@ -100,6 +103,30 @@ void bs_peer_network_changed(struct bs_peer *p, bs_time now)
 	bs_paths_suspect(&p->paths, &p->conn, &p->rv, now);
 }
 
+void bs_peer_suspend(struct bs_peer *p, bs_time now)
+{
+	if (p->suspended || !bs_conn_is_live(&p->conn))
+		return;
+	/* One last word: composed by the output calls that follow. */
+	if (p->conn.state == BS_CONN_OPEN) {
+		p->conn.keepalive = now;
+		bs_conn_client_timeout(&p->conn, now);
+	}
+	p->suspended = true;
+}
+
+void bs_peer_resume(struct bs_peer *p, bs_time now)
+{
+	if (!p->suspended)
+		return;
+	p->suspended = false;
+	if (!bs_conn_is_live(&p->conn))
+		return;
+	if (BS_TIME_DIFF(p->conn.expire, now) < (bs_time_diff)BS_TIME_MS(RESUME_MS))
+		p->conn.expire = now + BS_TIME_MS(RESUME_MS);
+	bs_peer_network_changed(p, now);
+}
+
 /* Tell the end once, and end what hangs on the connection. */
 static void settle(struct bs_peer *p)
 {
@@ -169,7 +196,7 @@ static int input_data(struct bs_peer *p, const struct bs_packet *pkt, uint8_t *b
 		bs_conn_client_touch(&p->conn, now);
 		err = bs_rpc_client_input(&p->rpc, &p->conn, &d, from, now);
 	}
-	if (!err && bs_paths_heard(&p->paths, &p->conn, &p->rv, from, &old, was_open))
+	if (!err && bs_paths_heard(&p->paths, &p->conn, &p->rv, from, &old, was_open, now))
 		p->events |= BS_PEER_EV_PATH;
 	if (p->conn.state == BS_CONN_OPEN && !p->told_open) {
 		p->told_open = true;
@@ -268,7 +295,7 @@ static void rotate(struct bs_peer *p, bs_time now)
 
 void bs_peer_timeout(struct bs_peer *p, bs_time now)
 {
-	if (!bs_conn_is_live(&p->conn))
+	if (!bs_conn_is_live(&p->conn) || p->suspended)
 		return;
 	rotate(p, now);
 	bs_conn_client_timeout(&p->conn, now);
@@ -318,7 +345,7 @@ bool bs_peer_next_timeout(const struct bs_peer *p, bs_time *at)
 	bs_time t = 0;
 	bool any = false;
 
-	if (!bs_conn_is_live(&p->conn))
+	if (!bs_conn_is_live(&p->conn) || p->suspended)
 		return false;
 	earliest(&any, at, bs_conn_client_next_timeout(&p->conn, &t), &t);
 	earliest(&any, at, bs_rendezvous_client_next_timeout(&p->rv, &t), &t);

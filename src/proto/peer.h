@@ -37,7 +37,10 @@ struct bs_peer_conf {
 	bool has_co;
 	uint8_t nsi_co[8];    /**< controller number, when has_co */
 	uint32_t interval_ms; /**< keep-alive interval to ask for, 0 = 5000, at most 18000 */
-	uint32_t search_ms;   /**< when NO_PATH is told, 0 = 5000 */
+	/** Keep-alives start at this interval and are stretched up to interval_ms while each is
+	 *  answered; 0 or above = interval_ms from the start. */
+	uint32_t pace_ms;
+	uint32_t search_ms; /**< when NO_PATH is told, 0 = 5000 */
 	/** Head start of the search: no relay carries data before, unless it is asked for by
 	 *  bs_peer_set_path.  0 = a relay may be used at once. */
 	uint32_t relay_wait_ms;
@@ -57,6 +60,7 @@ struct bs_peer {
 	struct bs_streams *streams; /**< NULL = none */
 	bs_time search_until;
 	uint8_t events;
+	bool suspended;
 	bool told_no_path;
 	bool told_open;
 	bool told_closed;
@@ -91,6 +95,16 @@ int bs_peer_add_path(struct bs_peer *p, const struct bs_endpoint *ep, enum bs_co
 void bs_peer_drop_path(struct bs_peer *p, const struct bs_endpoint *ep, bs_time now);
 /** Our own socket or network changed: prove the path again at once, and search. */
 void bs_peer_network_changed(struct bs_peer *p, bs_time now);
+/**
+ * bs_peer_suspend - the owner sleeps from now on
+ *
+ * One keep-alive goes out, so that the device's limit starts anew; then nothing is sent and nothing
+ * expires until bs_peer_resume.  What arrives is still taken.
+ */
+void bs_peer_suspend(struct bs_peer *p, bs_time now);
+/** The owner is back: the path is proven at once; the device may have given up, then the connection
+ *  ends within a few seconds instead of at once. */
+void bs_peer_resume(struct bs_peer *p, bs_time now);
 /** Close: the packet is repeated once; CLOSED is told within 600 ms.  Calls end at once. */
 void bs_peer_close(struct bs_peer *p, bs_time now);
 /** The basestation told us that the connection is over. */

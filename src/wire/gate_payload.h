@@ -48,6 +48,13 @@ struct bs_nat {
 	uint8_t filtering; /**< the same */
 };
 
+/** What a client should do to find a path (PARAMS, tactics). */
+enum bs_tactic {
+	BS_TACTIC_SOCKETS = 0x0001, /**< search from many sockets: your NAT is symmetric */
+	BS_TACTIC_GUESS = 0x0002,   /**< guess ports of the device: its NAT is symmetric */
+	BS_TACTIC_RELAY = 0x0004,   /**< no direct path is to be expected: take a relay at once */
+};
+
 /** Types in a PARAMS payload. */
 enum bs_param {
 	BS_PARAM_KEEPALIVE = 1,
@@ -71,7 +78,7 @@ struct bs_params {
 	uint64_t server_time_ms; /**< Unix time */
 	uint16_t packet_max;     /**< largest packet on the stream, bytes */
 	uint32_t retry_after_ms; /**< come back after this */
-	uint16_t tactics;        /**< bits for the rendezvous */
+	uint16_t tactics;        /**< enum bs_tactic bits */
 	uint8_t version_min;     /**< of the client protocol */
 	uint8_t version_max;
 	uint64_t since; /**< event number */

@@ -39,7 +39,7 @@ extern "C" {
 /** Bytes of an error text with terminator: place, reason and remedy on one line. */
 #define BSC_ERROR_TEXT_MAX 320
 /** Most descriptors that bsc_session_fds() returns: one TCP, two UDP, sixteen of the resolver. */
-#define BSC_FDS_MAX 19
+#define BSC_FDS_MAX 35
 /** Most device ids in one bsc_watch(): the limit of a WATCH packet. */
 #define BSC_WATCH_MAX 64
 /** Bytes of an endpoint as text, "[v6]:port" with terminator. */
@@ -214,6 +214,17 @@ struct bsc_config {
 	void *session_arg;         /**< for session_fn; borrowed */
 	bsc_log_fn log_fn;         /**< detail lines; NULL = not wanted */
 	void *log_arg;             /**< for log_fn; borrowed */
+	/** The keepalive of an idle device connection is stretched step by step up to this while each
+	 *  one is answered, which spares a phone's battery; conn_keepalive_ms..18000.  A device keeps
+	 *  a connection whose client vanished for 3.5 times this.  18000 by default. */
+	uint32_t conn_keepalive_max_ms;
+	/** Cap of the further UDP sockets that are used for some seconds to reach a device when the
+	 *  NAT of this machine is symmetric; some routers suffer from many.  0 = never: such devices
+	 *  are relayed; at most 250, 250 by default. */
+	uint32_t sockets_max;
+	/** Cool-down: for so long after such a search none uses further sockets; 60 by default. */
+	uint32_t sockets_pause_s;
+	bool no_port_mapping; /**< do not ask the router for a mapped port (UPnP, NAT-PMP) */
 };
 
 /** What a session knows of itself. */
@@ -370,6 +381,50 @@ BS_API int32_t bsc_session_timeout_ms(struct bsc_session *s);
  * Thread: the session's.  Allocates: yes.  Blocks: no.
  */
 BS_API BS_MUSTCHECK int bsc_session_step(struct bsc_session *s);
+
+/**
+ * bsc_network_changed - this machine's network is another one now
+ *
+ * @s a session
+ *
+ * For platforms that tell (Wi-Fi to cellular).  Every connection proves its path again at once,
+ * searches for a better one, and goes on over a relay meanwhile; streams and queries stay.  The
+ * session with the basestation is opened anew.  Without this call the library notices by itself,
+ * some seconds later.
+ *
+ * Returns BS_OK, or BS_ESTATE after fork().
+ *
+ * Thread: the session's.  Allocates: no.  Blocks: no.
+ */
+BS_API int bsc_network_changed(struct bsc_session *s);
+
+/**
+ * bsc_session_suspend - the application goes to sleep
+ *
+ * @s a session
+ *
+ * Call before the system stops the program: one last keepalive goes to each device with the next
+ * bsc_session_step, then nothing is sent and nothing times out until bsc_session_resume.  A device
+ * waits 3.5 keepalive intervals (63 s by default) before it gives a connection up.
+ *
+ * Returns BS_OK, or BS_ESTATE after fork().
+ *
+ * Thread: the session's.  Allocates: no.  Blocks: no.
+ */
+BS_API int bsc_session_suspend(struct bsc_session *s);
+
+/**
+ * bsc_session_resume - the application woke up, perhaps in another network
+ *
+ * @s a session
+ *
+ * As bsc_network_changed.  Connections that their device has given up end within 6 s.
+ *
+ * Returns BS_OK, or BS_ESTATE after fork().
+ *
+ * Thread: the session's.  Allocates: no.  Blocks: no.
+ */
+BS_API int bsc_session_resume(struct bsc_session *s);
 
 /**
  * bsc_session_get_info - state and figures of a session

@@ -19,6 +19,14 @@
 #define DATAGRAMS_MAX 64
 /** Packets of the stream taken in one step, for the same reason. */
 #define READS_MAX 64
+/** While many further sockets are open they are looked at so often, not waited for. */
+#define SOCKETS_LOOK_MS 20
+/** So many are waited for. */
+#define FURTHER_FDS 8
+/** How often it is looked whether further sockets are still needed. */
+#define SOCKETS_SWEEP_MS 2000
+/** How often our own addresses are compared while a path is in doubt. */
+#define HOSTS_LOOK_MS 1000
 
 bs_time bsc__now(void)
 {
@@ -61,6 +69,9 @@ void bsc_config_init(struct bsc_config *cfg, size_t len)
 		.rpc_timeout_ms = 30000,
 		.keepalive_s = 60,
 		.conn_keepalive_ms = 5000,
+		.conn_keepalive_max_ms = BSC_CONN_KEEPALIVE_MAX_MS,
+		.sockets_max = BS_SOCKETS_MAX,
+		.sockets_pause_s = 60,
 	};
 
 	/* A program built against an older header has a shorter struct. */
@@ -106,6 +117,13 @@ static int check_config(const struct bsc_config *cfg, struct bsc_error *err)
 		return usage(err, "keepalive: 1 to 65535 seconds");
 	if (cfg->conn_keepalive_ms < 1000 || cfg->conn_keepalive_ms > BSC_CONN_KEEPALIVE_MAX_MS)
 		return usage(err, "connection keepalive: 1000 to 18000 ms");
+	if (cfg->conn_keepalive_max_ms < cfg->conn_keepalive_ms ||
+	    cfg->conn_keepalive_max_ms > BSC_CONN_KEEPALIVE_MAX_MS)
+		return usage(err, "longest connection keepalive: from the other to 18000 ms");
+	if (cfg->sockets_max > BS_SOCKETS_MAX)
+		return usage(err, "further sockets: at most 250");
+	if (cfg->sockets_pause_s > 86400)
+		return usage(err, "pause between searches with further sockets: at most a day");
 	return BS_OK;
 }
 
@@ -120,6 +138,9 @@ static void settings_from(const struct bsc_config *cfg, struct bsc_session *s,
 	set->rpc_timeout_ms = cfg->rpc_timeout_ms;
 	set->keepalive_s = (uint16_t)cfg->keepalive_s;
 	set->conn_keepalive_ms = cfg->conn_keepalive_ms;
+	set->conn_keepalive_max_ms = cfg->conn_keepalive_max_ms;
+	set->sockets_max = (uint16_t)cfg->sockets_max;
+	set->sockets_pause_ms = cfg->sockets_pause_s * 1000u;
 	set->reconnect = !cfg->no_reconnect;
 	set->fn = cfg->session_fn;
 	set->arg = cfg->session_arg;
@@ -142,6 +163,7 @@ int bsc_session_new(const struct bsc_config *cfg, struct bsc_session **out, stru
 	if (s == NULL)
 		return bsc__fail_nomem(err);
 	s->udp = -1;
+	bs_sockets_init(&s->further, (uint16_t)full.sockets_max);
 	s->pid = getpid();
 	s->no_hosts = full.no_host_candidates;
 	s->log_fn = full.log_fn;
@@ -285,21 +307,43 @@ static void write_stream(struct bsc_session *s, bs_time now)
 	report_transport(s, now);
 }
 
-static void read_udp(struct bsc_session *s, bs_time now)
+/** Everything of one socket; via is its number. */
+static void read_socket(struct bsc_session *s, int fd, uint16_t via, bs_time now)
 {
 	uint8_t buf[BS_PACKET_MAX + 1];
 
-	for (int k = 0; k < DATAGRAMS_MAX && s->udp >= 0; k++) {
+	for (int k = 0; k < DATAGRAMS_MAX && fd >= 0; k++) {
 		struct sockaddr_storage ss;
 		socklen_t len = sizeof ss;
 		struct bs_endpoint from;
-		ssize_t n = recvfrom(s->udp, buf, sizeof buf, 0, (struct sockaddr *)&ss, &len);
+		ssize_t n = recvfrom(fd, buf, sizeof buf, 0, (struct sockaddr *)&ss, &len);
 
 		/* An ICMP error of an earlier datagram counts as one that was taken. */
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 			return;
-		if (n > 0 && bsc__addr_from((const struct sockaddr *)&ss, &from))
+		if (n > 0 && bsc__addr_from((const struct sockaddr *)&ss, &from)) {
+			from.via = via;
 			bsc__machine_datagram(&s->m, buf, (size_t)n, &from, now);
+		}
+	}
+}
+
+static bool still_used(void *ctx, uint16_t via)
+{
+	return bsc__paths_uses_via(ctx, via);
+}
+
+static void read_udp(struct bsc_session *s, bs_time now)
+{
+	uint16_t via[DATAGRAMS_MAX];
+	size_t n = bs_sockets_ready(&s->further, via, DATAGRAMS_MAX);
+
+	read_socket(s, s->udp, 0, now);
+	for (size_t k = 0; k < n; k++)
+		read_socket(s, s->further.fd[via[k] - 1], via[k], now);
+	if (s->further.n > 0 && BS_TIME_DIFF(now, s->sweep_at) >= 0) {
+		bs_sockets_sweep(&s->further, still_used, &s->m);
+		s->sweep_at = now + BS_TIME_MS(SOCKETS_SWEEP_MS);
 	}
 }
 
@@ -313,12 +357,40 @@ static void write_udp(struct bsc_session *s, bs_time now)
 	       (n = bsc__machine_datagram_out(&s->m, buf, sizeof buf, &to, now)) > 0) {
 		struct sockaddr_storage ss;
 		socklen_t len = bsc__addr_to(&to, s->udp_family, &ss);
+		int fd = to.via == 0 ? s->udp : bs_sockets_get(&s->further, to.via, s->udp_family);
 
 		/* What the network does not take is lost, as everything may be on UDP. */
-		if (len > 0)
-			(void)!sendto(s->udp, buf, n, MSG_NOSIGNAL, (const struct sockaddr *)&ss,
-				      len);
+		if (len > 0 && fd >= 0)
+			(void)!sendto(fd, buf, n, MSG_NOSIGNAL, (const struct sockaddr *)&ss, len);
 	}
+}
+
+/** The addresses that a device may be told. */
+static uint8_t own_hosts(const struct bsc_session *s, struct bs_ep6 *out)
+{
+	return s->no_hosts ? 0
+			   : bsc__addr_hosts(s->udp_port, s->udp_family == AF_INET6, out,
+					     BS_GATE_HOSTS_MAX);
+}
+
+/** A path that fell silent may mean that this machine is somewhere else now: nobody tells us, so
+ *  compare our addresses, but only then. */
+static void look_at_hosts(struct bsc_session *s, bs_time now)
+{
+	struct bs_ep6 hosts[BS_GATE_HOSTS_MAX];
+	uint8_t n;
+
+	if (s->m.suspended || BS_TIME_DIFF(now, s->hosts_at) < 0 || !bsc__paths_in_doubt(&s->m))
+		return;
+	s->hosts_at = now + BS_TIME_MS(HOSTS_LOOK_MS);
+	memset(hosts, 0, sizeof hosts);
+	n = own_hosts(s, hosts);
+	if (n == s->m.n_hosts && memcmp(hosts, s->m.hosts, n * sizeof hosts[0]) == 0)
+		return;
+	log_line(s, "our addresses changed");
+	memcpy(s->m.hosts, hosts, sizeof hosts);
+	s->m.n_hosts = n;
+	bsc__paths_network_changed(&s->m, now);
 }
 
 int bsc_session_step(struct bsc_session *s)
@@ -334,6 +406,7 @@ int bsc_session_step(struct bsc_session *s)
 	report_transport(s, now);
 	read_stream(s, now);
 	read_udp(s, now);
+	look_at_hosts(s, now);
 	bsc__machine_timeout(&s->m, now);
 	/* A callback may have asked for a new transport; its first step runs at once. */
 	follow_wishes(s);
@@ -342,6 +415,17 @@ int bsc_session_step(struct bsc_session *s)
 	bsc__machine_reap(&s->m);
 	s->stepping = false;
 	return BS_OK;
+}
+
+/** The further sockets, when they are few: many are looked at by time. */
+static size_t further_fds(const struct bsc_session *s, struct bsc_fd *fds, size_t cap)
+{
+	struct pollfd p[BSC_FDS_MAX];
+	size_t n = s->further.n > cap ? 0 : bs_sockets_fds(&s->further, p, cap);
+
+	for (size_t k = 0; k < n; k++)
+		fds[k] = (struct bsc_fd){ .fd = p[k].fd, .events = p[k].events };
+	return n;
 }
 
 bs_ssize bsc_session_fds(struct bsc_session *s, struct bsc_fd *fds, size_t cap)
@@ -354,6 +438,7 @@ bs_ssize bsc_session_fds(struct bsc_session *s, struct bsc_fd *fds, size_t cap)
 	n = bsc__transport_fds(&s->transport, all, BSC__RESOLVER_FDS_MAX);
 	if (s->udp >= 0)
 		all[n++] = (struct bsc_fd){ .fd = s->udp, .events = POLLIN };
+	n += further_fds(s, all + n, FURTHER_FDS);
 	if (n > cap)
 		return BS_ETOOBIG;
 	if (n > 0)
@@ -379,6 +464,10 @@ int32_t bsc_session_timeout_ms(struct bsc_session *s)
 		return 0;
 	if (bsc__transport_next_timeout(&s->transport, now, &t))
 		bsc__earlier(&have, &at, t);
+	if (s->further.n > 0)
+		bsc__earlier(&have, &at,
+			     now + BS_TIME_MS(s->further.n > FURTHER_FDS ? SOCKETS_LOOK_MS
+									 : SOCKETS_SWEEP_MS));
 	if (!have)
 		return -1;
 	left = BS_TIME_DIFF(at, now);
@@ -407,9 +496,8 @@ int bsc_connect(struct bsc_session *s, const char *device, bsc_conn_fn fn, void 
 	rc = open_udp(s);
 	if (rc != BS_OK)
 		return rc;
-	s->m.n_hosts = s->no_hosts ? 0
-				   : bsc__addr_hosts(s->udp_port, s->udp_family == AF_INET6,
-						     s->m.hosts, BS_GATE_HOSTS_MAX);
+	memset(s->m.hosts, 0, sizeof s->m.hosts);
+	s->m.n_hosts = own_hosts(s, s->m.hosts);
 	s->dirty = true;
 	return bsc__link_new(&s->m, device, fn, arg, bsc__now(), out);
 }
@@ -466,6 +554,37 @@ int bsc_ping(struct bsc_session *s, bsc_done_fn fn, void *arg)
 	return fn == NULL ? BS_EINVAL : bsc__request_ping(&s->m, fn, arg, bsc__now());
 }
 
+int bsc_network_changed(struct bsc_session *s)
+{
+	if (bsc__check_process(s) != BS_OK)
+		return BS_ESTATE;
+	s->dirty = true;
+	memset(s->m.hosts, 0, sizeof s->m.hosts);
+	s->m.n_hosts = own_hosts(s, s->m.hosts);
+	bsc__paths_network_changed(&s->m, bsc__now());
+	return BS_OK;
+}
+
+int bsc_session_suspend(struct bsc_session *s)
+{
+	if (bsc__check_process(s) != BS_OK)
+		return BS_ESTATE;
+	s->dirty = true;
+	bsc__paths_suspend(&s->m, bsc__now());
+	return BS_OK;
+}
+
+int bsc_session_resume(struct bsc_session *s)
+{
+	if (bsc__check_process(s) != BS_OK)
+		return BS_ESTATE;
+	s->dirty = true;
+	memset(s->m.hosts, 0, sizeof s->m.hosts);
+	s->m.n_hosts = own_hosts(s, s->m.hosts);
+	bsc__paths_resume(&s->m, bsc__now());
+	return BS_OK;
+}
+
 void bsc_session_get_info(const struct bsc_session *s, struct bsc_session_info *info)
 {
 	const struct bsc__machine *m = &s->m;
@@ -507,6 +626,7 @@ void bsc_session_free(struct bsc_session *s)
 	bsc__machine_fini(&s->m);
 	if (s->udp >= 0)
 		(void)close(s->udp);
+	bs_sockets_close_all(&s->further);
 	bsc__resolver_free(s->resolver);
 	bsc__tls_ctx_free(s->ctx);
 	bs_openssl_free(s->openssl);

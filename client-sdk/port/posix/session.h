@@ -7,6 +7,7 @@
 
 #include "crypto/openssl.h"
 #include "machine.h"
+#include "port/sockets.h"
 #include "transport.h"
 
 struct bsc_session {
@@ -20,10 +21,13 @@ struct bsc_session {
 	int udp;                        /**< rendezvous socket, -1 = none */
 	int udp_family;                 /**< AF_INET6 takes both families */
 	uint16_t udp_port;
-	pid_t pid;     /**< of the process that made it */
-	bool stepping; /**< a callback may be running */
-	bool dirty;    /**< something was asked since the last step */
-	bool no_hosts; /**< conf: tell no host candidates */
+	struct bs_sockets further; /**< by via, for a symmetric NAT */
+	bs_time sweep_at;          /**< when they are looked at next */
+	bs_time hosts_at;          /**< when our own addresses are looked at next */
+	pid_t pid;                 /**< of the process that made it */
+	bool stepping;             /**< a callback may be running */
+	bool dirty;                /**< something was asked since the last step */
+	bool no_hosts;             /**< conf: tell no host candidates */
 	uint32_t handshakes;
 	char server_name[256]; /**< conf: "" = the host that is talked to */
 	char tls_version[16];
