@@ -53,10 +53,17 @@ static struct bs_candidate *replaceable(struct bs_rendezvous_client *r, enum bs_
 int bs_rendezvous_client_add(struct bs_rendezvous_client *r, const struct bs_endpoint *ep,
 			     enum bs_candidate_kind kind)
 {
-	struct bs_candidate *c;
+	struct bs_candidate *c = find(r, ep);
 
-	if (!bs_endpoint_is_set(ep) || find(r, ep))
+	if (!bs_endpoint_is_set(ep))
 		return BS_OK;
+	if (c) {
+		/* A public address of its own, behind nothing or a firewall: not local, and a spray
+		 * may have to go there. */
+		if (kind == BS_CANDIDATE_OBSERVED && !bs_endpoint_is_private(ep))
+			c->kind = BS_CANDIDATE_OBSERVED;
+		return BS_OK;
+	}
 	c = r->n < BS_RENDEZVOUS_CANDIDATES ? &r->cand[r->n++] : replaceable(r, kind);
 	if (!c)
 		return BS_EFULL;

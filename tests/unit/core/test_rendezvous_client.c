@@ -76,6 +76,22 @@ START_TEST(test_list)
 }
 END_TEST
 
+/* The same address from both sides: what the basestation saw counts, but not on one LAN. */
+START_TEST(test_public_host)
+{
+	struct bs_endpoint ep = at(7);
+
+	add(7, BS_CANDIDATE_HOST);
+	add(7, BS_CANDIDATE_OBSERVED);
+	ck_assert_uint_eq(r.cand[0].kind, BS_CANDIDATE_HOST);
+	bs_endpoint_set_ip4(&ep, 0xCB007101, 7);
+	ck_assert_int_eq(bs_rendezvous_client_add(&r, &ep, BS_CANDIDATE_HOST), BS_OK);
+	ck_assert_int_eq(bs_rendezvous_client_add(&r, &ep, BS_CANDIDATE_OBSERVED), BS_OK);
+	ck_assert_uint_eq(r.n, 2);
+	ck_assert_uint_eq(r.cand[1].kind, BS_CANDIDATE_OBSERVED);
+}
+END_TEST
+
 START_TEST(test_pace)
 {
 	static const uint32_t rounds[] = { 0, 100, 250, 500, 1000, 2000, 3000 };
@@ -178,6 +194,7 @@ Suite *bs_suite_rendezvous_client(void)
 
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, test_list);
+	tcase_add_test(tc, test_public_host);
 	tcase_add_test(tc, test_pace);
 	tcase_add_test(tc, test_late_candidate);
 	tcase_add_test(tc, test_answers);
