@@ -153,6 +153,26 @@ int bsc__link_call(struct bsc_conn *c, const uint8_t *req, size_t len, unsigned 
 
 /* ---- life and end */
 
+uint32_t bsc__link_ext(const struct bsc_conn *c)
+{
+	return BS_EXT_IP6 | BS_EXT_ATTEMPT | BS_EXT_FAST_STREAM |
+	       (bs_crypto_gcm(c->m->crypto) != NULL ? BS_EXT_GCM : 0) |
+	       (c->has_pair ? BS_EXT_PAIR : 0);
+}
+
+/** The pairing secret for this device, if the caller has one. */
+static int look_up_pair(struct bsc_conn *c)
+{
+	const struct bsc__settings *set = &c->m->set;
+	int rc;
+
+	if (set->pair_fn == NULL)
+		return BS_OK;
+	rc = set->pair_fn(set->pair_arg, c->device, c->pair_id, c->pair_secret);
+	c->has_pair = rc == BS_OK;
+	return rc == BS_ENOENT ? BS_OK : rc;
+}
+
 int bsc__link_new(struct bsc__machine *m, const char *device, bsc_conn_fn fn, void *arg,
 		  bs_time now, struct bsc_conn **out)
 {
@@ -182,6 +202,9 @@ int bsc__link_new(struct bsc__machine *m, const char *device, bsc_conn_fn fn, vo
 	rc = m->crypto->random(m->crypto->ctx, c->attempt, sizeof c->attempt);
 	if (rc != BS_OK)
 		goto fail;
+	rc = look_up_pair(c);
+	if (rc != BS_OK)
+		goto fail;
 	/* Our probes must be answered while the server looks at the CONNECT: renew the token. */
 	if (m->state == BSC_SESSION_OPEN &&
 	    (BS_TIME_DIFF(now, m->token_at) > (bs_time_diff)BS_TIME_MS(BSC__TOKEN_MS) ||
@@ -204,6 +227,7 @@ int bsc__link_new(struct bsc__machine *m, const char *device, bsc_conn_fn fn, vo
 		tell(c, BSC_ASKING, NULL);
 	return BS_OK;
 fail:
+	bs_wipe(c, sizeof *c);
 	free(c);
 	return rc;
 }
@@ -327,7 +351,10 @@ static void begin_search(struct bsc_conn *c, const struct bs_gate_connect_answer
 	struct bs_peer_conf conf = {
 		.crypto = c->m->crypto,
 		.key = a->key.key,
-		.suite = &bs_suite_aes_cbc,
+		.suite = a->key.suite == BS_SUITE_AES_GCM ? &bs_suite_aes_gcm : &bs_suite_aes_cbc,
+		.fast = (c->ext & bsc__link_ext(c) & BS_EXT_FAST_STREAM) != 0,
+		.pair = c->has_pair ? c->pair_secret : NULL,
+		.attempt = c->attempt,
 		.nsi_sp = a->h.sp,
 		.nsi_cp = bs_get_u32(c->attempt) | 0x100,
 		.interval_ms = c->m->set.conn_keepalive_max_ms,
@@ -367,6 +394,18 @@ static void begin_search(struct bsc_conn *c, const struct bs_gate_connect_answer
 	tell(c, BSC_PROBING, NULL);
 }
 
+/** We never asked for a plain connection, for a suite that we do not have, or for one without our
+ *  secret, so nobody may talk us into it. */
+static bool is_as_asked(const struct bsc_conn *c, const struct bs_gate_connect_answer *a)
+{
+	uint32_t ext = a->has_ext ? a->ext.bits & bsc__link_ext(c) : 0;
+
+	if (!a->key.has_key || (c->has_pair && !(ext & BS_EXT_PAIR)))
+		return false;
+	return a->key.suite == BS_SUITE_AES_CBC ||
+	       (a->key.suite == BS_SUITE_AES_GCM && (ext & BS_EXT_GCM));
+}
+
 int bsc__link_answer(struct bsc_conn *c, const struct bs_packet *p, bs_time now)
 {
 	struct bs_gate_connect_answer a;
@@ -386,8 +425,7 @@ int bsc__link_answer(struct bsc_conn *c, const struct bs_packet *p, bs_time now)
 		if (a.params.has & BS_PARAM_BIT(BS_PARAM_RETRY_AFTER))
 			e.retry_after_ms = a.params.retry_after_ms;
 		end_conn(c, &e);
-	} else if (a.key.suite != BS_SUITE_AES_CBC || !a.key.has_key) {
-		/* We never asked for a plain connection, so nobody may talk us into one. */
+	} else if (!is_as_asked(c, &a)) {
 		rc = BS_ESUITE;
 	} else {
 		c->ext = a.has_ext ? a.ext.bits : 0;
@@ -507,6 +545,7 @@ void bsc__link_free(struct bsc_conn *c)
 		c->waiting = q->next;
 		free(q);
 	}
+	bs_wipe(c, sizeof *c);
 	free(c);
 }
 
@@ -541,6 +580,7 @@ void bsc__link_get_info(const struct bsc_conn *c, struct bsc_conn_info *info)
 		bsc__endpoint_text(&c->peer.rv.self, info->local);
 	bsc__endpoint_text(&pc->remote, info->remote);
 	info->nsi = pc->nsi_sp;
+	info->paired = bs_conn_is_paired(pc);
 	if (pc->large)
 		info->packet_max = BS_PACKET_MAX;
 	info->rtt_us = c->rtt_us != 0 ? c->rtt_us : pc->rtt_ms * 1000u;

@@ -53,6 +53,8 @@ struct bsc__settings {
 	bool reconnect;
 	bsc_session_fn fn;
 	void *arg;
+	bsc_pair_fn pair_fn;
+	void *pair_arg;
 	struct bsc_session *owner; /**< for the callbacks; opaque here */
 };
 
@@ -157,7 +159,10 @@ struct bsc_conn {
 	struct bsc_conn *next;
 	char device[BS_DEVICE_ID_MAX + 1];
 	uint8_t attempt[BS_ATTEMPT_LEN];
-	bsc_conn_fn fn; /**< NULL once the caller gave the handle back */
+	bool has_pair; /**< this connection is made with pair_secret or not at all */
+	uint8_t pair_id[BS_PAIR_ID_LEN];
+	uint8_t pair_secret[BS_PAIR_SECRET_LEN]; /**< wiped with the connection */
+	bsc_conn_fn fn;                          /**< NULL once the caller gave the handle back */
 	void *arg;
 	enum bsc_progress progress;
 	bool has_peer; /**< peer is set up */
@@ -177,6 +182,9 @@ struct bsc_conn {
 	bool device_symmetric;     /**< and the device's */
 	struct bs_peer peer;
 };
+
+/** Extension bits that we speak on this connection (enum bs_ext). */
+uint32_t bsc__link_ext(const struct bsc_conn *c);
 
 /** Set up an idle machine; crypto is borrowed. */
 void bsc__machine_init(struct bsc__machine *m, const struct bs_crypto *crypto,

@@ -168,9 +168,12 @@ static bs_ssize encode_connect(struct bsc__machine *m, const struct bsc__req *r,
 	struct bs_gate_connect c = {
 		.h = { .cp = m->cp, .seq = r->seq },
 		.device = { (const uint8_t *)r->conn->device, strlen(r->conn->device) },
+		.ext = bsc__link_ext(r->conn),
+		.has_pair = r->conn->has_pair,
 		.n_hosts = m->n_hosts,
 	};
 
+	memcpy(c.pair, r->conn->pair_id, sizeof c.pair);
 	memcpy(c.attempt, r->conn->attempt, sizeof c.attempt);
 	memcpy(c.hosts, m->hosts, sizeof c.hosts);
 	c.caps.bits = c.caps.mask = BS_CAP_DIRECT | BS_CAP_UDP | BS_CAP_TAGS | BS_CAP_FRAMING |

@@ -456,7 +456,8 @@ int main(int argc, char **argv)
 
 	memset(&a, 0, sizeof(a));
 	a.conf.version = "1.0";
-	a.conf.extensions = BS_EXT_IP6 | BS_EXT_ATTEMPT | BS_EXT_CLOSE;
+	a.conf.extensions =
+		BS_EXT_IP6 | BS_EXT_ATTEMPT | BS_EXT_CLOSE | BS_EXT_GCM | BS_EXT_FAST_STREAM;
 	a.conf.connections = 4;
 	a.conf.secret = a.secret;
 	a.conf.query = on_query;

@@ -48,7 +48,21 @@ static int check_conf(const struct bsdev_conf *conf, const struct bsdev_port *po
 	return BS_OK;
 }
 
-static int fill_core_conf(struct bsdev *dev)
+/** Extensions that this build, the crypto at hand or the application has no means for. */
+static uint32_t cannot_do(const struct bsdev_conf *conf, const struct bs_crypto *crypto)
+{
+	uint32_t bits = 0;
+
+	if (bs_crypto_gcm(crypto) == NULL)
+		bits |= BS_EXT_GCM;
+	if (!BS_WITH_CONN_EXT)
+		bits |= BS_EXT_FAST_STREAM;
+	if (!BS_WITH_CONN_EXT || conf->pair == NULL)
+		bits |= BS_EXT_PAIR;
+	return bits;
+}
+
+static int fill_core_conf(struct bsdev *dev, const struct bs_crypto *crypto)
 {
 	struct bs_device_conf *c = &dev->core_conf;
 	const struct bsdev_conf *conf = dev->conf;
@@ -67,7 +81,7 @@ static int fill_core_conf(struct bsdev *dev)
 	c->patch = BS_VERSION_PATCH;
 	set_text(&c->app_version, conf->version);
 	set_text(&c->url, conf->url);
-	c->ext_offer = conf->extensions;
+	c->ext_offer = conf->extensions & ~cannot_do(conf, crypto);
 	c->alive_ms = conf->alive_ms;
 	bs_device_set_sockets(c, bsdev__sockets(dev->port));
 	c->ops = &bsdev__ops;
@@ -108,7 +122,7 @@ int bsdev_init(void *storage, size_t len, const struct bsdev_conf *conf,
 		bs_small_crypto_init(&dev->small, port->random, port->ctx);
 		crypto = &dev->small;
 	}
-	err = fill_core_conf(dev);
+	err = fill_core_conf(dev, crypto);
 	conns = (struct bs_device_conn *)(void *)(dev + 1);
 	slots = (struct bs_rpc_slot *)(void *)(conns + conf->connections);
 	if (err == BS_OK)

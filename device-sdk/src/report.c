@@ -10,6 +10,7 @@ static void peer_from_access(struct bsdev_peer *peer, const struct bs_access *wh
 	peer->client_id_len = who->client_id.len;
 	peer->fingerprint = who->fp;
 	peer->attempt = who->attempt;
+	peer->paired = who->pair != NULL;
 }
 
 static void peer_from_conn(struct bsdev_peer *peer, const struct bs_conn *conn)
@@ -20,6 +21,7 @@ static void peer_from_conn(struct bsdev_peer *peer, const struct bs_conn *conn)
 	peer->client_id_len = id.len;
 	peer->fingerprint = conn->has_fp ? conn->fp : NULL;
 	peer->attempt = NULL;
+	peer->paired = bs_conn_is_paired(conn);
 }
 
 static uint16_t on_access(void *app, const struct bs_access *who)
@@ -31,6 +33,13 @@ static uint16_t on_access(void *app, const struct bs_access *who)
 		return BS_ST_OK;
 	peer_from_access(&peer, who);
 	return dev->conf->access(dev->conf->ctx, dev, &peer) ? BS_ST_OK : BS_ST_REFUSED_DEVICE;
+}
+
+static const uint8_t *on_pair(void *app, const uint8_t *id)
+{
+	struct bsdev *dev = app;
+
+	return dev->conf->pair == NULL ? NULL : dev->conf->pair(dev->conf->ctx, dev, id);
 }
 
 static void on_connection(void *app, const struct bs_conn *conn, bool open)
@@ -73,6 +82,7 @@ const struct bs_device_ops bsdev__ops = {
 	.rpc = on_rpc,
 	.connection = on_connection,
 	.events = BS_WITH_EVENTS ? on_events : NULL,
+	.pair = BS_WITH_CONN_EXT ? on_pair : NULL,
 };
 
 static uint8_t public_state(const struct bs_attach_device *a)

@@ -128,6 +128,37 @@ static void start_spray(struct bs_device_conn *dc, const struct bs_connect_env *
 				 now);
 }
 
+/* What a connection gets beyond a stock one. */
+struct deal {
+	const struct bs_suite *suite;
+	const uint8_t *secret; /* [32] of the pairing, NULL = none */
+	struct bs_conn_ext ext;
+};
+
+/* The client has been told what the basestation asks for here, so that what cannot be given is
+ * refused; left out it would be a downgrade that nobody sees. */
+static uint16_t agree(const struct bs_connect_env *env, const struct bs_connect_request *m,
+		      struct deal *deal)
+{
+	uint32_t ext = m->ext & env->granted;
+
+	deal->ext.fast = (ext & BS_EXT_FAST_STREAM) != 0;
+	if (m->suite && m->suite != BS_SUITE_AES_CBC) {
+		if (m->suite != BS_SUITE_AES_GCM || !(env->granted & BS_EXT_GCM) ||
+		    !bs_crypto_gcm(env->crypto))
+			return BS_ST_ENCRYPTION;
+		deal->suite = &bs_suite_aes_gcm;
+	}
+	if (!m->pair)
+		return BS_ST_OK;
+	if (!(env->granted & BS_EXT_PAIR) || !m->attempt)
+		return BS_ST_CAPABILITY;
+	if (env->conf->ops->pair)
+		deal->secret = env->conf->ops->pair(env->conf->app, m->pair);
+	deal->ext.paired = deal->secret != NULL;
+	return deal->secret ? BS_ST_OK : BS_ST_KEY_ID;
+}
+
 static uint16_t ask(const struct bs_connect_env *env, const struct bs_connect_request *m,
 		    bool encrypted)
 {
@@ -138,9 +169,20 @@ static uint16_t ask(const struct bs_connect_env *env, const struct bs_connect_re
 	who.client_id = m->client_id;
 	who.fp = m->fp;
 	who.attempt = BS_WITH_EXT && (env->granted & BS_EXT_ATTEMPT) ? m->attempt : NULL;
+	who.pair = BS_WITH_CONN_EXT && encrypted ? m->pair : NULL;
 	who.encrypted = encrypted;
 	bs_access_set_origin(&who, 0);
 	return env->conf->ops->access(env->conf->app, &who);
+}
+
+static int set_key(struct bs_conn *c, const struct bs_crypto *crypto, const struct deal *deal,
+		   const uint8_t *d_block, const uint8_t *attempt)
+{
+	memcpy(c->key.b, d_block, BS_KEY_BLOCK_LEN);
+	bs_conn_set_ext(c, deal->ext);
+	if (!BS_WITH_CONN_EXT || !deal->secret)
+		return BS_OK;
+	return bs_keys_derive_pair(crypto, &c->key, deal->secret, c->nsi_sp, attempt, &c->key);
 }
 
 /* Points 10 to 13 of the reading order: key, access, and the new connection. */
@@ -148,10 +190,10 @@ static uint16_t admit(const struct bs_connect_env *env, const struct bs_packet *
 		      const struct bs_connect_request *m, uint32_t nsi, struct bs_device_conn *dc,
 		      bs_time now)
 {
-	const struct bs_suite *suite = &bs_suite_aes_cbc;
+	struct deal deal = { &bs_suite_aes_cbc, NULL, { false, false } };
 	const struct bs_suite *plain_suite = BS_WITH_LEGACY ? env->conf->plain_suite : NULL;
 	struct bs_slice d = { NULL, 0 };
-	uint16_t code;
+	uint16_t code = BS_ST_OK;
 	int err = open_key(env, p, pkt, m, &d);
 
 	if (bs_device_legacy(env->conf))
@@ -160,15 +202,20 @@ static uint16_t admit(const struct bs_connect_env *env, const struct bs_packet *
 	if (bs_err_is_fatal(err))
 		return BS_ST_ERROR;
 	if (err)
-		suite = plain_suite;
-	if (!suite)
+		deal.suite = plain_suite;
+	else if (BS_WITH_CONN_EXT)
+		code = agree(env, m, &deal);
+	if (!deal.suite)
 		return BS_ST_ENCRYPTION;
-	code = ask(env, m, suite != plain_suite);
+	if (code == BS_ST_OK)
+		code = ask(env, m, deal.suite != plain_suite);
 	if (code != BS_ST_OK)
 		return code;
-	bs_conn_init(&dc->c, BS_RESPONDER, nsi, NULL, suite, now);
-	if (suite != plain_suite)
-		memcpy(dc->c.key.b, d.ptr, BS_KEY_BLOCK_LEN);
+	bs_conn_init(&dc->c, BS_RESPONDER, nsi, NULL, deal.suite, now);
+	if (deal.suite != plain_suite && set_key(&dc->c, env->crypto, &deal, d.ptr, m->attempt)) {
+		bs_conn_fini(&dc->c);
+		return BS_ST_ERROR;
+	}
 	take_endpoints(&dc->c, env, p, &m->ipx);
 	take_client(&dc->c, m);
 	/* What a device reports until DATA says otherwise, as stock devices do. */

@@ -40,7 +40,7 @@ struct bs_connect_server {
 	bs_time due;             /**< next step */
 	bs_time end;             /**< the asker has its answer by then */
 	bs_time retry;           /**< span between repetitions */
-	uint8_t pkt[BS_PACKET_SMALL];
+	uint8_t pkt[BS_CONNECT_REQUEST_MAX];
 };
 
 /**

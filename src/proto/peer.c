@@ -14,11 +14,25 @@
 
 int bs_peer_init(struct bs_peer *p, const struct bs_peer_conf *conf, bs_time now)
 {
+	struct bs_conn_ext ext;
+
 	memset(p, 0, sizeof(*p));
-	if (!conf->suite || !conf->crypto || conf->nsi_sp == 0)
+	if (!conf->suite || !conf->crypto || conf->nsi_sp == 0 || (conf->pair && !conf->attempt))
 		return BS_EINVAL;
 	p->crypto = conf->crypto;
 	bs_conn_init(&p->conn, BS_INITIATOR, conf->nsi_sp, &conf->key, conf->suite, now);
+	ext.fast = conf->fast;
+	ext.paired = conf->pair != NULL;
+	bs_conn_set_ext(&p->conn, ext);
+	if (conf->pair) {
+		int err = bs_keys_derive_pair(conf->crypto, &conf->key, conf->pair, conf->nsi_sp,
+					      conf->attempt, &p->conn.key);
+
+		if (err) {
+			bs_conn_fini(&p->conn);
+			return err;
+		}
+	}
 	bs_conn_set_interval(&p->conn, conf->interval_ms, now);
 	/* That is the limit once a path is found; until then the device waits this long. */
 	p->conn.expire = now + BS_TIME_MS(BS_CONN_FIRST_MS);

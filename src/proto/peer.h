@@ -32,6 +32,9 @@ struct bs_peer_conf {
 	const struct bs_crypto *crypto; /**< borrowed for the peer's life */
 	struct bs_key_block key;        /**< D block; copied, wipe yours */
 	const struct bs_suite *suite;   /**< static */
+	bool fast;                      /**< FAST_STREAM: the device and we have it */
+	const uint8_t *pair;            /**< [32] pairing secret to mix into the key, NULL = none */
+	const uint8_t *attempt;         /**< [8] attempt id; needed with pair only */
 	uint32_t nsi_sp;                /**< connection number */
 	uint32_t nsi_cp;                /**< our number; at least 100 */
 	bool has_co;
@@ -66,7 +69,7 @@ struct bs_peer {
 	bool told_closed;
 };
 
-/** Set up; then add candidates and start.  BS_OK or BS_EINVAL. */
+/** Set up; then add candidates and start.  BS_OK, BS_EINVAL or BS_ECRYPTO. */
 BS_MUSTCHECK int bs_peer_init(struct bs_peer *p, const struct bs_peer_conf *conf, bs_time now);
 /** Wipe; running calls end with BS_ECLOSED first. */
 void bs_peer_fini(struct bs_peer *p);

@@ -163,6 +163,9 @@ static void take_request(struct bs_gate_attempt *a, const struct bs_session *s,
 	memcpy(q->client_id, s->who.identity, q->client_id_len);
 	memcpy(q->fp, s->who.key_fp, sizeof(q->fp));
 	memcpy(q->ca_fp, s->who.ca_fp, sizeof(q->ca_fp));
+	q->ext = m->ext;
+	q->has_pair = m->has_pair;
+	memcpy(q->pair, m->pair, sizeof(q->pair));
 	q->allow_plain = conf->allow_legacy && (m->caps.bits & m->caps.mask & BS_CAP_LEGACY_CLIENT);
 	for (size_t i = 0; i < m->n_hosts; i++) {
 		const struct bs_endpoint *ep = &m->hosts[i].ep;
@@ -492,6 +495,8 @@ static const char *text_of(const struct bs_msg_connect_result *r)
 	case BS_ST_BUSY: return "the device has no connection to spare";
 	case BS_ST_ENCRYPTION: return "the device wants another kind of encryption";
 	case BS_ST_REATTACHING: return "the device is attaching again";
+	case BS_ST_CAPABILITY: return "the device cannot take a pairing secret into the key";
+	case BS_ST_KEY_ID: return "the device does not know this pairing: pair again";
 	default: return "";
 	}
 }
@@ -530,7 +535,7 @@ static void fill_answer(struct bs_gate_connect_answer *m, const struct bs_sessio
 	m->ipx.nsi_sp = r->nsi;
 	m->ipx.nsi_cp = r->nsi_cp;
 	m->key.suite = r->suite;
-	m->key.has_key = r->suite == BS_SUITE_AES_CBC;
+	m->key.has_key = r->suite != BS_SUITE_NULL;
 	if (m->key.has_key)
 		m->key.key = r->block;
 	m->nat = bs__gate_nat(s);

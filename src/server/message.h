@@ -89,6 +89,9 @@ struct bs_msg_connect {
 	uint8_t nat_filtering; /**< the same */
 	uint8_t client_id_len; /**< 1..64 */
 	bool allow_plain;      /**< conf and client accept a connection without encryption */
+	bool has_pair;         /**< the client insists on this pairing secret */
+	uint8_t pair[BS_PAIR_ID_LEN];
+	uint32_t ext; /**< enum bs_ext bits that the client speaks */
 	uint8_t client_id[BS_CLIENT_ID_MAX];
 	uint8_t fp[BS_FP_LEN]; /**< first half of key_fp */
 	uint8_t ca_fp[32];     /**< of the CA of its certificate: identity and CA are one client */

@@ -46,6 +46,7 @@ struct bs_ask {
 	struct bs_connect_server c;
 	struct bs_key_block block; /**< D; wiped with the record */
 	uint32_t next;             /**< free list */
+	uint16_t suite;            /**< enum bs_suite_code of the connection */
 	bool plain;                /**< no encryption: a legacy device */
 };
 

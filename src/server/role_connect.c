@@ -103,7 +103,7 @@ static void fill_result(const struct bs_roles *r, uint32_t i, uint16_t status,
 
 		m->u.result.nsi = conn->nsi;
 		m->u.result.nsi_cp = conn->nsi_cp;
-		m->u.result.suite = ask->plain ? BS_SUITE_NULL : BS_SUITE_AES_CBC;
+		m->u.result.suite = ask->suite;
 		if (!ask->plain)
 			m->u.result.block = ask->block;
 		describe_device(r, conn->device, &m->u.result);
@@ -251,9 +251,11 @@ static uint32_t make_cp(struct bs_roles *r)
 	return 0;
 }
 
-/* 256 bytes suit every build; our own device library takes 272. */
+/* 256 bytes suit every build; our own device library takes 272, and where it streams, any. */
 static size_t size_limit(const struct bs_device_cold *cold)
 {
+	if (cold->ext & (BS_EXT_GCM | BS_EXT_FAST_STREAM))
+		return BS_CONNECT_REQUEST_MAX;
 	return cold->ext ? BS_PACKET_SMALL : BS_PACKET_SAFE;
 }
 
@@ -276,6 +278,22 @@ static uint8_t collect_eps(const struct bs_msg_connect *q, struct bs_ep6 eps[BS_
 static bool has_ip4(const struct bs_msg_connect *q)
 {
 	return q->priv.port != 0 || (q->global.port != 0 && bs_endpoint_is_ip4(&q->global));
+}
+
+/* What device and client both speak; a device without a key has nothing to put it in. */
+static void choose_ext(const struct bs_device_cold *cold, const struct bs_msg_connect *q,
+		       struct bs_ask *ask, struct bs_connect_request *m)
+{
+	uint32_t both = cold->ext & q->ext;
+
+	ask->suite = ask->plain ? BS_SUITE_NULL : BS_SUITE_AES_CBC;
+	if (ask->plain)
+		return;
+	m->ext = both & (BS_EXT_GCM | BS_EXT_FAST_STREAM | BS_EXT_PAIR);
+	if (both & BS_EXT_GCM)
+		m->suite = ask->suite = BS_SUITE_AES_GCM;
+	if (q->has_pair)
+		m->pair = q->pair;
 }
 
 static int start_ask(struct bs_roles *r, struct bs_conn_record *conn, const struct bs_message *m)
@@ -311,7 +329,8 @@ static int start_ask(struct bs_roles *r, struct bs_conn_record *conn, const stru
 	o.m.client_id.ptr = q->client_id;
 	o.m.client_id.len = q->client_id_len;
 	o.m.fp = q->fp;
-	if (cold->ext & BS_EXT_ATTEMPT) {
+	choose_ext(cold, q, ask, &o.m);
+	if (cold->ext & BS_EXT_ATTEMPT || o.m.pair) {
 		bs_put_u64(attempt, q->attempt);
 		o.m.attempt = attempt;
 	}
@@ -392,6 +411,11 @@ void bs__connect_request(struct bs_roles *r, const struct bs_message *m)
 	}
 	if ((r->slab.hot[device].flags & BS_SLAB_LEGACY) && !m->u.connect.allow_plain) {
 		bs__connect_refuse(r, m, BS_ST_ENCRYPTION, BS_CR_NONE);
+		return;
+	}
+	if (m->u.connect.has_pair && !(cold->ext & m->u.connect.ext & BS_EXT_PAIR)) {
+		bs_count(c, BS_C_connect_encryption);
+		bs__connect_refuse(r, m, BS_ST_CAPABILITY, BS_CR_NONE);
 		return;
 	}
 	if (cold->n_conns >= cold->conn_limit) {

@@ -15,7 +15,9 @@ enum {
 enum {
 	PL_HEADER = 4,
 	EP6_PAYLOAD_LEN = PL_HEADER + 20,
-	CP_ID_HEAD_LEN = PL_HEADER + 1
+	CP_ID_HEAD_LEN = PL_HEADER + 1,
+	EXT_LEN = 6,
+	SUITE_LEN = 2
 };
 
 static bool first_is(const struct bs_packet *p, uint8_t type)
@@ -35,6 +37,20 @@ bool bs_connect_is_request(const struct bs_packet *p)
 bool bs_connect_is_rendezvous(const struct bs_packet *p)
 {
 	return first_is(p, BS_PL_EP);
+}
+
+/* What a connection has beyond a stock one; of a wrong length it counts as absent. */
+static void get_conn_ext(const struct bs_packet *p, struct bs_connect_request *m)
+{
+	struct bs_ext_offer ext;
+	struct bs_payload pl;
+
+	if (bs_payload_find(p, BS_PL_PAIR, &pl) && pl.len == BS_PAIR_ID_LEN)
+		m->pair = pl.data;
+	if (bs_payload_find(p, BS_PL_EXT, &pl) && !bs_ext_get(&pl, &ext))
+		m->ext = ext.bits;
+	if (bs_payload_find(p, BS_PL_SUITE, &pl) && pl.len == SUITE_LEN)
+		m->suite = bs_get_u16(pl.data);
 }
 
 int bs_connect_request_decode(const struct bs_packet *p, struct bs_connect_request *m)
@@ -66,6 +82,8 @@ int bs_connect_request_decode(const struct bs_packet *p, struct bs_connect_reque
 		m->fp = pl.data + 1;
 	if (bs_payload_find(p, BS_PL_ATTEMPT, &pl) && pl.len == BS_ATTEMPT_LEN)
 		m->attempt = pl.data;
+	if (BS_WITH_CONN_EXT)
+		get_conn_ext(p, m);
 	m->has_crypto = bs_payload_last(p, BS_PL_CRYPTO, &m->crypto_off) == BS_OK;
 	return BS_OK;
 }
@@ -80,12 +98,30 @@ static void put_fp(struct bs_writer *w, const uint8_t *fp)
 	memcpy(p + 1, fp, BS_FP_LEN);
 }
 
+static void put_ext(struct bs_writer *w, uint32_t bits)
+{
+	struct bs_ext_offer ext = { 0 };
+
+	ext.bits = bits;
+	bs_ext_put(w, &ext);
+}
+
+static void put_suite(struct bs_writer *w, uint16_t suite)
+{
+	uint8_t data[SUITE_LEN];
+
+	bs_put_u16(data, suite);
+	bs_packet_add(w, BS_PL_SUITE, BS_PLF_OPTIONAL, data, sizeof(data));
+}
+
 /* What the optional parts may take once those that always go are counted; negative: no fit. */
 static long room(const struct bs_connect_request *m, size_t head, size_t limit)
 {
 	return (long)limit - (long)head - BS_CONNECT_CRYPTO_LEN -
 	       (m->fp ? PL_HEADER + FP_DATA_LEN : 0) -
-	       (m->attempt ? PL_HEADER + BS_ATTEMPT_LEN : 0);
+	       (m->attempt ? PL_HEADER + BS_ATTEMPT_LEN : 0) -
+	       (m->pair ? PL_HEADER + BS_PAIR_ID_LEN : 0) - (m->ext ? PL_HEADER + EXT_LEN : 0) -
+	       (m->suite ? PL_HEADER + SUITE_LEN : 0);
 }
 
 /* The relay goes first when there is no room for all: without it the other paths still work, and a
@@ -141,8 +177,14 @@ int bs_connect_request_begin(struct bs_writer *w, uint8_t *buf, size_t cap,
 		put_fp(w, m->fp);
 	if (m->attempt)
 		bs_packet_add(w, BS_PL_ATTEMPT, BS_PLF_OPTIONAL, m->attempt, BS_ATTEMPT_LEN);
+	if (m->pair)
+		bs_packet_add(w, BS_PL_PAIR, BS_PLF_OPTIONAL, m->pair, BS_PAIR_ID_LEN);
+	if (m->ext)
+		put_ext(w, m->ext);
 	for (i = 0; i < m->n_eps && left >= EP6_PAYLOAD_LEN; i++, left -= EP6_PAYLOAD_LEN)
 		bs_ep6_put(w, &m->eps[i]);
+	if (m->suite)
+		put_suite(w, m->suite);
 	return w->bad ? BS_ETOOBIG : BS_OK;
 }
 

@@ -15,10 +15,13 @@
 #define BS_CONNECT_CRYPTO_LEN 150
 /** Longest interval that a client may announce, in ms: devices keep 3.5 times that in 16 bits. */
 #define BS_RENDEZVOUS_INTERVAL_MAX 18000
+/** Largest request, with all parts; only devices with bit GCM or FAST_STREAM get more than 272. */
+#define BS_CONNECT_REQUEST_MAX 384
 /** Most client endpoints in EP6 payloads that are read from one request. */
 #define BS_CONNECT_EPS_MAX 8
 
-/** U_CONNECT request: IPX, [GW], [CP_ID], [FP], [ATTEMPT], [EP6 list], [CRYPTO]. */
+/** U_CONNECT request: IPX, [GW], [CP_ID], [FP], [ATTEMPT], [PAIR], [EXT], [EP6 list], [SUITE],
+ *  [CRYPTO]. */
 struct bs_connect_request {
 	uint32_t cp; /**< random cookie, echoed */
 	uint32_t sp; /**< attachment NSI */
@@ -27,6 +30,9 @@ struct bs_connect_request {
 	struct bs_slice client_id; /**< CP_ID kind 1; empty = not there */
 	const uint8_t *fp;         /**< [16] FP kind 1; NULL = not there */
 	const uint8_t *attempt;    /**< [8] ATTEMPT (extension); NULL = not there */
+	const uint8_t *pair;       /**< [8] PAIR (extension); NULL = not there */
+	uint32_t ext;              /**< EXT: enum bs_ext bits of this connection, 0 = not there */
+	uint16_t suite;            /**< SUITE: enum bs_suite_code, 0 = not there: AES-CBC */
 	const struct bs_ep6 *eps;  /**< encode: n_eps endpoints; decode: NULL, see bs_ep6_collect */
 	uint8_t n_eps;
 	/** encode: offer of a TCP relay, with the full IPX only; left out when the client id would

@@ -26,8 +26,8 @@ static const struct rule rules[] = {
 	{ BS_TYPE_CONNECT,
 	  false,
 	  3,
-	  4,
-	  { BS_PL_SP_ID, BS_PL_ATTEMPT, BS_PL_CAPABILITY, BS_PL_EP6 } },
+	  6,
+	  { BS_PL_SP_ID, BS_PL_ATTEMPT, BS_PL_CAPABILITY, BS_PL_EP6, BS_PL_EXT, BS_PL_PAIR } },
 	{ BS_TYPE_CONNECT,
 	  true,
 	  2,
@@ -302,9 +302,32 @@ bs_ssize bs_gate_connect_encode(const struct bs_gate_connect *m, uint8_t *buf, s
 	bs_kind_text_put(&w, BS_PL_SP_ID, 0, 2, m->device);
 	bs_packet_add(&w, BS_PL_ATTEMPT, 0, m->attempt, sizeof(m->attempt));
 	bs_caps_put(&w, &m->caps);
+	if (m->ext != 0)
+		bs_ext_put(&w, &(struct bs_ext_offer){ .bits = m->ext });
+	if (m->has_pair)
+		bs_packet_add(&w, BS_PL_PAIR, BS_PLF_OPTIONAL, m->pair, sizeof(m->pair));
 	for (size_t i = 0; i < m->n_hosts && i < BS_GATE_HOSTS_MAX; i++)
 		bs_ep6_put(&w, &m->hosts[i]);
 	return bs_packet_finish(&w);
+}
+
+/** EXT and PAIR of a request; a PAIR that cannot be one must not count as absent. */
+static int find_conn_ext(const struct bs_packet *p, struct bs_gate_connect *out)
+{
+	struct bs_ext_offer ext;
+	struct bs_payload pl;
+	int err = BS_OK;
+
+	if (bs_payload_find(p, BS_PL_EXT, &pl)) {
+		err = bs_ext_get(&pl, &ext);
+		if (err == BS_OK)
+			out->ext = ext.bits;
+	}
+	if (err == BS_OK && bs_payload_find(p, BS_PL_PAIR, &pl)) {
+		err = bs_fixed_get(&pl, out->pair, sizeof(out->pair));
+		out->has_pair = err == BS_OK;
+	}
+	return err;
 }
 
 int bs_gate_connect_decode(const struct bs_packet *p, struct bs_gate_connect *m)
@@ -323,6 +346,8 @@ int bs_gate_connect_decode(const struct bs_packet *p, struct bs_gate_connect *m)
 		err = find_fixed(p, BS_PL_ATTEMPT, out.attempt, sizeof(out.attempt));
 	if (err == BS_OK)
 		err = find_caps(p, &out.caps);
+	if (err == BS_OK)
+		err = find_conn_ext(p, &out);
 	while (err == BS_OK && bs_payload_next(p, &off, &pl)) {
 		if (pl.type != BS_PL_EP6)
 			continue;

@@ -62,6 +62,9 @@ struct bs_gate_connect {
 	struct bs_slice device; /**< id, checked by bs_device_id_ok */
 	uint8_t attempt[BS_ATTEMPT_LEN];
 	struct bs_caps caps;
+	uint32_t ext;  /**< EXT: enum bs_ext bits that the client speaks; 0 = none */
+	bool has_pair; /**< PAIR is there: the client insists on that secret */
+	uint8_t pair[BS_PAIR_ID_LEN];
 	uint8_t n_hosts;
 	struct bs_ep6 hosts[BS_GATE_HOSTS_MAX]; /**< kind 1 */
 };

@@ -199,18 +199,23 @@ void bs_presence_put(struct bs_writer *w, const struct bs_presence *p)
 	memcpy(b + PRESENCE_FIXED, p->id.ptr, p->id.len);
 }
 
+static bool is_keyed(uint16_t suite)
+{
+	return suite == BS_SUITE_AES_CBC || suite == BS_SUITE_AES_GCM;
+}
+
 int bs_session_key_get(const struct bs_payload *pl, struct bs_session_key *k)
 {
 	if (pl->len < 2)
 		return BS_ESHORT;
 	uint16_t suite = bs_get_u16(pl->data);
 
-	if (suite != BS_SUITE_AES_CBC && suite != BS_SUITE_NULL)
+	if (!is_keyed(suite) && suite != BS_SUITE_NULL)
 		return BS_ESUITE;
-	if (pl->len - 2u != (suite == BS_SUITE_AES_CBC ? BS_KEY_BLOCK_LEN : 0u))
+	if (pl->len - 2u != (is_keyed(suite) ? BS_KEY_BLOCK_LEN : 0u))
 		return BS_ESUITE;
 	k->suite = suite;
-	k->has_key = suite == BS_SUITE_AES_CBC;
+	k->has_key = is_keyed(suite);
 	if (k->has_key)
 		memcpy(k->key.b, pl->data + 2, BS_KEY_BLOCK_LEN);
 	return BS_OK;
@@ -219,7 +224,7 @@ int bs_session_key_get(const struct bs_payload *pl, struct bs_session_key *k)
 void bs_session_key_put(struct bs_writer *w, const struct bs_session_key *k)
 {
 	/* A key under the NULL suite, or AES without one, is never sent. */
-	if (k->has_key != (k->suite == BS_SUITE_AES_CBC)) {
+	if (k->has_key != is_keyed(k->suite)) {
 		w->bad = true;
 		return;
 	}

@@ -120,7 +120,7 @@ void bs_params_put(struct bs_writer *w, const struct bs_params *p);
 /** BS_EFIELD when the id is no device id. */
 BS_MUSTCHECK int bs_presence_get(const struct bs_payload *pl, struct bs_presence *p);
 void bs_presence_put(struct bs_writer *w, const struct bs_presence *p);
-/** BS_ESUITE when the AES suite comes without exactly 96 bytes or the NULL suite with any. */
+/** BS_ESUITE when an AES suite comes without exactly 96 bytes or the NULL suite with any. */
 BS_MUSTCHECK int bs_session_key_get(const struct bs_payload *pl, struct bs_session_key *k);
 void bs_session_key_put(struct bs_writer *w, const struct bs_session_key *k);
 /** TOKEN, RELAY_KEY and ATTEMPT: exactly len bytes, else BS_EFIELD. */

@@ -186,6 +186,21 @@ typedef void (*bsc_session_fn)(void *arg, struct bsc_session *s, enum bsc_progre
 			       const struct bsc_error *err);
 
 /**
+ * bsc_pair_fn - the pairing secret of a device, if there is one (extension PAIR)
+ *
+ * @arg    pair_arg of the configuration
+ * @device its id, lower case
+ * @id     [BS_PAIR_ID_LEN] bytes to fill: the id of the secret
+ * @secret [BS_PAIR_SECRET_LEN] bytes to fill
+ *
+ * Returns BS_OK: the connection is made with this secret or not at all.  BS_ENOENT: there is none,
+ * connect without.  Any other error ends the attempt.
+ *
+ * Thread: the session's thread, inside the call that connects.
+ */
+typedef int (*bsc_pair_fn)(void *arg, const char *device, uint8_t *id, uint8_t *secret);
+
+/**
  * Configuration of a session.  Fill it with bsc_config_init(), then set what differs.  All strings
  * are copied by bsc_session_new().
  */
@@ -225,6 +240,8 @@ struct bsc_config {
 	/** Cool-down: for so long after such a search none uses further sockets; 60 by default. */
 	uint32_t sockets_pause_s;
 	bool no_port_mapping; /**< do not ask the router for a mapped port (UPnP, NAT-PMP) */
+	bsc_pair_fn pair_fn;       /**< pairing secrets; NULL = none */
+	void *pair_arg;            /**< for pair_fn; borrowed */
 };
 
 /** What a session knows of itself. */
@@ -265,6 +282,7 @@ struct bsc_conn_info {
 	uint32_t nsi;                       /**< connection number, 0 = none yet */
 	uint32_t ext;        /**< extension bits granted to the device, enum bs_ext */
 	uint16_t suite;      /**< enum bs_suite_code of the data, 0 = none yet */
+	bool paired;         /**< the key holds a secret that the basestation does not know */
 	uint16_t packet_max; /**< largest packet we send: 272, or 1368 once proved */
 	uint32_t rtt_us;     /**< smoothed round trip, 0 = not measured */
 	uint64_t tx_bytes;   /**< UDP payload sent to the device */

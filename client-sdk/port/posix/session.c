@@ -144,6 +144,8 @@ static void settings_from(const struct bsc_config *cfg, struct bsc_session *s,
 	set->reconnect = !cfg->no_reconnect;
 	set->fn = cfg->session_fn;
 	set->arg = cfg->session_arg;
+	set->pair_fn = cfg->pair_fn;
+	set->pair_arg = cfg->pair_arg;
 	set->owner = s;
 }
 

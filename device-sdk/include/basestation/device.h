@@ -38,12 +38,16 @@ struct bsdev_query;
 /** Controller addresses kept from one name lookup; more are ignored. */
 #define BSDEV_ADDRESSES_MAX 6
 /** Bytes that a datagram buffer for bsdev_input and bsdev_output must hold. */
-#define BSDEV_PACKET_MAX BS_PACKET_SMALL
+#ifdef BS_PROFILE_MCU
+# define BSDEV_PACKET_MAX BS_PACKET_SMALL
+#else
+# define BSDEV_PACKET_MAX BS_PACKET_MAX
+#endif
 /** Storage for a device with n connection slots, in bytes; bsdev_init checks it. */
 #ifdef BS_PROFILE_MCU
 # define BSDEV_STORAGE_LEN(n) (696u + (size_t)(n)*328u)
 #else
-# define BSDEV_STORAGE_LEN(n) (2048u + (size_t)(n)*2560u)
+# define BSDEV_STORAGE_LEN(n) (2048u + (size_t)(n)*3072u)
 #endif
 
 /** Where the device stands with its basestation. */
@@ -59,6 +63,9 @@ struct bsdev_peer {
 	size_t client_id_len;       /**< bytes, 0..BS_CLIENT_ID_MAX */
 	const uint8_t *fingerprint; /**< [BS_FP_LEN] bytes, half of the key's SHA-256; or NULL */
 	const uint8_t *attempt;     /**< [8] bytes that name the attempt in all logs; or NULL */
+	/** The key holds a pairing secret: whoever talks knows it, which not even the basestation
+	 *  does.  In the access hook it is a claim that the first packet will prove. */
+	bool paired;
 };
 
 /** What a query handler may return besides enum bs_rpc_code: the reply comes by bsdev_reply. */
@@ -75,6 +82,15 @@ typedef int (*bsdev_query_fn)(void *ctx, struct bsdev *dev, uint32_t query_id,
 			      struct bsdev_query *q);
 /** Access hook: whether this client may open a connection. */
 typedef bool (*bsdev_access_fn)(void *ctx, struct bsdev *dev, const struct bsdev_peer *peer);
+/**
+ * Pairing secret of an id (extension PAIR).  A client asks for one that was agreed on when it was
+ * paired; without the hook, or where it returns NULL, that client is refused.
+ *
+ * @id [BS_PAIR_ID_LEN] bytes; borrowed
+ *
+ * Returns [BS_PAIR_SECRET_LEN] bytes that stay until the next call, or NULL: not known.
+ */
+typedef const uint8_t *(*bsdev_pair_fn)(void *ctx, struct bsdev *dev, const uint8_t *id);
 /** The state changed; status (enum bs_attach_status) says why an attempt ended, else 0. */
 typedef void (*bsdev_state_fn)(void *ctx, struct bsdev *dev, enum bsdev_state state, int status);
 /** A connection had its first authentic packet (open), or ended. */
@@ -135,13 +151,16 @@ struct bsdev_conf {
 	uint16_t controller_port; /**< 0 = BSDEV_CONTROLLER_PORT */
 	const char *version;      /**< application version, at most 10 bytes; may be NULL */
 	const char *url;          /**< user interface for clients, at most 64 bytes; may be NULL */
-	uint32_t extensions;      /**< enum bs_ext bits to offer; 0 = base protocol only */
-	uint8_t connections;      /**< connection slots, 1..16 */
-	uint16_t alive_ms;        /**< keep-alive timer, ms; 0 = 13000 */
-	bool start_off;           /**< switch at the first start; a stored value wins */
-	bsdev_query_fn query;     /**< NULL: every query is BS_RPC_UNKNOWN_QUERY */
-	bsdev_access_fn access;   /**< NULL: whoever the basestation lets through */
-	bsdev_state_fn state;     /**< may be NULL */
+	/** enum bs_ext bits to offer; 0 = base protocol only.  Not offered in any case: what the
+	 *  build or the crypto cannot do, and BS_EXT_PAIR without pair. */
+	uint32_t extensions;
+	uint8_t connections;    /**< connection slots, 1..16 */
+	uint16_t alive_ms;      /**< keep-alive timer, ms; 0 = 13000 */
+	bool start_off;         /**< switch at the first start; a stored value wins */
+	bsdev_query_fn query;   /**< NULL: every query is BS_RPC_UNKNOWN_QUERY */
+	bsdev_access_fn access; /**< NULL: whoever the basestation lets through */
+	bsdev_pair_fn pair;     /**< NULL: no pairing secrets; the MCU profile has none either */
+	bsdev_state_fn state;   /**< may be NULL */
 	bsdev_connection_fn connection;      /**< may be NULL */
 	bsdev_events_fn events;              /**< may be NULL */
 	const struct bsdev_storage *storage; /**< NULL: nothing is remembered */

@@ -268,7 +268,13 @@ START_TEST(a_session_key_is_exactly_one_block)
 	ck_assert(!k.has_key);
 	pl.len = 98;
 	ck_assert_int_eq(bs_session_key_get(&pl, &k), BS_ESUITE);
-	bs_put_u16(data, 0x400A);
+	bs_put_u16(data, BS_SUITE_AES_GCM);
+	ck_assert_int_eq(bs_session_key_get(&pl, &k), BS_OK);
+	ck_assert(k.has_key);
+	pl.len = 97;
+	ck_assert_int_eq(bs_session_key_get(&pl, &k), BS_ESUITE);
+	pl.len = 98;
+	bs_put_u16(data, 0x500A);
 	ck_assert_int_eq(bs_session_key_get(&pl, &k), BS_ESUITE);
 }
 END_TEST
