@@ -99,7 +99,7 @@ static const struct {
 	  "is not known, did you mean \"info\"? (there is error, warning, "
 	  "notice, info or debug)" },
 	{ "log-level", "verbose", "is not known; there is error, warning, notice, info or debug" },
-	{ "extensions", "cookie",
+	{ "extensions", "zebra",
 	  "is not known; there is ip6, attempt, close, gcm, fast-stream and pair" },
 };
 
