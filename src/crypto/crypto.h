@@ -28,7 +28,7 @@
  * what it made of a key until forget, so that the next packet under it is cheap.
  */
 struct bs_aead {
-	/** Encrypt and write the tag.  A nonce must never repeat under a key.  BS_OK, BS_ECRYPTO. */
+	/** Encrypt and write the tag.  A nonce never repeats under a key.  BS_OK, BS_ECRYPTO. */
 	int (*seal)(void *ctx, const uint8_t *key, const uint8_t *nonce, struct bs_slice ad,
 		    uint8_t *buf, size_t len, uint8_t *tag);
 	/** Check the tag and decrypt.  BS_OK, BS_EMAC (buf is wiped) or BS_ECRYPTO. */

@@ -47,8 +47,8 @@ extern const struct bs_suite bs_suite_aes_cbc;
 extern const struct bs_suite bs_suite_null;
 
 /**
- * AES-128-GCM (extension GCM).  It numbers its packets, so it needs the memory of a connection: its
- * seal, open and verify in this table refuse with BS_ESUITE, bs_suite_gcm_seal and bs_suite_gcm_open do it.
+ * AES-128-GCM (extension GCM).  It numbers its packets, so it needs the memory of a connection:
+ * seal, open and verify in this table refuse with BS_ESUITE, bs_suite_gcm_seal and _open do it.
  */
 extern const struct bs_suite bs_suite_aes_gcm;
 

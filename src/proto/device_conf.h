@@ -21,8 +21,8 @@ struct bs_access {
 	struct bs_slice client_id; /**< identity text, empty when none was sent; borrowed */
 	const uint8_t *fp;         /**< [16] key fingerprint, NULL when none was sent; borrowed */
 	const uint8_t *attempt;    /**< [8] attempt id, NULL without extension ATTEMPT; borrowed */
-	const uint8_t *pair;       /**< [8] id of the pairing secret that the key will hold, NULL =
-					none; borrowed.  Nobody but its owner can use the connection. */
+	const uint8_t *pair; /**< [8] id of the pairing secret in the key, NULL = none; borrowed:
+					nobody but its owner can use the connection */
 	bool encrypted;            /**< the connection has a key of its own */
 #if BS_WITH_LOCAL
 	uint8_t origin; /**< enum bs_conn_origin */
@@ -62,7 +62,7 @@ struct bs_device_ops {
 	void (*server_time)(void *app, uint32_t unix_s);
 	/**
 	 * The pairing secret [32] of this id [8] (extension PAIR), NULL when it is not known: the
-	 * client is refused then.  Borrowed until the call that asked returns.  Asked before access.
+	 * client is refused then.  Borrowed until the asking call returns.  Asked before access.
 	 */
 	const uint8_t *(*pair)(void *app, const uint8_t *id);
 	/** Local addresses for clients (extension IP6): fills at most cap, returns how many. */
