@@ -32,6 +32,11 @@ static void setup_ext(void)
 	begin(3, BS_EXT_ATTEMPT | BS_EXT_CLOSE | BS_EXT_IP6);
 }
 
+static void setup_conn_ext(void)
+{
+	begin(1, BS_EXT_ATTEMPT | BS_EXT_GCM | BS_EXT_FAST_STREAM | BS_EXT_PAIR);
+}
+
 static void teardown(void)
 {
 	rig_fini(&rig);
@@ -97,6 +102,56 @@ START_TEST(test_attempt_and_candidates_of_our_device)
 	ck_assert_uint_eq(m.u.result.ext, BS_EXT_ATTEMPT | BS_EXT_CLOSE | BS_EXT_IP6);
 	ck_assert_uint_eq(m.u.result.n_ep6, 1);
 	ck_assert_uint_eq(m.u.result.ep6[0].port, 4242);
+}
+END_TEST
+
+/* One CONNECT with what this client speaks. */
+static struct bs_message connect_ext(unsigned n, uint32_t ext, const uint8_t *pair)
+{
+	struct bs_worker w = { .n_workers = rig.info.n_workers };
+	struct bs_message m = { .kind = BS_MSG_CONNECT, .number = dev->number, .ref = n };
+
+	m.u.connect.attempt = 1000 + n;
+	m.u.connect.ext = ext;
+	m.u.connect.has_pair = pair != NULL;
+	if (pair)
+		memcpy(m.u.connect.pair, pair, sizeof(m.u.connect.pair));
+	bs_endpoint_set_ip4(&m.u.connect.priv, 0x0A000001, 4000);
+	m.u.connect.client_id_len = 1;
+	m.u.connect.client_id[0] = 'u';
+	rig_order(&rig, 0, bs_worker_owner(&w, dev->number), &m);
+	return rig_result(&rig, n);
+}
+
+/* The device takes part: it refuses a suite that it was not granted. */
+START_TEST(test_suite_is_what_both_have)
+{
+	static const uint8_t pair[BS_PAIR_ID_LEN] = { 1 };
+	struct bs_message m;
+
+	m = connect_ext(0, 0, NULL);
+	ck_assert_uint_eq(m.u.result.status, BS_ST_OK);
+	ck_assert_uint_eq(m.u.result.suite, BS_SUITE_AES_CBC);
+	m = connect_ext(1, BS_EXT_GCM | BS_EXT_FAST_STREAM | BS_EXT_PAIR, NULL);
+	ck_assert_uint_eq(m.u.result.status, BS_ST_OK);
+	ck_assert_uint_eq(m.u.result.suite, BS_SUITE_AES_GCM);
+	ck_assert(m.u.result.ext & BS_EXT_FAST_STREAM);
+	/* This device knows no pairings. */
+	m = connect_ext(2, BS_EXT_PAIR, pair);
+	ck_assert_uint_eq(m.u.result.status, BS_ST_KEY_ID);
+	ck_assert(is_zero(&m.u.result.block, sizeof(m.u.result.block)));
+}
+END_TEST
+
+START_TEST(test_pair_needs_the_device)
+{
+	static const uint8_t pair[BS_PAIR_ID_LEN] = { 1 };
+	struct bs_message m = connect_ext(0, BS_EXT_GCM | BS_EXT_PAIR, pair);
+
+	ck_assert_uint_eq(m.u.result.status, BS_ST_CAPABILITY);
+	ck_assert_uint_eq(dev->asked, 0);
+	m = connect_ext(1, BS_EXT_GCM, NULL);
+	ck_assert_uint_eq(m.u.result.suite, BS_SUITE_AES_CBC);
 }
 END_TEST
 
@@ -529,6 +584,7 @@ Suite *bs_suite_role_connect(void)
 	Suite *s = suite_create("role_connect");
 	TCase *stock = tcase_create("stock");
 	TCase *ext = tcase_create("extended");
+	TCase *conn_ext = tcase_create("conn_ext");
 	TCase *own = tcase_create("own");
 
 	tcase_add_checked_fixture(stock, setup_stock, teardown);
@@ -561,6 +617,11 @@ Suite *bs_suite_role_connect(void)
 	tcase_add_test(ext, test_revoked_device_closes_connections);
 	tcase_add_test(ext, test_presence);
 	suite_add_tcase(s, ext);
+	tcase_add_checked_fixture(conn_ext, setup_conn_ext, teardown);
+	tcase_set_timeout(conn_ext, 30);
+	tcase_add_test(conn_ext, test_suite_is_what_both_have);
+	suite_add_tcase(s, conn_ext);
+	tcase_add_test(ext, test_pair_needs_the_device);
 	tcase_set_timeout(own, 30);
 	tcase_add_test(own, test_connections_full);
 	suite_add_tcase(s, own);
