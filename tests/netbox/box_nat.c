@@ -52,8 +52,8 @@ static int way_to(const struct nat_box *x, const struct bs_endpoint *dst)
 	return -1;
 }
 
-/* From the flow of the packet (or of what an error quotes) to the device it leaves by; -1 = dropped.
- * An error travels against the flow that it quotes. */
+/* From the flow of the packet (or of what an error quotes) to the device it leaves by; -1 =
+ * dropped.  An error travels against the flow that it quotes. */
 static int judge(struct nat_box *x, struct ip_packet *p, enum nat_side from)
 {
 	struct nat *n = p->v6 ? &x->ip6 : &x->ip4;

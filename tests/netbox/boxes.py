@@ -327,8 +327,8 @@ class Side:
         router.ip("route", "add", "default", "via", "169.254.0.1")
         self.beyond.ip("route", "add", f"{self.outside}/32", "dev", dev)
         how = " random" if self.kind == "kernel-random" else ""
-        router.nft("table ip t { chain p { type nat hook postrouting priority 100; "
-                   f'oifname "out0" masquerade{how}; }} }}')
+        router.nft("table ip t {\n chain p {\n type nat hook postrouting priority 100;\n"
+                   f' oifname "out0" masquerade{how}\n }}\n}}\n')
 
     def remove(self):
         for b in self.boxes:

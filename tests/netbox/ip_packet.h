@@ -3,7 +3,7 @@
  * ip_packet.h - read an IP packet as a flow, and write other addresses into it.
  *
  * IPv4 and IPv6; UDP, TCP, ICMP echo and ICMP errors.  Only IPv4 is ever rewritten: the boxes do
- * not translate IPv6.  Fragments other than whole packets are refused, as their ports are elsewhere.
+ * not translate IPv6.  Fragments are refused, as the ports are in the first one only.
  *
  * Owner: any thread.  May call: util, nat_model.  Allocates: no.
  */
