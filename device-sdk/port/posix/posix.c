@@ -39,12 +39,13 @@ struct bsdev_posix {
 	struct bs_openssl *openssl;
 	struct bsdev_resolver *resolver;
 	struct bsdev_socket sock;
-	struct bs_sockets further; /**< by via, for a symmetric NAT */
-	bs_time sweep_at;          /**< when they are looked at next */
-	int n_resolver;            /**< descriptors of the resolver in the last poll */
-	int wake[2];               /**< read end, write end */
-	bool renew;                /**< the device wants a new socket before its next packet */
-	bool stopped;              /**< bsdev_posix_stop was called */
+	struct bs_endpoint towards; /**< the basestation: decides which of our addresses is told */
+	struct bs_sockets further;  /**< by via, for a symmetric NAT */
+	bs_time sweep_at;           /**< when they are looked at next */
+	int n_resolver;             /**< descriptors of the resolver in the last poll */
+	int wake[2];                /**< read end, write end */
+	bool renew;                 /**< the device wants a new socket before its next packet */
+	bool stopped;               /**< bsdev_posix_stop was called */
 	void *storage;
 	size_t storage_len;
 };
@@ -61,17 +62,25 @@ bs_time bsdev_posix_now(void)
 	return (bs_time)ts.tv_sec * UINT64_C(1000000000) + (bs_time)ts.tv_nsec;
 }
 
+/** The address that clients on our network reach us by: that of the socket in use. */
+static void tell_local(struct bsdev_posix *p)
+{
+	struct bs_endpoint local;
+
+	if (p->sock.fd < 0 || p->towards.port == 0)
+		return;
+	bsdev__socket_local(&p->sock, &p->towards, &local);
+	bsdev_set_local(p->dev, &local);
+}
+
 static void on_resolved(void *ctx, const struct bs_endpoint *ips, size_t n)
 {
 	struct bsdev_posix *p = ctx;
-	struct bs_endpoint local;
 
-	if (n > 0 && p->sock.fd >= 0) {
-		struct bs_endpoint peer = ips[0];
-
-		peer.port = BSDEV_CONTROLLER_PORT;
-		bsdev__socket_local(&p->sock, &peer, &local);
-		bsdev_set_local(p->dev, &local);
+	if (n > 0) {
+		p->towards = ips[0];
+		p->towards.port = BSDEV_CONTROLLER_PORT;
+		tell_local(p);
 	}
 	bsdev_addresses(p->dev, ips, n, bsdev_posix_now());
 }
@@ -104,6 +113,7 @@ static void renew_socket(struct bsdev_posix *p)
 		return;
 	bsdev__socket_close(&p->sock);
 	p->sock = fresh;
+	tell_local(p);
 }
 
 static int open_wake(struct bsdev_posix *p)
