@@ -7,6 +7,9 @@
 #include "machine.h"
 #include "util/endpoint_text.h"
 
+/** Where a packet says what it is. */
+#define TYPE_OFF 8u
+
 static void tell(struct bsc_conn *c, enum bsc_progress step, const struct bsc_error *err)
 {
 	c->progress = step;
@@ -239,6 +242,7 @@ static void end_conn(struct bsc_conn *c, const struct bsc_error *why)
 		return;
 	c->closed = true;
 	c->error = *why;
+	bs_relay_client_stop(&c->relay);
 	while (c->waiting != NULL) {
 		struct bsc__call *q = c->waiting;
 
@@ -313,14 +317,36 @@ static void ended(struct bsc_conn *c, bs_time now)
 	end_conn(c, &e);
 }
 
+/** Why neither a direct path nor a relay came to be. */
+static void no_path_text(const struct bsc_conn *c, struct bsc_error *e)
+{
+	unsigned ms = (unsigned)c->m->set.path_timeout_ms;
+
+	if (c->relay_error.code != 0)
+		*e = c->relay_error;
+	else if (c->relay.n == 0)
+		(void)bsc__fail(e, BS_EUNREACH, BSC_FROM_NETWORK, BSC_NO_PATH,
+				"%s: the device accepted, but no direct path opened within %u ms, "
+				"and %s; a firewall or NAT on either side lets no UDP through",
+				c->device, ms,
+				c->m->set.relay == BSC_RELAY_OFF
+					? "this program does not use relays"
+					: "the basestation offers no relay");
+	else
+		(void)bsc__fail(e, BS_EUNREACH, BSC_FROM_NETWORK, BSC_NO_PATH,
+				"%s: the device accepted, but within %u ms %s; a firewall lets no "
+				"UDP through",
+				c->device, ms,
+				bs_relay_client_endpoint(&c->relay) == NULL
+					? "no path opened and the relay did not answer"
+					: "it did not answer, not over the relay either");
+}
+
 static void no_path(struct bsc_conn *c, bs_time now)
 {
 	struct bsc_error e;
 
-	(void)bsc__fail(&e, BS_EUNREACH, BSC_FROM_NETWORK, BSC_NO_PATH,
-			"%s: the device accepted, but no direct path opened within %u ms; a "
-			"firewall or NAT on either side lets no UDP through",
-			c->device, (unsigned)c->m->set.path_timeout_ms);
+	no_path_text(c, &e);
 	c->error = e;
 	say_goodbye(c, now);
 	bs_peer_end(&c->peer, BS_CONN_END_LOCAL);
@@ -345,6 +371,66 @@ static void look_at_peer(struct bsc_conn *c, bs_time now)
 		no_path(c, now);
 }
 
+/** What became of the relay: a path more, or one less. */
+static void look_at_relay(struct bsc_conn *c, bs_time now)
+{
+	uint8_t ev = bs_relay_client_take_events(&c->relay);
+
+	if (ev & BS_RELAY_EV_LOST)
+		bs_peer_drop_path(&c->peer, &c->relay.lost, now);
+	/* The list has room for both of its endpoints. */
+	if (ev & BS_RELAY_EV_BOUND)
+		(void)bs_peer_add_path(&c->peer, bs_relay_client_endpoint(&c->relay),
+				       BS_PATH_UDP_RELAY, now);
+}
+
+void bsc__link_relay_refused(struct bsc__machine *m, uint32_t nsi, const struct bs_status_text *st,
+			     bs_time now)
+{
+	for (struct bsc_conn *c = m->links; c != NULL; c = c->next) {
+		const struct bs_endpoint *ep = bs_relay_client_endpoint(&c->relay);
+
+		if (!c->has_peer || c->closed || c->peer.conn.nsi_sp != nsi)
+			continue;
+		(void)bsc__fail_status(&c->relay_error, BSC_FROM_BASESTATION, st->code, st->text);
+		if (ep != NULL)
+			bs_peer_drop_path(&c->peer, ep, now);
+		bs_relay_client_stop(&c->relay);
+		/* It was open over the relay and has no other way: nobody will answer any more. */
+		if (c->connect_ms != 0 && !bs_endpoint_is_set(&c->peer.conn.remote))
+			bsc__link_fail(c, &c->relay_error, now);
+		return;
+	}
+}
+
+/** Begin to bind the leg of the relay, if there is one and we may use it. */
+static void begin_relay(struct bsc_conn *c, const struct bs_gate_connect_answer *a, bs_time now)
+{
+	bs_relay_client_init(&c->relay, c->m->crypto, a->relay_key, a->h.sp,
+			     bs_get_u32(c->attempt) | 0x100);
+	if (c->m->set.relay == BSC_RELAY_OFF)
+		return;
+	for (uint8_t k = 0; k < a->n_eps; k++)
+		if (a->eps[k].kind == BS_EP6_RELAY)
+			bs_relay_client_add(&c->relay, &a->eps[k].ep);
+	bs_relay_client_start(&c->relay, now);
+}
+
+/** The device's addresses, as many as there is room for: the first are its own words. */
+static void begin_direct(struct bsc_conn *c, const struct bs_gate_connect_answer *a, bs_time now)
+{
+	if (c->m->set.relay == BSC_RELAY_ONLY)
+		return;
+	for (uint8_t k = 0; k < a->n_eps; k++)
+		if (a->eps[k].kind == BS_EP6_HOST)
+			(void)bs_peer_add_candidate(&c->peer, &a->eps[k].ep, BS_CANDIDATE_HOST);
+		else if (a->eps[k].kind == BS_EP6_OBSERVED)
+			(void)bs_peer_add_candidate(&c->peer, &a->eps[k].ep, BS_CANDIDATE_OBSERVED);
+	(void)bs_peer_add_candidate(&c->peer, &a->ipx.priv, BS_CANDIDATE_HOST);
+	(void)bs_peer_add_candidate(&c->peer, &a->ipx.global, BS_CANDIDATE_OBSERVED);
+	bs_peer_start(&c->peer, now);
+}
+
 /** Take keys and addresses from the answer and start searching. */
 static void begin_search(struct bsc_conn *c, const struct bs_gate_connect_answer *a, bs_time now)
 {
@@ -360,6 +446,7 @@ static void begin_search(struct bsc_conn *c, const struct bs_gate_connect_answer
 		.interval_ms = c->m->set.conn_keepalive_max_ms,
 		.pace_ms = c->m->set.conn_keepalive_ms,
 		.search_ms = c->m->set.path_timeout_ms,
+		.relay_wait_ms = c->m->set.relay == BSC_RELAY_ONLY ? 0 : BSC__RELAY_WAIT_MS,
 	};
 	struct bsc_error e;
 	int rc;
@@ -376,15 +463,8 @@ static void begin_search(struct bsc_conn *c, const struct bs_gate_connect_answer
 	}
 	c->has_peer = true;
 	c->path_deadline = now + BS_TIME_MS(c->m->set.path_timeout_ms);
-	/* A full list is fine: the first ones are the device's own words. */
-	for (uint8_t k = 0; k < a->n_eps; k++)
-		if (a->eps[k].kind == BS_EP6_HOST)
-			(void)bs_peer_add_candidate(&c->peer, &a->eps[k].ep, BS_CANDIDATE_HOST);
-		else if (a->eps[k].kind == BS_EP6_OBSERVED)
-			(void)bs_peer_add_candidate(&c->peer, &a->eps[k].ep, BS_CANDIDATE_OBSERVED);
-	(void)bs_peer_add_candidate(&c->peer, &a->ipx.priv, BS_CANDIDATE_HOST);
-	(void)bs_peer_add_candidate(&c->peer, &a->ipx.global, BS_CANDIDATE_OBSERVED);
-	bs_peer_start(&c->peer, now);
+	begin_direct(c, a, now);
+	begin_relay(c, a, now);
 	while (c->waiting != NULL) {
 		struct bsc__call *q = c->waiting;
 
@@ -445,6 +525,15 @@ void bsc__link_progress(struct bsc__machine *m, enum bsc_progress step)
 
 /* ---- the step */
 
+/** With the relay alone the device's own search is not answered, however well it works. */
+static bool may_come(const struct bsc_conn *c, const struct bs_endpoint *from)
+{
+	const struct bs_endpoint *relay = bs_relay_client_endpoint(&c->relay);
+
+	return c->m->set.relay != BSC_RELAY_ONLY ||
+	       (relay != NULL && bs_endpoint_equal(from, relay));
+}
+
 void bsc__link_input(struct bsc__machine *m, uint8_t *pkt, size_t len,
 		     const struct bs_endpoint *from, bs_time now)
 {
@@ -456,7 +545,11 @@ void bsc__link_input(struct bsc__machine *m, uint8_t *pkt, size_t len,
 	for (struct bsc_conn *c = m->links; c != NULL; c = c->next)
 		if (c->has_peer && c->peer.conn.nsi_sp == nsi) {
 			c->now = now;
-			(void)bs_peer_input(&c->peer, pkt, len, from, now);
+			if (pkt[TYPE_OFF] == BS_TYPE_PROBE)
+				(void)bs_relay_client_input(&c->relay, pkt, len, from, now);
+			else if (may_come(c, from))
+				(void)bs_peer_input(&c->peer, pkt, len, from, now);
+			look_at_relay(c, now);
 			look_at_peer(c, now);
 			return;
 		}
@@ -467,6 +560,8 @@ void bsc__link_timeout(struct bsc__machine *m, bs_time now)
 	for (struct bsc_conn *c = m->links; c != NULL; c = c->next)
 		if (c->has_peer) {
 			c->now = now;
+			bs_relay_client_timeout(&c->relay, now);
+			look_at_relay(c, now);
 			bs_peer_timeout(&c->peer, now);
 			look_at_peer(c, now);
 		}
@@ -477,10 +572,10 @@ size_t bsc__link_output(struct bsc__machine *m, uint8_t *buf, size_t cap, struct
 {
 	for (struct bsc_conn *c = m->links; c != NULL; c = c->next) {
 		size_t limit = c->has_peer && c->peer.conn.large ? BS_PACKET_MAX : BS_PACKET_SMALL;
-		size_t n = c->has_peer ? bs_peer_output(&c->peer, buf, cap < limit ? cap : limit,
-							to, now)
-				       : 0;
+		size_t n = bs_relay_client_output(&c->relay, buf, cap, to, now);
 
+		if (n == 0 && c->has_peer)
+			n = bs_peer_output(&c->peer, buf, cap < limit ? cap : limit, to, now);
 		if (n > 0)
 			return n;
 	}
@@ -496,6 +591,8 @@ bool bsc__link_next_timeout(const struct bsc__machine *m, bs_time *at)
 		if (c->has_peer && !c->closed && c->connect_ms == 0)
 			bsc__earlier(&have, at, c->path_deadline);
 		if (c->has_peer && bs_peer_next_timeout(&c->peer, &t))
+			bsc__earlier(&have, at, t);
+		if (bs_relay_client_next_timeout(&c->relay, &t))
 			bsc__earlier(&have, at, t);
 	}
 	return have;
@@ -539,6 +636,7 @@ void bsc__link_free(struct bsc_conn *c)
 	mute(c, NULL);
 	if (c->has_peer)
 		bs_peer_fini(&c->peer);
+	bs_relay_client_fini(&c->relay);
 	while (c->waiting != NULL) {
 		struct bsc__call *q = c->waiting;
 
@@ -559,6 +657,13 @@ static bool is_local(const struct bsc_conn *c)
 	return false;
 }
 
+static enum bsc_path path_of(const struct bsc_conn *c)
+{
+	if (c->peer.conn.path == BS_PATH_UDP_RELAY)
+		return BSC_PATH_UDP_RELAY;
+	return is_local(c) ? BSC_PATH_LOCAL : BSC_PATH_DIRECT;
+}
+
 void bsc__link_get_info(const struct bsc_conn *c, struct bsc_conn_info *info)
 {
 	const struct bs_conn *pc = &c->peer.conn;
@@ -574,7 +679,7 @@ void bsc__link_get_info(const struct bsc_conn *c, struct bsc_conn_info *info)
 	if (!c->has_peer)
 		return;
 	if (!c->closed && c->connect_ms > 0)
-		info->path = is_local(c) ? BSC_PATH_LOCAL : BSC_PATH_DIRECT;
+		info->path = path_of(c);
 	/* What the device saw on another path than the one in use says nothing. */
 	if (bs_endpoint_is_ip4(&c->peer.rv.self) == bs_endpoint_is_ip4(&pc->remote))
 		bsc__endpoint_text(&c->peer.rv.self, info->local);

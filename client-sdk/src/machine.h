@@ -18,6 +18,7 @@
 #include "basestation/client.h"
 #include "prober.h"
 #include "proto/peer.h"
+#include "proto/relay_client.h"
 #include "util/endpoint.h"
 #include "wire/gate.h"
 
@@ -33,6 +34,9 @@
 #define BSC__ANSWER_MS 10000u
 /** A watch whose request found no room is tried again after this. */
 #define BSC__WATCH_RETRY_MS 1000u
+/** Head start of the search before a relay carries data: a stock device stops its own search at the
+ *  first DATA, so whoever is too quick stays relayed. */
+#define BSC__RELAY_WAIT_MS 1000u
 /** Token age at which a PING renews it before the next probes. */
 #define BSC__TOKEN_MS 20000u
 /** Probes sent under it after which the same is done; it has 16 answers. */
@@ -51,6 +55,7 @@ struct bsc__settings {
 	uint16_t sockets_max;           /**< further sockets for a symmetric NAT, 0 = never */
 	uint32_t sockets_pause_ms;      /**< cool-down after a search that used them */
 	bool reconnect;
+	enum bsc_relay relay;
 	bsc_session_fn fn;
 	void *arg;
 	bsc_pair_fn pair_fn;
@@ -181,6 +186,8 @@ struct bsc_conn {
 	uint8_t nat;               /**< enum bs_nat_kind: how the basestation found our NAT */
 	bool device_symmetric;     /**< and the device's */
 	struct bs_peer peer;
+	struct bs_relay_client relay;
+	struct bsc_error relay_error; /**< why the basestation relays no more; code 0 = it does */
 };
 
 /** Extension bits that we speak on this connection (enum bs_ext). */
@@ -261,6 +268,9 @@ void bsc__link_fail(struct bsc_conn *c, const struct bsc_error *why, bs_time now
 /** The basestation says that a connection was closed. */
 void bsc__link_closed_by_server(struct bsc__machine *m, uint32_t nsi,
 				const struct bs_status_text *st, bs_time now);
+/** The basestation relays no more for a connection, which goes on if it can. */
+void bsc__link_relay_refused(struct bsc__machine *m, uint32_t nsi, const struct bs_status_text *st,
+			     bs_time now);
 /** Give the handle back: tell both ends, free later. */
 void bsc__link_close(struct bsc_conn *c, bs_time now);
 /** The session goes: one close packet, no callbacks. */

@@ -459,7 +459,9 @@ int bsc__request_event(struct bsc__machine *m, const struct bs_packet *p, bs_tim
 
 	if (rc != BS_OK)
 		return rc;
-	if (e.has_status && e.h.sp != 0)
+	if (e.has_status && e.h.sp != 0 && e.status.code == BS_ST_RELAY_FULL)
+		bsc__link_relay_refused(m, e.h.sp, &e.status, now);
+	else if (e.has_status && e.h.sp != 0)
 		bsc__link_closed_by_server(m, e.h.sp, &e.status, now);
 	else if (e.has_status && e.status.code == BS_ST_DRAINING)
 		bsc__machine_refused(m, &e.status, 0, now);

@@ -185,6 +185,13 @@ typedef void (*bsc_log_fn)(void *arg, const char *line);
 typedef void (*bsc_session_fn)(void *arg, struct bsc_session *s, enum bsc_progress step,
 			       const struct bsc_error *err);
 
+/** Whether connections may run over the basestation's relay. */
+enum bsc_relay {
+	BSC_RELAY_AUTO = 0, /**< until, and whenever, there is no direct path */
+	BSC_RELAY_OFF = 1,  /**< never: direct or not at all */
+	BSC_RELAY_ONLY = 2, /**< nothing else: to find faults, or to see what a relay does */
+};
+
 /**
  * bsc_pair_fn - the pairing secret of a device, if there is one (extension PAIR)
  *
@@ -242,6 +249,7 @@ struct bsc_config {
 	bool no_port_mapping; /**< do not ask the router for a mapped port (UPnP, NAT-PMP) */
 	bsc_pair_fn pair_fn;       /**< pairing secrets; NULL = none */
 	void *pair_arg;            /**< for pair_fn; borrowed */
+	enum bsc_relay relay;      /**< BSC_RELAY_AUTO by default */
 };
 
 /** What a session knows of itself. */
@@ -266,9 +274,10 @@ struct bsc_session_info {
 
 /** Path of a connection. */
 enum bsc_path {
-	BSC_PATH_NONE = 0,   /**< not open yet, or closed */
-	BSC_PATH_LOCAL = 1,  /**< direct, the device's host candidate or private address */
-	BSC_PATH_DIRECT = 2, /**< direct, through NATs or the open network */
+	BSC_PATH_NONE = 0,      /**< not open yet, or closed */
+	BSC_PATH_LOCAL = 1,     /**< direct, the device's host candidate or private address */
+	BSC_PATH_DIRECT = 2,    /**< direct, through NATs or the open network */
+	BSC_PATH_UDP_RELAY = 3, /**< over the basestation's UDP relay */
 };
 
 /** What a connection knows of itself. */

@@ -135,6 +135,7 @@ static void settings_from(const struct bsc_config *cfg, struct bsc_session *s,
 	set->port = cfg->port;
 	set->open_timeout_ms = cfg->open_timeout_ms;
 	set->path_timeout_ms = cfg->path_timeout_ms;
+	set->relay = cfg->relay;
 	set->rpc_timeout_ms = cfg->rpc_timeout_ms;
 	set->keepalive_s = (uint16_t)cfg->keepalive_s;
 	set->conn_keepalive_ms = cfg->conn_keepalive_ms;

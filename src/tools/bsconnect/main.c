@@ -78,6 +78,7 @@ static int open_session(struct run *r, struct bsc_error *err)
 	cfg.cert_file = o->cert;
 	cfg.key_file = o->key;
 	cfg.dns_servers = o->dns;
+	cfg.relay = o->relay;
 	cfg.rpc_timeout_ms = o->timeout_ms;
 	if (o->timeout_ms < cfg.open_timeout_ms)
 		cfg.open_timeout_ms = o->timeout_ms;
@@ -230,6 +231,16 @@ static json_t *hex_of(const uint8_t *b, size_t len)
 	return json_string(text);
 }
 
+static const char *path_name(enum bsc_path path)
+{
+	switch (path) {
+	case BSC_PATH_LOCAL: return "local";
+	case BSC_PATH_DIRECT: return "direct";
+	case BSC_PATH_UDP_RELAY: return "relay";
+	default: return "none";
+	}
+}
+
 /** Everything that is known about the connection, as an object. */
 static json_t *info_object(const struct bsc_conn_info *c, const struct bsc_session_info *s)
 {
@@ -238,9 +249,9 @@ static json_t *info_object(const struct bsc_conn_info *c, const struct bsc_sessi
 
 	add_ext(ext, c->ext);
 	j = json_pack("{s:s, s:s, s:s, s:s, s:f, s:i, s:o, s:i}", "device", c->device, "path",
-		      c->path == BSC_PATH_LOCAL ? "local" : "direct", "remote", c->remote, "local",
-		      c->local, "rtt_ms", (double)c->rtt_us / 1000, "connect_ms",
-		      (int)c->connect_ms, "extensions", ext, "packet_max", (int)c->packet_max);
+		      path_name(c->path), "remote", c->remote, "local", c->local, "rtt_ms",
+		      (double)c->rtt_us / 1000, "connect_ms", (int)c->connect_ms, "extensions", ext,
+		      "packet_max", (int)c->packet_max);
 	(void)json_object_set_new(j, "attempt", hex_of(c->attempt, sizeof c->attempt));
 	(void)json_object_set_new(j, "basestation",
 				  json_pack("{s:s, s:s, s:s, s:s, s:b, s:f, s:s, s:s}", "address",
@@ -262,8 +273,7 @@ static void print_info(const struct bsc_conn_info *c, const struct bsc_session_i
 	char text[320];
 
 	report_text("device", c->device);
-	(void)snprintf(text, sizeof text, "%s, %s", c->path == BSC_PATH_LOCAL ? "local" : "direct",
-		       c->remote);
+	(void)snprintf(text, sizeof text, "%s, %s", path_name(c->path), c->remote);
 	report_text("path", text);
 	(void)snprintf(text, sizeof text, "%.2f ms, connected in %u ms", (double)c->rtt_us / 1000,
 		       (unsigned)c->connect_ms);

@@ -40,6 +40,8 @@ static const struct {
 	  "to connect, and again for an answer; 30 by default" },
 	{ "dns", "BSCONNECT_DNS", offsetof(struct options, dns), 'd', "ADDR:PORT",
 	  "name server, instead of the system's" },
+	{ "relay", "BSCONNECT_RELAY", offsetof(struct options, relay_word), 'R', "WORD",
+	  "auto, off or only; auto by default" },
 };
 
 #define N_KEYS (sizeof keys / sizeof keys[0])
@@ -264,6 +266,26 @@ static int parse_timeout(struct options *o)
 	return STATUS_OK;
 }
 
+static int parse_relay(struct options *o)
+{
+	static const struct {
+		const char *word;
+		enum bsc_relay relay;
+	} words[] = { { "auto", BSC_RELAY_AUTO },
+		      { "off", BSC_RELAY_OFF },
+		      { "only", BSC_RELAY_ONLY } };
+
+	o->relay = BSC_RELAY_AUTO;
+	for (size_t k = 0; o->relay_word != NULL; k++) {
+		if (k == sizeof words / sizeof words[0])
+			return complain("--relay", "expected auto, off or only");
+		o->relay = words[k].relay;
+		if (strcmp(o->relay_word, words[k].word) == 0)
+			break;
+	}
+	return STATUS_OK;
+}
+
 int options_read(struct options *o, int argc, char **argv)
 {
 	int rc;
@@ -283,6 +305,8 @@ int options_read(struct options *o, int argc, char **argv)
 	rc = split_server(o);
 	if (rc == STATUS_OK && o->pin != NULL)
 		rc = parse_pin(o);
+	if (rc == STATUS_OK)
+		rc = parse_relay(o);
 	return rc == STATUS_OK ? parse_timeout(o) : rc;
 }
 

@@ -36,6 +36,7 @@ struct options {
 	const char *interface; /**< query interface file */
 	const char *timeout;   /**< seconds */
 	const char *dns;
+	const char *relay_word;
 	bool json;
 	bool no_retry;
 	bool quiet;
@@ -48,6 +49,7 @@ struct options {
 	uint16_t port;
 	uint8_t pin_bytes[32];
 	uint32_t timeout_ms;
+	enum bsc_relay relay;
 	char *file_text; /**< of the conf file; free it */
 };
 
