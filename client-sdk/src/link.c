@@ -446,7 +446,6 @@ static void begin_search(struct bsc_conn *c, const struct bs_gate_connect_answer
 		.interval_ms = c->m->set.conn_keepalive_max_ms,
 		.pace_ms = c->m->set.conn_keepalive_ms,
 		.search_ms = c->m->set.path_timeout_ms,
-		.relay_wait_ms = c->m->set.relay == BSC_RELAY_ONLY ? 0 : BSC__RELAY_WAIT_MS,
 	};
 	struct bsc_error e;
 	int rc;
@@ -555,11 +554,20 @@ void bsc__link_input(struct bsc__machine *m, uint8_t *pkt, size_t len,
 		}
 }
 
+/** Whether the relay is not wanted now. */
+static bool may_rest(const struct bsc_conn *c)
+{
+	bool direct = c->peer.conn.state == BS_CONN_OPEN && c->peer.conn.path < BS_PATH_UDP_RELAY;
+
+	return c->m->suspended || (direct && !c->peer.paths.suspect);
+}
+
 void bsc__link_timeout(struct bsc__machine *m, bs_time now)
 {
 	for (struct bsc_conn *c = m->links; c != NULL; c = c->next)
 		if (c->has_peer) {
 			c->now = now;
+			bs_relay_client_rest(&c->relay, may_rest(c), now);
 			bs_relay_client_timeout(&c->relay, now);
 			look_at_relay(c, now);
 			bs_peer_timeout(&c->peer, now);

@@ -34,9 +34,6 @@
 #define BSC__ANSWER_MS 10000u
 /** A watch whose request found no room is tried again after this. */
 #define BSC__WATCH_RETRY_MS 1000u
-/** Head start of the search before a relay carries data: a stock device stops its own search at the
- *  first DATA, so whoever is too quick stays relayed. */
-#define BSC__RELAY_WAIT_MS 1000u
 /** Token age at which a PING renews it before the next probes. */
 #define BSC__TOKEN_MS 20000u
 /** Probes sent under it after which the same is done; it has 16 answers. */

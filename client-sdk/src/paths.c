@@ -48,7 +48,7 @@ void bsc__paths_tactics(struct bsc_conn *c, const struct bs_gate_connect_answer 
 	if (tactics & BS_TACTIC_SOCKETS)
 		conf->sockets = allowed_sockets(c->m, now);
 	conf->guess_ports = (tactics & BS_TACTIC_GUESS) != 0;
-	if (tactics & BS_TACTIC_RELAY)
+	if (tactics & BS_TACTIC_RELAY || c->m->set.relay == BSC_RELAY_ONLY)
 		conf->relay_wait_ms = 0;
 	else if (own)
 		conf->relay_wait_ms = RELAY_WAIT_OWN_MS;
@@ -80,8 +80,10 @@ void bsc__paths_network_changed(struct bsc__machine *m, bs_time now)
 	struct bsc_error e;
 
 	for (struct bsc_conn *c = m->links; c != NULL; c = c->next)
-		if (bsc__link_is_live(c))
+		if (bsc__link_is_live(c)) {
+			bs_relay_client_rebind(&c->relay, now);
 			bs_peer_network_changed(&c->peer, now);
+		}
 	m->has_sockets_at = false;
 	/* The stream to the basestation rests on the old address: a new one is quicker than to wait
 	 * for its end, and its HELLO starts new probes. */

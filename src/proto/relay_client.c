@@ -60,6 +60,17 @@ void bs_relay_client_rebind(struct bs_relay_client *r, bs_time now)
 		begin(r, now);
 }
 
+void bs_relay_client_rest(struct bs_relay_client *r, bool rest, bs_time now)
+{
+	/* One that is not bound yet goes on: it is there when the direct path fails. */
+	rest = rest && r->bound && r->tries == 0;
+	if (rest == r->resting)
+		return;
+	r->resting = rest;
+	if (!rest)
+		bs_relay_client_rebind(r, now);
+}
+
 const struct bs_endpoint *bs_relay_client_endpoint(const struct bs_relay_client *r)
 {
 	return r->bound ? &r->to[r->at] : NULL;
@@ -106,7 +117,7 @@ static void give_up(struct bs_relay_client *r)
 
 void bs_relay_client_timeout(struct bs_relay_client *r, bs_time now)
 {
-	if (!r->running || BS_TIME_DIFF(now, r->due) < 0)
+	if (!r->running || r->resting || BS_TIME_DIFF(now, r->due) < 0)
 		return;
 	if (r->tries == BS_RELAY_TRIES)
 		give_up(r);
@@ -135,7 +146,7 @@ size_t bs_relay_client_output(struct bs_relay_client *r, uint8_t *buf, size_t ca
 bool bs_relay_client_next_timeout(const struct bs_relay_client *r, bs_time *at)
 {
 	*at = r->due;
-	return r->running;
+	return r->running && !r->resting;
 }
 
 uint8_t bs_relay_client_take_events(struct bs_relay_client *r)

@@ -51,6 +51,7 @@ struct bs_relay_client {
 	uint8_t events;
 	bool running;
 	bool bound;
+	bool resting;
 	bool waits; /**< a binding waits to be composed */
 };
 
@@ -67,6 +68,13 @@ void bs_relay_client_start(struct bs_relay_client *r, bs_time now);
 void bs_relay_client_stop(struct bs_relay_client *r);
 /** Our address changed, or the relay seems to be deaf: bind again at once. */
 void bs_relay_client_rebind(struct bs_relay_client *r, bs_time now);
+/**
+ * bs_relay_client_rest - whether the leg may sleep
+ *
+ * While a direct path has the data, or the owner sleeps, no packet is spent on keeping the leg; the
+ * server forgets it, and it is bound anew at once when it is wanted again.
+ */
+void bs_relay_client_rest(struct bs_relay_client *r, bool rest, bs_time now);
 /** The endpoint in use, NULL when the leg is not bound. */
 const struct bs_endpoint *bs_relay_client_endpoint(const struct bs_relay_client *r);
 

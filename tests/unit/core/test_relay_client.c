@@ -214,6 +214,30 @@ START_TEST(test_rebinds_at_once)
 }
 END_TEST
 
+START_TEST(test_rests)
+{
+	struct bs_probe p;
+	bs_time at;
+
+	/* Not before it is bound. */
+	bs_relay_client_start(&r, now);
+	bs_relay_client_rest(&r, true, now);
+	p = next();
+	ck_assert_int_eq(answer(&p, &ep[0]), BS_OK);
+	ck_assert_uint_eq(bs_relay_client_take_events(&r), BS_RELAY_EV_BOUND);
+	bs_relay_client_rest(&r, true, now);
+	ck_assert(!bs_relay_client_next_timeout(&r, &at));
+	now += BS_TIME_MS(600000);
+	bs_relay_client_timeout(&r, now);
+	ck_assert_uint_eq(bs_relay_client_output(&r, pkt, sizeof(pkt), &to, now), 0);
+	bs_relay_client_rest(&r, false, now);
+	ck_assert(bs_relay_client_next_timeout(&r, &at));
+	ck_assert_int_eq(BS_TIME_DIFF(at, now), 0);
+	p = next();
+	ck_assert_uint_eq(p.counter, 2);
+}
+END_TEST
+
 START_TEST(test_stops)
 {
 	struct bs_probe p;
@@ -232,6 +256,8 @@ START_TEST(test_stops)
 }
 END_TEST
 
+Suite *bs_suite_relay_client(void);
+
 Suite *bs_suite_relay_client(void)
 {
 	Suite *s = suite_create("relay_client");
@@ -245,6 +271,7 @@ Suite *bs_suite_relay_client(void)
 	tcase_add_test(t, test_is_lost_and_found_at_the_other_endpoint);
 	tcase_add_test(t, test_never_answers);
 	tcase_add_test(t, test_rebinds_at_once);
+	tcase_add_test(t, test_rests);
 	tcase_add_test(t, test_stops);
 	suite_add_tcase(s, t);
 	return s;
