@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * relay_client.h - the client's leg of a UDP relay: bind it, keep it, bind it anew after a change of
- * address (basestation-wire(7), UDP relay).
+ * relay_client.h - the client's leg of a UDP relay: bind it, keep it, bind it anew after a change
+ * of address (basestation-wire(7), UDP relay).
  *
  * The binding is a probe under RELAY_KEY with a rising counter.  It is repeated until its answer
  * comes, then sent again every 20 s: that keeps the mapping of our NAT and shows at once when the
