@@ -327,7 +327,11 @@ class Side:
         router.ip("route", "add", "default", "via", "169.254.0.1")
         self.beyond.ip("route", "add", f"{self.outside}/32", "dev", dev)
         how = " random" if self.kind == "kernel-random" else ""
-        router.nft("table ip t {\n chain p {\n type nat hook postrouting priority 100;\n"
+        # As every router: what nobody asked for is dropped.  Without that a packet from outside that
+        # comes first is answered by the router itself, and takes the port away from the host.
+        router.nft("table ip t {\n chain i {\n type filter hook input priority 0;\n"
+                   ' iifname "out0" drop\n }\n'
+                   " chain p {\n type nat hook postrouting priority 100;\n"
                    f' oifname "out0" masquerade{how}\n }}\n}}\n')
 
     def remove(self):
