@@ -6,6 +6,7 @@
  * The weather is made up (a slow triangle wave), everything else is how a product would do it.
  * bs-weather.xml describes the queries.
  */
+#include <basestation/device_acl.h>
 #include <basestation/device_posix.h>
 
 #include <errno.h>
@@ -45,7 +46,8 @@ struct station {
 	unsigned n;                     /**< samples ever taken */
 	uint16_t interval_s;
 	char name[NAME_MAX_LEN + 1];
-	uint32_t pending; /**< token of a measurement on demand, 0 = none */
+	struct bsdev_acl *acl; /**< the owner's access list, NULL = none is kept */
+	uint32_t pending;      /**< token of a measurement on demand, 0 = none */
 	struct bsdev_timer sample_timer;
 	struct bsdev_timer measure_timer;
 	const struct bsdev_storage *storage;
@@ -206,6 +208,16 @@ static int on_query(void *ctx, struct bsdev *dev, uint32_t id, struct bsdev_quer
 {
 	struct station *st = ctx;
 
+	if (st->acl != NULL && id != Q_INTERFACE) {
+		struct bsdev_peer peer;
+		const int code = bsdev_acl_query(st->acl, dev, id, q);
+
+		if (code != BSDEV_ACL_OTHER)
+			return code;
+		bsdev_query_peer(q, &peer);
+		if (!bsdev_acl_may(st->acl, &peer, 0))
+			return BS_RPC_FORBIDDEN;
+	}
 	switch (id) {
 	case Q_INTERFACE: return answer_interface(q);
 	case Q_WEATHER: return answer_weather(st, q);
@@ -224,10 +236,20 @@ static bool on_access(void *ctx, struct bsdev *dev, const struct bsdev_peer *pee
 	const struct station *st = ctx;
 
 	(void)dev;
+	if (st->acl != NULL && !bsdev_acl_access(st->acl, peer))
+		return false;
 	if (st->refuse == NULL)
 		return true;
 	return peer->client_id_len != strlen(st->refuse) ||
 	       memcmp(peer->client_id, st->refuse, peer->client_id_len) != 0;
+}
+
+static const uint8_t *on_pair(void *ctx, struct bsdev *dev, const uint8_t *id)
+{
+	const struct station *st = ctx;
+
+	(void)dev;
+	return st->acl != NULL ? bsdev_acl_pair(st->acl, id) : NULL;
 }
 
 static void on_state(void *ctx, struct bsdev *dev, enum bsdev_state state, int status)
@@ -332,7 +354,13 @@ static void usage(FILE *to)
 	      "  --port PORT          its controller port (default 5566)\n"
 	      "  --dns IP[:PORT],...  name servers instead of the system's\n"
 	      "  --bind IP            local address\n"
-	      "  --state FOLDER       remember name and master switch there\n"
+	      "  --state FOLDER       remember name, master switch and users there\n"
+	      "  --local              answer on the local network, too\n"
+	      "  --local-port PORT    its UDP port (default 5570); implies --local\n"
+	      "  --local-plain        also connections in the clear; implies --local\n"
+	      "  --pairing-secret-file FILE\n"
+	      "                       keep an access list; clients that know the text in the\n"
+	      "                       first line may pair on the local network; implies --local\n"
 	      "  --refuse CLIENT      the owner refuses this client\n"
 	      "  --alive-ms MS        keep-alive timer, for tests (default 13000)\n"
 	      "  --extensions BITS    extensions to offer (default: all that are built in)\n"
@@ -341,15 +369,6 @@ static void usage(FILE *to)
 	      "Signals: USR1 switches off, USR2 switches on, TERM ends.\n",
 	      to);
 }
-
-struct arguments {
-	struct bsdev_conf conf;
-	struct bsdev_posix_conf posix;
-	struct bsdev_storage storage;
-	struct station station;
-	uint8_t secret[BS_PSK_LEN];
-	bool has_secret;
-};
 
 static bool parse_number(const char *text, unsigned long max, unsigned long *out)
 {
@@ -361,6 +380,63 @@ static bool parse_number(const char *text, unsigned long max, unsigned long *out
 		return true;
 	fprintf(stderr, "bs-weather: \"%s\" is not a number from 0 to %lu\n", text, max);
 	return false;
+}
+
+struct arguments {
+	struct bsdev_conf conf;
+	struct bsdev_posix_conf posix;
+	struct bsdev_storage storage;
+	struct station station;
+	struct bsdev_local_conf local;
+	struct bsdev_acl acl;
+	struct bsdev_acl_conf acl_conf;
+	char pairing_secret[128];
+	uint8_t secret[BS_PSK_LEN];
+	bool has_secret;
+};
+
+/** Read the text that is printed on the device; it protects every later pairing. */
+static bool read_pairing_secret(struct arguments *a, const char *path)
+{
+	FILE *f = fopen(path, "re");
+	char *text = a->pairing_secret;
+
+	if (f == NULL) {
+		fprintf(stderr, "bs-weather: %s: %s\n", path, strerror(errno));
+		return false;
+	}
+	if (fgets(text, sizeof(a->pairing_secret), f) == NULL)
+		text[0] = '\0';
+	fclose(f);
+	text[strcspn(text, "\r\n")] = '\0';
+	if (strlen(text) < 8 || strlen(text) > 64) {
+		fprintf(stderr, "bs-weather: %s: the first line must be 8 to 64 characters\n",
+			path);
+		return false;
+	}
+	a->acl_conf.pairing_secret = text;
+	a->posix.local = &a->local;
+	a->local.allow |= BSDEV_LOCAL_PSK;
+	return true;
+}
+
+/** Options of the local network. */
+static bool set_local(struct arguments *a, int opt, const char *arg)
+{
+	unsigned long n;
+
+	a->posix.local = &a->local;
+	a->local.allow |= BSDEV_LOCAL_DISCOVERY;
+	switch (opt) {
+	case 'P':
+		if (!parse_number(arg, 65535, &n))
+			return false;
+		a->local.port = (uint16_t)n;
+		return true;
+	case 'C': a->local.allow |= BSDEV_LOCAL_PLAIN; return true;
+	case 'S': return read_pairing_secret(a, arg);
+	default: return true;
+	}
 }
 
 static bool set_option(struct arguments *a, int opt, const char *arg)
@@ -396,6 +472,10 @@ static bool set_option(struct arguments *a, int opt, const char *arg)
 			return false;
 		a->conf.extensions = (uint32_t)n;
 		return true;
+	case 'L':
+	case 'P':
+	case 'C':
+	case 'S': return set_local(a, opt, arg);
 	default: return false;
 	}
 }
@@ -414,6 +494,10 @@ static bool parse_arguments(struct arguments *a, int argc, char **argv)
 		{ "refuse", required_argument, NULL, 'r' },
 		{ "alive-ms", required_argument, NULL, 'a' },
 		{ "extensions", required_argument, NULL, 'e' },
+		{ "local", no_argument, NULL, 'L' },
+		{ "local-port", required_argument, NULL, 'P' },
+		{ "local-plain", no_argument, NULL, 'C' },
+		{ "pairing-secret-file", required_argument, NULL, 'S' },
 		{ "off", no_argument, NULL, 'o' },
 		{ "quiet", no_argument, NULL, 'q' },
 		{ "help", no_argument, NULL, 'h' },
@@ -448,6 +532,33 @@ static void load_name(struct station *st)
 		snprintf(st->name, sizeof(st->name), "garden");
 }
 
+/** The owner's list, when there is a secret to pair with. */
+static bool open_list(struct arguments *a)
+{
+	int err;
+
+	if (a->acl_conf.pairing_secret == NULL)
+		return true;
+	a->acl_conf.device_id = a->conf.id;
+	a->acl_conf.device_name = a->station.name;
+	a->acl_conf.device_type = "bs-weather";
+	a->acl_conf.pair_plain = (a->local.allow & BSDEV_LOCAL_PLAIN) != 0;
+	a->acl_conf.storage = a->conf.storage;
+	err = bsdev_acl_init(&a->acl, &a->acl_conf);
+	if (err != BS_OK) {
+		fprintf(stderr,
+			"bs-weather: the access list cannot be read (%s); remove \"acl\" from the "
+			"state folder to start anew\n",
+			bs_strerror(err));
+		return false;
+	}
+	a->station.acl = &a->acl;
+	a->conf.pair = on_pair;
+	a->local.key = bsdev_acl_key;
+	a->local.ctx = &a->acl;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments a;
@@ -456,8 +567,8 @@ int main(int argc, char **argv)
 
 	memset(&a, 0, sizeof(a));
 	a.conf.version = "1.0";
-	a.conf.extensions =
-		BS_EXT_IP6 | BS_EXT_ATTEMPT | BS_EXT_CLOSE | BS_EXT_GCM | BS_EXT_FAST_STREAM;
+	a.conf.extensions = BS_EXT_IP6 | BS_EXT_ATTEMPT | BS_EXT_CLOSE | BS_EXT_GCM |
+			    BS_EXT_FAST_STREAM | BS_EXT_PAIR;
 	a.conf.connections = 4;
 	a.conf.secret = a.secret;
 	a.conf.query = on_query;
@@ -469,6 +580,8 @@ int main(int argc, char **argv)
 	if (!parse_arguments(&a, argc, argv))
 		return 2;
 	load_name(&a.station);
+	if (!open_list(&a))
+		return 1;
 	err = bsdev_posix_new(&a.conf, &a.posix, &p);
 	if (err != BS_OK) {
 		fprintf(stderr, "bs-weather: cannot start (%s)%s\n", bs_strerror(err),

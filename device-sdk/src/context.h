@@ -46,12 +46,52 @@ static inline uint16_t bsdev__sockets(const struct bsdev_port *port)
 #endif
 }
 
+/** Fill the facts of the local network and of pairing, where the profile has them. */
+static inline void bsdev__peer_set_origin(struct bsdev_peer *peer, uint8_t origin,
+					  const uint8_t *pair)
+{
+#ifdef BS_PROFILE_MCU
+	(void)peer;
+	(void)origin;
+	(void)pair;
+#else
+	peer->origin = (enum bsdev_origin)origin;
+	peer->pair = pair;
+#endif
+}
+
+/** Where a client comes from; always the basestation where there is no local network. */
+static inline enum bsdev_origin bsdev__peer_origin(const struct bsdev_peer *peer)
+{
+#ifdef BS_PROFILE_MCU
+	(void)peer;
+	return BSDEV_FROM_BASESTATION;
+#else
+	return peer->origin;
+#endif
+}
+
+/** Number of the pairing secret that a client claims to have, in the access hook. */
+static inline const uint8_t *bsdev__peer_pair(const struct bsdev_peer *peer)
+{
+#ifdef BS_PROFILE_MCU
+	(void)peer;
+	return NULL;
+#else
+	return peer->pair;
+#endif
+}
+
+/** The application's view of who wants to connect. */
+void bsdev__peer_from_access(struct bsdev_peer *peer, const struct bs_access *who);
 /** Reply slots that go with n connections (basestation-wire(7), RPC). */
 size_t bsdev__reply_slots(size_t connections);
 /** The callbacks of the core, for core_conf.ops. */
 extern const struct bs_device_ops bsdev__ops;
 /** As bs_device_uses_via. */
 bool bsdev__uses_via(const struct bsdev *dev, uint16_t via);
+/** Whether a parameter was read past the end of the request. */
+bool bsdev__query_is_bad(const struct bsdev_query *q);
 /** Run the timers that are due. */
 void bsdev__timers_run(struct bsdev *dev, bs_time now);
 /** Tell port and application what changed since the last call. */

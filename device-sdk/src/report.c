@@ -4,13 +4,14 @@
 
 #include <string.h>
 
-static void peer_from_access(struct bsdev_peer *peer, const struct bs_access *who)
+void bsdev__peer_from_access(struct bsdev_peer *peer, const struct bs_access *who)
 {
 	peer->client_id = (const char *)who->client_id.ptr;
 	peer->client_id_len = who->client_id.len;
 	peer->fingerprint = who->fp;
 	peer->attempt = who->attempt;
 	peer->paired = who->pair != NULL;
+	bsdev__peer_set_origin(peer, bs_access_origin(who), who->pair);
 }
 
 static void peer_from_conn(struct bsdev_peer *peer, const struct bs_conn *conn)
@@ -22,6 +23,7 @@ static void peer_from_conn(struct bsdev_peer *peer, const struct bs_conn *conn)
 	peer->fingerprint = conn->has_fp ? conn->fp : NULL;
 	peer->attempt = NULL;
 	peer->paired = bs_conn_is_paired(conn);
+	bsdev__peer_set_origin(peer, bs_conn_origin(conn), NULL);
 }
 
 static uint16_t on_access(void *app, const struct bs_access *who)
@@ -31,7 +33,7 @@ static uint16_t on_access(void *app, const struct bs_access *who)
 
 	if (dev->conf->access == NULL)
 		return BS_ST_OK;
-	peer_from_access(&peer, who);
+	bsdev__peer_from_access(&peer, who);
 	return dev->conf->access(dev->conf->ctx, dev, &peer) ? BS_ST_OK : BS_ST_REFUSED_DEVICE;
 }
 
@@ -121,6 +123,11 @@ void bsdev__report(struct bsdev *dev)
 		host.len = strlen(dev->conf->controller);
 	}
 	port->resolve(port->ctx, dev, (const char *)host.ptr, host.len);
+}
+
+bool bsdev__query_is_bad(const struct bsdev_query *q)
+{
+	return request(q)->args.bad;
 }
 
 void bsdev_query_peer(const struct bsdev_query *q, struct bsdev_peer *peer)

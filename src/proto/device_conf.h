@@ -29,6 +29,16 @@ struct bs_access {
 #endif
 };
 
+/** Who vouches for the client: enum bs_conn_origin. */
+static inline uint8_t bs_access_origin(const struct bs_access *who)
+{
+#if BS_WITH_LOCAL
+	return who->origin;
+#else
+	(void)who;
+	return 0;
+#endif
+}
 /** Set origin where there is one. */
 static inline void bs_access_set_origin(struct bs_access *who, uint8_t origin)
 {

@@ -57,7 +57,16 @@ enum bsdev_state {
 	BSDEV_ATTACHED = 2,  /**< registered: clients can reach the device */
 };
 
-/** Who asks: facts that the basestation vouches for.  Pointers are borrowed for the callback. */
+/** Where a connection comes from, and so what its client's fingerprint is worth. */
+enum bsdev_origin {
+	BSDEV_FROM_BASESTATION = 0, /**< the basestation vouches for it */
+	BSDEV_FROM_LOCAL_USER = 1,  /**< local, with a key that only this client has */
+	BSDEV_FROM_LOCAL_KEY = 2,   /**< local, with a key that others may have too: a claim */
+	BSDEV_FROM_LOCAL_PLAIN = 3, /**< local, in the clear: a claim, and no secrets here */
+};
+
+/** Who asks: facts that the basestation vouches for, unless origin says otherwise.  Pointers are
+ *  borrowed for the callback. */
 struct bsdev_peer {
 	const char *client_id;      /**< [client_id_len] bytes, not terminated; NULL if unknown */
 	size_t client_id_len;       /**< bytes, 0..BS_CLIENT_ID_MAX */
@@ -66,6 +75,10 @@ struct bsdev_peer {
 	/** The key holds a pairing secret: whoever talks knows it, which not even the basestation
 	 *  does.  In the access hook it is a claim that the first packet will prove. */
 	bool paired;
+#ifndef BS_PROFILE_MCU
+	const uint8_t *pair;      /**< access hook: [8] number of that secret, NULL = none */
+	enum bsdev_origin origin; /**< see there */
+#endif
 };
 
 /** What a query handler may return besides enum bs_rpc_code: the reply comes by bsdev_reply. */

@@ -10,6 +10,7 @@
 #define BSDEV_DEVICE_POSIX_H
 
 #include "basestation/device.h"
+#include "basestation/device_local.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -21,7 +22,7 @@ struct pollfd;
 struct bsdev_posix;
 
 /** Descriptors that bsdev_posix_poll may ask for at most. */
-#define BSDEV_POSIX_FDS_MAX 34
+#define BSDEV_POSIX_FDS_MAX 35
 
 /** How the port behaves; zero is a good start.  Texts are borrowed for the object's life. */
 struct bsdev_posix_conf {
@@ -29,6 +30,8 @@ struct bsdev_posix_conf {
 	const char *bind_address; /**< local address, numeric; NULL = any */
 	uint16_t bind_port;       /**< local port; 0 = a new one at each start-over */
 	bool ip4_only;            /**< look up and use IPv4 only */
+	/** What is allowed on the local network; NULL: no socket is opened there. */
+	const struct bsdev_local_conf *local;
 	/** Cap of the further sockets that are opened for some seconds when a client connects and
 	 *  this device's NAT is symmetric; 0 = 250.  Some routers suffer from many. */
 	uint16_t sockets_max;

@@ -12,6 +12,7 @@
 
 #include "context.h"
 #include "crypto/openssl.h"
+#include "local_port.h"
 #include "port/sockets.h"
 #include "resolver.h"
 #include "socket.h"
@@ -41,11 +42,12 @@ struct bsdev_posix {
 	struct bsdev_socket sock;
 	struct bs_endpoint towards; /**< the basestation: decides which of our addresses is told */
 	struct bs_sockets further;  /**< by via, for a symmetric NAT */
-	bs_time sweep_at;           /**< when they are looked at next */
-	int n_resolver;             /**< descriptors of the resolver in the last poll */
-	int wake[2];                /**< read end, write end */
-	bool renew;                 /**< the device wants a new socket before its next packet */
-	bool stopped;               /**< bsdev_posix_stop was called */
+	struct bsdev_local_port local; /**< the local network */
+	bs_time sweep_at;              /**< when they are looked at next */
+	int n_resolver;                /**< descriptors of the resolver in the last poll */
+	int wake[2];                   /**< read end, write end */
+	bool renew;                    /**< the device wants a new socket before its next packet */
+	bool stopped;                  /**< bsdev_posix_stop was called */
 	void *storage;
 	size_t storage_len;
 };
@@ -163,7 +165,7 @@ int bsdev_posix_new(const struct bsdev_conf *conf, const struct bsdev_posix_conf
 	if (p == NULL)
 		return BS_ENOMEM;
 	p->wake[0] = p->wake[1] = -1;
-	p->sock.fd = -1;
+	p->sock.fd = p->local.sock.fd = -1;
 	if (posix != NULL)
 		p->conf = *posix;
 	bs_sockets_init(&p->further, p->conf.one_socket         ? 0
@@ -175,8 +177,12 @@ int bsdev_posix_new(const struct bsdev_conf *conf, const struct bsdev_posix_conf
 	if (err == BS_OK)
 		err = bsdev_init(p->storage, p->storage_len, conf, &p->port, bsdev_posix_now(),
 				 &p->dev);
-	if (err != BS_OK) {
+	/* A device that was not made must not be ended. */
+	if (err != BS_OK)
 		p->dev = NULL;
+	else if (p->conf.local != NULL)
+		err = bsdev__local_open(&p->local, p->dev, p->conf.local, p->conf.ip4_only);
+	if (err != BS_OK) {
 		bsdev_posix_free(p);
 		return err;
 	}
@@ -189,6 +195,7 @@ void bsdev_posix_free(struct bsdev_posix *p)
 	if (p == NULL)
 		return;
 	bsdev__resolver_free(p->resolver);
+	bsdev__local_close(&p->local);
 	bsdev_fini(p->dev);
 	bsdev__socket_close(&p->sock);
 	bs_sockets_close_all(&p->further);
@@ -214,9 +221,9 @@ static int family(const struct bsdev_posix *p)
 static void send_packet(struct bsdev_posix *p, const uint8_t *buf, size_t len,
 			const struct bs_endpoint *to)
 {
-	struct bsdev_socket s = p->sock;
+	struct bsdev_socket s = to->via == BS_VIA_LOCAL ? p->local.sock : p->sock;
 
-	if (to->via != 0)
+	if (to->via != 0 && to->via != BS_VIA_LOCAL)
 		s.fd = bs_sockets_get(&p->further, to->via, family(p));
 	if (s.fd >= 0)
 		bsdev__socket_send(&s, buf, len, to);
@@ -256,6 +263,40 @@ static void take_socket(struct bsdev_posix *p, const struct bsdev_socket *sock, 
 		(void)bsdev_input(p->dev, buf, (size_t)n, &from, bsdev_posix_now());
 		flush_output(p);
 	}
+}
+
+/** The local network; at most a batch. */
+static void take_local(struct bsdev_posix *p)
+{
+	uint8_t buf[BSDEV_PACKET_MAX + 1];
+
+	for (int i = 0; i < INPUT_BATCH; i++) {
+		if (!bsdev__local_take(&p->local, buf, sizeof(buf), bsdev_posix_now()))
+			break;
+		flush_output(p);
+	}
+	if (p->local.local != NULL)
+		bsdev_local_timeout(p->local.local, bsdev_posix_now());
+}
+
+/** Its descriptor and deadline. */
+static int poll_local(struct bsdev_posix *p, struct pollfd *fds, int *timeout_ms)
+{
+	bs_time at;
+
+	if (p->local.local == NULL)
+		return 0;
+	fds->fd = p->local.sock.fd;
+	fds->revents = 0;
+	fds->events = POLLIN;
+	if (bsdev_local_next_timeout(p->local.local, &at)) {
+		const bs_time_diff d = BS_TIME_DIFF(at, bsdev_posix_now());
+		const int ms = d > 0 ? (int)BS_TIME_DIFF_MS(d) + 1 : 0;
+
+		if (*timeout_ms < 0 || *timeout_ms > ms)
+			*timeout_ms = ms;
+	}
+	return 1;
 }
 
 static bool still_used(void *ctx, uint16_t via)
@@ -335,6 +376,7 @@ int bsdev_posix_poll(struct bsdev_posix *p, struct pollfd *fds, int cap, int *ti
 	}
 	p->n_resolver = bsdev__resolver_poll(p->resolver, fds + n, cap - n, timeout_ms);
 	n += p->n_resolver;
+	n += poll_local(p, fds + n, timeout_ms);
 	return n + poll_further(p, fds + n, cap - n, timeout_ms);
 }
 
@@ -348,6 +390,7 @@ int bsdev_posix_step(struct bsdev_posix *p, const struct pollfd *fds, int n)
 				     p->n_resolver < n - 2 ? p->n_resolver : n - 2);
 	take_socket(p, &p->sock, 0);
 	take_further(p);
+	take_local(p);
 	bsdev_timeout(p->dev, bsdev_posix_now());
 	flush_output(p);
 	return BS_OK;
