@@ -55,6 +55,7 @@ struct bs_conf {
 	uint16_t attach_port;     /**< UDP; may equal controller_port; 0 = pick a free one */
 	uint16_t client_port;     /**< TCP; 0 = pick a free one */
 	struct bs_endpoint public_address;  /**< IPv4 told to devices; none: where it arrived */
+	struct bs_endpoint attach_address;  /**< IPv4 of the attach port; none: public_address */
 	struct bs_endpoint public_address6; /**< IPv6 told to devices; none: where it arrived */
 	const char *node_name;              /**< host name told to clients; NULL: gethostname() */
 	uint64_t socket_buffer;             /**< receive buffer of each UDP socket, bytes */

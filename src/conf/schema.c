@@ -85,6 +85,9 @@ const struct bs_conf_key bs_conf_schema[] = {
 	"IPv4 address that devices and clients are told; not set: the one a packet arrived on."),
  ROW_TEXT("public-address6", BS_CONF_ADDRESS6, LIVE, public_address6, NULL, "2001:db8::5",
 	"IPv6 address that devices and clients are told; not set: the one a packet arrived on."),
+ ROW_TEXT("attach-address", BS_CONF_ADDRESS, LIVE, attach_address, NULL, "203.0.113.6",
+	"IPv4 address of the attach port that devices and clients are told; "
+	"not set: the same as for the other ports."),
  ROW_TEXT("node-name", BS_CONF_NAME, LIVE, node_name, NULL, "base1.example.com",
 	"Host name that clients are told; not set: the name of the machine."),
  ROW_RANGE("socket-buffer", BS_CONF_BYTES, RESTART, socket_buffer, 65536, GIB(1), "4MiB",

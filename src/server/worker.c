@@ -550,6 +550,7 @@ struct bs_endpoint bs_worker_public(const struct bs_worker *w, enum bs_socket_ro
 	struct bs_endpoint ep;
 	bool ip4 = bs_endpoint_is_ip4(local);
 	const struct bs_endpoint *told = ip4 ? &w->conf->public_address : &w->conf->public_address6;
+	const struct bs_endpoint *attach = &w->conf->attach_address;
 	static const struct bs_endpoint none;
 	int i = bs_worker_socket_find(w, role, local, -1);
 
@@ -557,6 +558,8 @@ struct bs_endpoint bs_worker_public(const struct bs_worker *w, enum bs_socket_ro
 		return none;
 	ep = *local;
 	/* A conf address has no port, so it is looked at by its bytes. */
+	if (ip4 && role == BS_SOCKET_ATTACH && memcmp(attach->ip, none.ip, sizeof(none.ip)) != 0)
+		told = attach;
 	if (memcmp(told->ip, none.ip, sizeof(none.ip)) != 0)
 		ep = *told;
 	ep.port = w->socket[i].ep.port;

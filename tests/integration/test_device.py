@@ -4,6 +4,7 @@
 import atexit
 import ctypes
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -277,6 +278,30 @@ def bad_secret_file():
     r = bs.run([bs.program("bs-weather"), "--id", ID, "--secret-file", path], ok=False)
     bs.equal(r.returncode, 2, "status")
     bs.check(path in r.stderr and "32 hexadecimal digits" in r.stderr, r.stderr)
+
+
+@bs.test
+def attach_port_on_a_second_address():
+    """A device is sent to the attach port's own address, and stays there."""
+    # 127.0.0.2 is there on Linux; elsewhere it takes an alias.
+    probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        probe.bind(("127.0.0.2", 0))
+    except OSError:
+        raise bs.Skip("this machine has no address 127.0.0.2") from None
+    finally:
+        probe.close()
+    node = bs.Node(listen="127.0.0.1, 127.0.0.2", public_address="127.0.0.1",
+                   attach_address="127.0.0.2").start()
+    cert = node.client("second@example.com")
+    node.allow()
+    node.device("second.dev")
+    where = json.loads(node.connect(cert, "-j", "info", "second.dev").stdout)
+    bs.check(where["path"] in ("local", "direct"), f"path {where['path']}")
+    bs.check(node.stat("probe_answered") >= 2, "both addresses answered the client's probes")
+    # Keep-alives go on between that address and the device.
+    before = node.stat("alive_answered")
+    bs.until("keep-alives", lambda: node.stat("alive_answered") > before + 1)
 
 
 if __name__ == "__main__":

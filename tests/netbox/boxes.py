@@ -14,7 +14,7 @@ import threading
 
 SRC = os.environ.get("top_srcdir") or os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 BUILD = os.environ.get("top_builddir") or os.getcwd()
-SERVER4, SERVER6 = "198.51.100.10", "2001:db8:1::10"
+SERVER4, SECOND4, SERVER6 = "198.51.100.10", "198.51.100.11", "2001:db8:1::10"
 PREFIX = f"nb{os.getpid()}"
 NFT = next((p for p in ("/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft") if os.path.exists(p)), None)
 
@@ -202,6 +202,7 @@ class Internet:
         self.srv = Space("srv")
         veth(self.srv, "up0", self.net, "srv")
         self.srv.ip("addr", "add", f"{SERVER4}/24", "dev", "up0")
+        self.srv.ip("addr", "add", f"{SECOND4}/24", "dev", "up0")
         self.srv.ip("addr", "add", f"{SERVER6}/64", "dev", "up0")
         self.net.ip("addr", "add", "198.51.100.1/24", "dev", "srv")
         self.net.ip("addr", "add", "2001:db8:1::1/64", "dev", "srv")

@@ -56,7 +56,8 @@ class Server(bs.Node):
 
     def __init__(self, space, **conf):
         self.space = space
-        super().__init__(listen=f"{boxes.SERVER4}, {boxes.SERVER6}", public_address=boxes.SERVER4,
+        super().__init__(listen=f"{boxes.SERVER4}, {boxes.SECOND4}, {boxes.SERVER6}",
+                         public_address=boxes.SERVER4, attach_address=boxes.SECOND4,
                          public_address6=boxes.SERVER6, node_name="nb.example",
                          # The real pace: what keeps mappings open is part of what is tested.
                          alive_interval=None, alive_retry=None, alive_unreachable=None,

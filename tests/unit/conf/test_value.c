@@ -48,6 +48,7 @@ static const struct {
 	{ "database", "db", "/base/db" },
 	{ "database", "../db", "/base/../db" },
 	{ "public-address", "192.0.2.7", NULL },
+	{ "attach-address", "192.0.2.8", NULL },
 	{ "public-address6", "2001:DB8:0::7", "2001:db8::7" },
 	{ "tls-min", "1.3", NULL },
 	{ "log-level", "debug", NULL },
