@@ -5,6 +5,7 @@
 
 #include "error.h"
 #include "machine.h"
+#include "note.h"
 #include "util/endpoint_text.h"
 
 /** Where a packet says what it is. */
@@ -242,6 +243,7 @@ static void end_conn(struct bsc_conn *c, const struct bsc_error *why)
 		return;
 	c->closed = true;
 	c->error = *why;
+	bsc__note(c, c->now ? c->now : c->born, "over: %s", why->text);
 	bs_relay_client_stop(&c->relay);
 	while (c->waiting != NULL) {
 		struct bsc__call *q = c->waiting;
@@ -359,10 +361,13 @@ static void look_at_peer(struct bsc_conn *c, bs_time now)
 
 	if (c->closed)
 		return;
+	if (ev & (BS_PEER_EV_PATH | BS_PEER_EV_OPEN))
+		bsc__note_path(c, now);
 	if (ev & BS_PEER_EV_OPEN) {
 		c->connect_ms = (uint32_t)BS_TIME_DIFF_MS(BS_TIME_DIFF(now, c->born));
 		if (c->connect_ms == 0)
 			c->connect_ms = 1;
+		bsc__note(c, now, "the device answers");
 		tell(c, BSC_PATH_FOUND, NULL);
 	}
 	if (ev & BS_PEER_EV_CLOSED)
@@ -376,6 +381,10 @@ static void look_at_relay(struct bsc_conn *c, bs_time now)
 {
 	uint8_t ev = bs_relay_client_take_events(&c->relay);
 
+	if (ev)
+		bsc__note(c, now,
+			  ev & BS_RELAY_EV_BOUND ? "the relay answers"
+						 : "the relay does not answer");
 	if (ev & BS_RELAY_EV_LOST)
 		bs_peer_drop_path(&c->peer, &c->relay.lost, now);
 	/* The list has room for both of its endpoints. */
@@ -461,6 +470,7 @@ static void begin_search(struct bsc_conn *c, const struct bs_gate_connect_answer
 		return;
 	}
 	c->has_peer = true;
+	bsc__note_answer(c, a, now);
 	c->path_deadline = now + BS_TIME_MS(c->m->set.path_timeout_ms);
 	begin_direct(c, a, now);
 	begin_relay(c, a, now);

@@ -58,6 +58,8 @@ struct bsc__settings {
 	bsc_pair_fn pair_fn;
 	void *pair_arg;
 	struct bsc_session *owner; /**< for the callbacks; opaque here */
+	bsc_log_fn note_fn;        /**< lines about attempts; NULL = not wanted */
+	void *note_arg;
 };
 
 /** One request to the basestation. */

@@ -148,6 +148,8 @@ static void settings_from(const struct bsc_config *cfg, struct bsc_session *s,
 	set->pair_fn = cfg->pair_fn;
 	set->pair_arg = cfg->pair_arg;
 	set->owner = s;
+	set->note_fn = cfg->log_fn;
+	set->note_arg = cfg->log_arg;
 }
 
 int bsc_session_new(const struct bsc_config *cfg, struct bsc_session **out, struct bsc_error *err)
