@@ -221,15 +221,11 @@ int bs_conn_open(struct bs_conn *c, const struct bs_crypto *crypto, const struct
 	return BS_OK;
 }
 
-bs_ssize bs_conn_seal(struct bs_conn *c, const struct bs_crypto *crypto,
-		      const struct bs_conn_send *s, struct bs_slice plain, uint8_t *buf, size_t cap)
+void bs_conn_begin(const struct bs_conn *c, const struct bs_conn_send *s, struct bs_writer *w,
+		   uint8_t *buf, size_t cap)
 {
 	struct bs_header h = { 0 };
-	struct bs_writer w;
-	bs_ssize len;
 
-	if (!bs_conn_is_live(c))
-		return BS_ESTATE;
 	h.nsi_cp = c->nsi_cp;
 	h.nsi_sp = c->nsi_sp;
 	h.type = BS_TYPE_DATA;
@@ -240,11 +236,29 @@ bs_ssize bs_conn_seal(struct bs_conn *c, const struct bs_crypto *crypto,
 	h.seq = s->seq;
 	h.tag = s->tag;
 	memcpy(h.nsi_co, c->nsi_co, sizeof(h.nsi_co));
-	bs_packet_begin(&w, buf, cap, &h);
-	len = seal(c, crypto, &w, plain);
+	bs_packet_begin(w, buf, cap, &h);
+}
+
+bs_ssize bs_conn_finish(struct bs_conn *c, const struct bs_crypto *crypto, struct bs_writer *w,
+			struct bs_slice plain)
+{
+	bs_ssize len;
+
+	if (!bs_conn_is_live(c))
+		return BS_ESTATE;
+	len = seal(c, crypto, w, plain);
 	if (len > 0)
 		bs_conn_count_tx(c, (size_t)len);
 	return len;
+}
+
+bs_ssize bs_conn_seal(struct bs_conn *c, const struct bs_crypto *crypto,
+		      const struct bs_conn_send *s, struct bs_slice plain, uint8_t *buf, size_t cap)
+{
+	struct bs_writer w;
+
+	bs_conn_begin(c, s, &w, buf, cap);
+	return bs_conn_finish(c, crypto, &w, plain);
 }
 
 void bs_conn_set_interval(struct bs_conn *c, uint32_t interval_ms, bs_time now)

@@ -213,6 +213,11 @@ BS_MUSTCHECK int bs_conn_framing(struct bs_conn *c, const struct bs_conn_data *d
 BS_MUSTCHECK bs_ssize bs_conn_seal(struct bs_conn *c, const struct bs_crypto *crypto,
 				   const struct bs_conn_send *s, struct bs_slice plain,
 				   uint8_t *buf, size_t cap);
+/** The same in two steps: outer payloads go in between, in clear but under the MAC. */
+void bs_conn_begin(const struct bs_conn *c, const struct bs_conn_send *s, struct bs_writer *w,
+		   uint8_t *buf, size_t cap);
+BS_MUSTCHECK bs_ssize bs_conn_finish(struct bs_conn *c, const struct bs_crypto *crypto,
+				     struct bs_writer *w, struct bs_slice plain);
 /** An RPC or stream packet was taken: restart the idle limit. */
 void bs_conn_touch(struct bs_conn *c, bs_time now);
 /** A packet proved to be new: our packets go to its source from now on. */

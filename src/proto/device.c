@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "proto/stream.h"
 #include "util/endpoint.h"
 #include "wire/connect.h"
 #include "wire/stats.h"
@@ -51,11 +52,23 @@ int bs_device_init(struct bs_device *d, const struct bs_device_conf *conf,
 	return BS_OK;
 }
 
+static struct bs_streams *streams_of(const struct bs_device *d, const struct bs_device_conn *dc)
+{
+	return bs_device_streams(d, (size_t)(dc - d->conns));
+}
+
+static void end_streams(struct bs_device *d, struct bs_device_conn *dc)
+{
+	if (streams_of(d, dc))
+		bs_streams_fail(streams_of(d, dc), BS_ECLOSED);
+}
+
 static void free_conn(struct bs_device *d, struct bs_device_conn *dc)
 {
 	const struct bs_device_ops *ops = d->conf->ops;
 
 	bs_rpc_device_drop(&d->rpc, &dc->c);
+	end_streams(d, dc);
 	if (ops->connection)
 		ops->connection(d->conf->app, &dc->c, false);
 	bs_conn_fini(&dc->c);
@@ -209,8 +222,14 @@ static int input_data(struct bs_device *d, const struct bs_packet *p, uint8_t *p
 			d->conf->ops->connection(d->conf->app, &dc->c, true);
 	}
 	dc->c.path = path_of(d, &dc->c);
-	if (data.h.tag == BS_TAG_FRAMING)
-		return bs_conn_framing(&dc->c, &data, from, now);
+	if (data.h.tag == BS_TAG_FRAMING) {
+		err = bs_conn_framing(&dc->c, &data, from, now);
+		if (dc->c.state == BS_CONN_CLOSING)
+			end_streams(d, dc);
+		return err;
+	}
+	if (streams_of(d, dc) && bs_tag_is_stream(data.h.tag))
+		return bs_streams_input(streams_of(d, dc), p, &data, from, now);
 	if (data.h.tag != BS_TAG_RPC)
 		return BS_ETYPE;
 	bs_conn_touch(&dc->c, now);
@@ -337,6 +356,8 @@ void bs_device_timeout(struct bs_device *d, bs_time now)
 			bs_rendezvous_timeout(&d->conns[i].rv, now);
 		if (bs_device_spray(&d->conns[i]))
 			bs_spray_timeout(bs_device_spray(&d->conns[i]), now);
+		if (streams_of(d, &d->conns[i]))
+			bs_streams_timeout(streams_of(d, &d->conns[i]), now);
 	}
 	sweep(d);
 }
@@ -409,6 +430,8 @@ static size_t output_conn(struct bs_device *d, struct bs_device_conn *dc, uint8_
 					   cap, to);
 	if (!len && bs_device_spray(dc) && bs_spray_next(bs_device_spray(dc), to))
 		len = bs_rendezvous_open(dc->c.nsi_sp, to, buf, cap);
+	if (!len && streams_of(d, dc))
+		len = bs_streams_output(streams_of(d, dc), buf, cap, to, now);
 	if (!len)
 		len = output_report(d, dc, buf, cap, to, now);
 	return len;
@@ -462,6 +485,9 @@ bool bs_device_next_timeout(const struct bs_device *d, bs_time *at)
 		earliest(&any, at, bs_rendezvous_next_timeout(&d->conns[i].rv, &t), &t);
 		if (bs_device_spray(&d->conns[i]))
 			earliest(&any, at, bs_spray_next_timeout(bs_device_spray(&d->conns[i]), &t),
+				 &t);
+		if (streams_of(d, &d->conns[i]))
+			earliest(&any, at, bs_streams_next_timeout(streams_of(d, &d->conns[i]), &t),
 				 &t);
 	}
 	return any;

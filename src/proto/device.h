@@ -113,16 +113,30 @@ void bs_device_set_streams(struct bs_device *d, struct bs_streams *streams,
 /** Next stream of any connection that has events; NULL when there is none. */
 struct bs_stream *bs_device_next_stream_event(struct bs_device *d, unsigned *events);
 struct bs_streams *bs__device_streams_at(struct bs_streams *streams, size_t i);
-/** The streams of connection slot i; NULL when the device carries none. */
-static inline struct bs_streams *bs_device_streams(const struct bs_device *d, size_t i)
+static inline struct bs_streams *bs__device_streams(const struct bs_device *d)
 {
 #ifdef BS_PROFILE_MCU
 	(void)d;
-	(void)i;
 	return NULL;
 #else
-	return d->streams ? bs__device_streams_at(d->streams, i) : NULL;
+	return d->streams;
 #endif
+}
+static inline void bs__device_keep_streams(struct bs_device *d, struct bs_streams *streams)
+{
+#ifdef BS_PROFILE_MCU
+	(void)d;
+	(void)streams;
+#else
+	d->streams = streams;
+#endif
+}
+/** The streams of connection slot i; NULL when the device carries none. */
+static inline struct bs_streams *bs_device_streams(const struct bs_device *d, size_t i)
+{
+	struct bs_streams *all = bs__device_streams(d);
+
+	return all ? bs__device_streams_at(all, i) : NULL;
 }
 
 #endif

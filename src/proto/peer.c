@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "proto/stream.h"
 #include "util/endpoint.h"
 
 #define SEARCH_MS 5000u
@@ -49,9 +50,22 @@ int bs_peer_init(struct bs_peer *p, const struct bs_peer_conf *conf, bs_time now
 	return BS_OK;
 }
 
-void bs_peer_fini(struct bs_peer *p)
+/* Calls and streams end with the connection. */
+static void fail_all(struct bs_peer *p)
 {
 	bs_rpc_client_fail(&p->rpc, BS_ECLOSED);
+	if (p->streams)
+		bs_streams_fail(p->streams, BS_ECLOSED);
+}
+
+void bs_peer_set_streams(struct bs_peer *p, struct bs_streams *ss)
+{
+	p->streams = ss;
+}
+
+void bs_peer_fini(struct bs_peer *p)
+{
+	fail_all(p);
 	bs_conn_fini(&p->conn);
 	bs_wipe(p, sizeof(*p));
 }
@@ -149,14 +163,14 @@ static void settle(struct bs_peer *p)
 	p->told_closed = true;
 	p->events |= BS_PEER_EV_CLOSED;
 	bs_rendezvous_client_stop(&p->rv);
-	bs_rpc_client_fail(&p->rpc, BS_ECLOSED);
+	fail_all(p);
 }
 
 void bs_peer_close(struct bs_peer *p, bs_time now)
 {
 	bs_conn_close(&p->conn, now);
 	bs_rendezvous_client_stop(&p->rv);
-	bs_rpc_client_fail(&p->rpc, BS_ECLOSED);
+	fail_all(p);
 	settle(p);
 }
 
@@ -209,6 +223,8 @@ static int input_data(struct bs_peer *p, const struct bs_packet *pkt, uint8_t *b
 	} else if (!err && d.h.tag == BS_TAG_RPC) {
 		bs_conn_client_touch(&p->conn, now);
 		err = bs_rpc_client_input(&p->rpc, &p->conn, &d, from, now);
+	} else if (!err && p->streams && bs_tag_is_stream(d.h.tag)) {
+		err = bs_streams_input(p->streams, pkt, &d, from, now);
 	}
 	if (!err && bs_paths_heard(&p->paths, &p->conn, &p->rv, from, &old, was_open, now))
 		p->events |= BS_PEER_EV_PATH;
@@ -262,7 +278,7 @@ int bs_peer_input(struct bs_peer *p, uint8_t *pkt, size_t len, const struct bs_e
 		  bs_time now)
 {
 	struct bs_packet d;
-	int err = bs_packet_decode(pkt, len, &d);
+	int err = bs_stream_packet_decode(pkt, len, &d);
 
 	if (err)
 		return err;
@@ -317,6 +333,8 @@ void bs_peer_timeout(struct bs_peer *p, bs_time now)
 		p->events |= BS_PEER_EV_PATH;
 	bs_rendezvous_client_timeout(&p->rv, now);
 	bs_rpc_client_timeout(&p->rpc, now);
+	if (p->streams)
+		bs_streams_timeout(p->streams, now);
 	if (!p->told_no_path && !bs_endpoint_is_set(&p->conn.remote) &&
 	    BS_TIME_DIFF(now, p->search_until) >= 0) {
 		p->told_no_path = true;
@@ -340,6 +358,8 @@ size_t bs_peer_output(struct bs_peer *p, uint8_t *buf, size_t cap, struct bs_end
 		len = bs_conn_client_output(&p->conn, p->crypto, buf, cap, to, now);
 	if (!len)
 		len = bs_rpc_client_output(&p->rpc, &p->conn, p->crypto, buf, cap, to, now);
+	if (!len && p->streams)
+		len = bs_streams_output(p->streams, buf, cap, to, now);
 	if (len)
 		bs_paths_sent(&p->paths, &p->conn, now);
 	return len;
@@ -365,6 +385,7 @@ bool bs_peer_next_timeout(const struct bs_peer *p, bs_time *at)
 	earliest(&any, at, bs_rendezvous_client_next_timeout(&p->rv, &t), &t);
 	earliest(&any, at, bs_paths_next_timeout(&p->paths, &p->conn, &t), &t);
 	earliest(&any, at, bs_rpc_client_next_timeout(&p->rpc, &t), &t);
+	earliest(&any, at, p->streams && bs_streams_next_timeout(p->streams, &t), &t);
 	earliest(&any, at, !p->told_no_path && !bs_endpoint_is_set(&p->conn.remote),
 		 &p->search_until);
 	return any;

@@ -66,8 +66,8 @@ enum bs_stream_fin {
 
 /** Limits of all streams that share a struct bs_stream_mem. */
 struct bs_stream_conf {
-	uint16_t segment;      /**< largest segment, base protocol; 0 = 1247 (1311 asked) */
-	uint16_t window;       /**< segments each way, base protocol; 0 = 100 */
+	uint16_t segment; /**< largest segment, base protocol; 0 = 1247, clients ask for 1311 */
+	uint16_t window;  /**< segments each way, base protocol; 0 = 100 */
 	uint16_t fast_segment; /**< largest segment with FAST_STREAM; 0 = as segment.  More than
 				*   1300 lets the path's packet size be probed */
 	uint16_t fast_window;  /**< segments each way with FAST_STREAM; 0 = as window */
@@ -104,87 +104,102 @@ struct bs_segment_list {
 
 /** What we send; private. */
 struct bs_stream_tx {
-	struct bs_segment **ring; /**< by number, [mask + 1] */
-	uint32_t mask;
-	uint32_t una;   /**< first number that is not acknowledged */
-	uint32_t next;  /**< first number never sent */
-	uint32_t end;   /**< first number without a segment */
-	uint32_t limit; /**< first number that the peer has no room for */
-	uint32_t order; /**< transmissions so far */
-	uint32_t top; /**< highest order acknowledged, and the one before: what was sent earlier */
-	uint32_t second;               /*   than two acknowledged transmissions is lost */
-	bs_time top_sent;              /**< when the transmission with order top was sent */
-	struct bs_segment_list flight; /**< sent, not acknowledged, not lost; oldest first */
+	struct bs_segment **ring;      /**< by number; NULL within una .. next: acknowledged */
+	uint32_t mask;                 /**< of the ring's index */
+	uint32_t una;                  /**< first number that is not acknowledged */
+	uint32_t next;                 /**< first number never sent */
+	uint32_t end;                  /**< first number without a segment */
+	uint32_t limit;                /**< first number that the peer has no room for */
+	uint32_t recover;              /**< a loss episode lasts until this is acknowledged */
+	uint32_t order;                /**< transmissions so far */
+	uint32_t top;                  /**< highest order that was acknowledged */
+	uint32_t second;               /**< the one before it */
+	bs_time top_sent;              /**< when the transmission of order top was made */
+	struct bs_segment_list flight; /**< sent, neither acknowledged nor lost; oldest first */
 	struct bs_segment_list lost;   /**< to be sent again */
 	uint32_t n_flight;
-	uint32_t recover;  /**< loss episode lasts until this number is acknowledged */
-	uint16_t window;   /**< most segments kept for retransmission */
-	uint16_t size;     /**< largest segment the peer takes */
-	uint16_t dup_acks; /**< empty acknowledgements in a row that moved nothing */
-	uint16_t tries;    /**< of SYN, SYN|ACK or FIN */
-	uint16_t small;    /**< segments in flight that are not full */
-	uint8_t fin;       /**< enum bs_stream_fin */
+	uint32_t held; /**< segments of the pool */
+	uint32_t part_seq;
+	bs_time fin_sent;
+	uint32_t small;   /**< segments under way that are not full */
+	uint16_t window;  /**< most segments between una and next */
+	uint16_t size;    /**< largest segment that the peer takes */
+	uint16_t tries;   /**< of SYN, SYN|ACK or FIN */
+	uint16_t part;    /**< bytes of segment part_seq that went out in pieces */
+	uint8_t dup_acks; /**< empty acknowledgements in a row that moved nothing */
+	uint8_t fin;      /**< enum bs_stream_fin */
+	uint8_t n_known;
 	bool recovering;
 	bool sealed; /**< the last segment takes no more bytes */
 	bool full;   /**< a write was cut short: tell when there is room */
 	bool probed; /**< a tail probe went out since the last progress */
+	struct bs_sack_pair known[BS_SACK_PAIRS_FAST]; /**< ranges that were told last time */
 };
 
 /** What we receive; private. */
 struct bs_stream_rx {
-	struct bs_segment **ring;
+	struct bs_segment **ring; /**< by number; NULL = missing */
 	uint32_t mask;
-	uint32_t read;      /**< first number that the application has not consumed */
-	uint32_t ack;       /**< first number missing */
-	uint32_t high;      /**< one past the highest number received */
-	uint32_t told;      /**< ack + window of the last packet that told them */
-	uint32_t fin;       /**< number of the peer's FIN, when has_fin */
-	uint32_t latest;    /**< number that came last: its range is told first */
-	uint32_t reserved;  /**< segments of the pool that are promised to this stream */
-	uint16_t window;    /**< most segments kept unread */
-	uint16_t size;      /**< largest segment we take */
-	uint16_t off;       /**< bytes consumed of segment read */
-	uint16_t unacked;   /**< data packets since the last acknowledgement */
-	uint16_t idle_acks; /**< acknowledgements repeated without a reason */
-	uint16_t acks;      /**< acknowledgements that wait */
+	uint32_t read;              /**< first number that the application has not consumed */
+	uint32_t ack;               /**< first number missing */
+	uint32_t high;              /**< one past the highest number received */
+	uint32_t told;              /**< ack + window as told last */
+	struct bs_sack_pair latest; /**< range of the number that came last */
+	uint32_t fin;               /**< number of the peer's FIN, when has_fin */
+	uint32_t reserved;          /**< segments of the pool that are promised to this stream */
+	uint32_t grow_at;           /**< when read reaches it, more are promised */
+	uint16_t window;            /**< most segments kept unread */
+	uint16_t size;              /**< largest segment we take */
+	uint16_t off;               /**< bytes consumed of segment read */
+	uint16_t unacked;           /**< data packets since the last acknowledgement */
+	uint16_t idle_acks;         /**< acknowledgements that were repeated */
 	bool has_fin;
 	bool fin_done; /**< everything before the FIN has arrived */
+	bool ack_now;  /**< an acknowledgement waits */
+	bool shut;     /**< the window was 0 when it was told last */
+	bool reopened; /**< it was shut before: that it is open may have been lost */
 };
 
 /** One stream.  Fields are for reading only, user is the caller's. */
 struct bs_stream {
 	void *user;            /**< the caller's */
-	struct bs_streams *ss; /**< its connection's streams */
+	struct bs_streams *ss; /**< the streams of its connection */
 	uint16_t tag;
 	uint16_t id_cp;
 	uint16_t id_sp;
 	uint8_t state;  /**< enum bs_stream_state */
 	uint8_t events; /**< not taken yet */
-	uint8_t told;   /**< EOF, CLOSED and ABORTED that were told, private */
+	bool told_eof;
 	bool wsrf;
 	bool released;
-	bool send_rst;
-	int err;        /**< BS_ECLOSED, BS_EREFUSED, BS_ETIMEDOUT, BS_EPROTO: why aborted */
-	bool queued[2]; /**< in the lists of ready streams and of events, private */
-	struct bs_stream *next[2];
-	struct bs_stream *chain; /**< tag table; free list */
+	bool send_rst;  /**< these three wait */
+	bool send_open; /**< SYN or SYN|ACK */
+	bool send_fin;
+	bool aborted;
+	bool gone;      /**< free the slot */
+	bool queued[3]; /**< in the lists of the connection, private */
+	uint8_t burst;  /**< packets since the last acknowledgement or pause */
+	int err;        /**< BS_ECLOSED, BS_EREFUSED, BS_ETIMEDOUT, BS_EPROTO: why it failed */
+	struct bs_stream *next[3];
+	struct bs_stream *chain; /**< of the tag's bucket, or of the free slots */
 	struct bs_stream *all_next;
 	struct bs_stream *all_prev;
 	struct bs_stream_tx tx;
 	struct bs_stream_rx rx;
 	struct bs_stream_rtt rtt;
-	struct bs_stream_tokens cc; /**< base protocol's congestion control */
-	uint16_t retrans;           /**< negotiated */
+	struct bs_stream_tokens cc; /**< congestion control of the base protocol */
+	uint16_t options;           /**< enum bs_stream_option, as agreed on */
+	uint16_t retrans;           /**< most retransmissions, as agreed on */
 	uint16_t timeout_ms;
-	bs_time timer;  /**< retransmission, SYN, FIN, linger */
-	bs_time ack_at; /**< delayed or idle acknowledgement */
-	bs_time pause;  /**< nothing before this: end of a burst */
-	bs_time born;
 	bool timer_on;
 	bool ack_on;
 	bool pause_on;
-	bool rejected; /**< RST answers our SYN */
-	uint8_t burst; /**< packets since the last acknowledgement or pause */
+	bs_time timer;  /**< retransmission, SYN, FIN, linger */
+	bs_time ack_at; /**< delayed or repeated acknowledgement */
+	bs_time pause;  /**< end of a burst's pause */
+	bs_time born;
+	bs_time syn_sent;
+	bs_time quit; /**< released: when patience ends */
 	struct bs_stream_stats stats;
 };
 
@@ -195,11 +210,12 @@ struct bs_stream_mem {
 	struct bs_stream *free_streams;
 	uint32_t n_segments; /**< in all */
 	uint32_t n_free;
-	uint32_t reserved;  /**< promised by receive windows */
-	uint32_t limit;     /**< segments that alloc may raise n_segments to */
+	uint32_t reserved;  /**< promised and not taken yet */
+	uint32_t limit;     /**< alloc may raise n_segments to this */
 	uint32_t n_streams; /**< slots in all */
 	uint32_t streams_limit;
-	size_t segment_size; /**< bytes of data that each segment holds */
+	uint32_t ring;         /**< entries of a ring: a power of two */
+	uint16_t segment_size; /**< bytes of data that each segment holds */
 	/** NULL, or gives zeroed memory that is the mem's until its owner frees everything. */
 	void *(*alloc)(void *ctx, size_t len);
 	void *ctx;
@@ -220,16 +236,21 @@ struct bs_streams {
 	struct bs_stream_mem *mem;
 	struct bs_stream *bucket[BS_STREAM_BUCKETS];
 	struct bs_stream *all;
-	struct bs_stream *head[2]; /**< ready to send; with events */
-	struct bs_stream *tail[2];
-	uint32_t n; /**< streams in the table */
-	uint16_t next_tag;
+	struct bs_stream *head[3]; /**< with control packets, with data, with events */
+	struct bs_stream *tail[3];
+	uint32_t n;        /**< streams in the table */
+	uint32_t n_gone;   /**< of these, to be freed */
+	uint16_t next_tag; /**< where the search for a free tag starts */
 	uint16_t next_id;
-	uint16_t budget; /**< largest packet for the path as known */
-	bs_time timer;   /**< nothing is due before this */
+	uint16_t room_packet; /**< packet size that room was computed for */
+	uint16_t room;        /**< data bytes in such a packet */
+	bool fast;            /**< both ends have FAST_STREAM */
+	bool bound;           /**< remote and fast are known */
 	bool timer_on;
-	bool fast;  /**< both ends have FAST_STREAM */
-	bool moved; /**< a stream packet proved to be new: private */
+	bool pace_on;
+	bs_time timer;             /**< no stream's timer is due before this */
+	bs_time pace_at;           /**< when the pace lets the next packet go */
+	struct bs_endpoint remote; /**< path that the measurements below belong to */
 	struct bs_stream_reject reject;
 	struct bs_stream_path path; /**< FAST_STREAM: congestion control of the connection */
 	struct bs_stream_mtu mtu;
@@ -244,7 +265,8 @@ size_t bs_stream_segments_len(uint16_t size, uint32_t n);
 void bs_stream_mem_init(struct bs_stream_mem *m, const struct bs_stream_conf *conf);
 /** Give storage, aligned as for a pointer, for as many segments as fit. */
 void bs_stream_mem_add_segments(struct bs_stream_mem *m, void *storage, size_t len);
-/** Give storage of bs_stream_slot_len(largest window of the conf) bytes for one stream. */
+/** Give storage of bs_stream_slot_len(largest window of the conf) bytes, aligned as for a pointer,
+ *  for one stream. */
 void bs_stream_mem_add_slot(struct bs_stream_mem *m, void *storage);
 /** Let it grow up to so many segments and slots. */
 void bs_stream_mem_grow(struct bs_stream_mem *m, void *(*alloc)(void *ctx, size_t len), void *ctx,
@@ -261,7 +283,7 @@ void bs_streams_fail(struct bs_streams *ss, int err);
 /**
  * bs_stream_open - open a stream (initiator)
  *
- * @out the stream; writes are taken at once and go out when the responder has answered
+ * @out the stream; it takes bytes from BS_STREAM_EV_OPEN on
  *
  * Returns BS_OK, BS_EFULL (no slot, no tag, no memory), BS_ECLOSED (connection is over).
  */
@@ -299,6 +321,12 @@ void bs_stream_abort(struct bs_stream *s);
 void bs_stream_release(struct bs_stream *s, bs_time now);
 
 /* For bs_peer and bs_device. */
+
+/** Whether packets with this tag belong to streams. */
+static inline bool bs_tag_is_stream(uint16_t tag)
+{
+	return tag >= BS_TAG_STREAM_FIRST && tag <= BS_TAG_STREAM_LAST;
+}
 
 /** Take a packet with a tag of streams.  p is as it was before bs_conn_open; BS_OK or a drop
  *  reason. */

@@ -48,6 +48,8 @@ struct bs_stream_rtt {
 void bs_stream_rtt_init(struct bs_stream_rtt *r, uint16_t timeout_ms, bool slack);
 /** A round trip was measured: estimate and timeout without backoff. */
 void bs_stream_rtt_sample(struct bs_stream_rtt *r, uint32_t us);
+/** The timeout as it was before any backoff. */
+void bs_stream_rtt_relax(struct bs_stream_rtt *r);
 /** A timeout passed: half as long again. */
 void bs_stream_rtt_backoff(struct bs_stream_rtt *r);
 
@@ -119,8 +121,9 @@ struct bs_stream_path {
 
 /** What one acknowledgement packet brought. */
 struct bs_stream_acked {
-	uint64_t bytes;  /**< newly acknowledged */
-	bool has_sample; /**< the next three are of the segment that was sent last */
+	uint64_t bytes;    /**< newly acknowledged */
+	uint64_t inflight; /**< those of them that were not given up */
+	bool has_sample;   /**< the next three are of the segment that was sent last */
 	struct bs_stream_sent sent;
 	bs_time sent_at;
 	uint32_t rtt; /**< us, 0 = of a segment that was sent again */
@@ -152,6 +155,8 @@ struct bs_stream_mtu {
 };
 
 void bs_stream_mtu_init(struct bs_stream_mtu *m, uint16_t ceiling, bs_time now);
+/** The packets take another path from now on. */
+void bs_stream_mtu_moved(struct bs_stream_mtu *m, uint16_t ceiling, bs_time now);
 /** Size to try next; 0 when nothing is to be tried now. */
 uint16_t bs_stream_mtu_probe(struct bs_stream_mtu *m, bs_time now);
 /** A packet of this size arrived. */
