@@ -42,6 +42,21 @@ int bs_payload_list_check(const uint8_t *list, size_t len)
 	return BS_OK;
 }
 
+bool bs_packet_is_stream(const uint8_t *buf, size_t len)
+{
+	size_t at = BS_HEADER_MIN;
+	uint16_t tag;
+
+	if (len < BS_HEADER_MIN || buf[OFF_TYPE] != BS_TYPE_DATA || !(buf[OFF_FLAGS] & BS_FLAG_TAG))
+		return false;
+	if (buf[OFF_FLAGS] & BS_FLAG_NSI_CO)
+		at += 8;
+	if (len < at + 2)
+		return false;
+	tag = bs_get_u16(buf + at);
+	return tag >= BS_TAG_STREAM_FIRST && tag <= BS_TAG_STREAM_LAST;
+}
+
 static int check_header(const uint8_t *buf, size_t len)
 {
 	if (len < BS_HEADER_MIN)

@@ -57,6 +57,8 @@ size_t bs_header_len(uint8_t flags);
  * not well formed): drop and count.
  */
 BS_MUSTCHECK int bs_packet_decode(const uint8_t *buf, size_t len, struct bs_packet *p);
+/** Whether these bytes look like DATA of a stream; nothing is checked. */
+bool bs_packet_is_stream(const uint8_t *buf, size_t len);
 /** As bs_packet_decode, but the payload list is not looked at (relay towards a client). */
 BS_MUSTCHECK int bs_packet_decode_header(const uint8_t *buf, size_t len, struct bs_packet *p);
 /** BS_OK when [len] bytes are a well-formed payload list, else BS_EPAYLOAD. */

@@ -17,6 +17,8 @@
 
 /** Datagrams taken in one step: a flood must not keep the caller's loop. */
 #define DATAGRAMS_MAX 64
+/** Receives from one socket in one step; each brings up to that many. */
+#define RECEIVES_MAX 8
 /** Packets of the stream taken in one step, for the same reason. */
 #define READS_MAX 64
 /** While many further sockets are open they are looked at so often, not waited for. */
@@ -180,6 +182,9 @@ int bsc_session_new(const struct bsc_config *cfg, struct bsc_session **out, stru
 	if (s->openssl == NULL)
 		rc = bsc__fail(err, BS_ECRYPTO, BSC_FROM_LIBRARY, BSC_INTERNAL,
 			       "the crypto library does not work here");
+	s->batch = bs_batch_new();
+	if (rc == BS_OK && s->batch == NULL)
+		rc = bsc__fail_nomem(err);
 	if (rc == BS_OK)
 		rc = bsc__tls_ctx_new(&full, &s->ctx, err);
 	if (rc == BS_OK)
@@ -187,6 +192,7 @@ int bsc_session_new(const struct bsc_config *cfg, struct bsc_session **out, stru
 	if (rc != BS_OK) {
 		bsc__tls_ctx_free(s->ctx);
 		bs_openssl_free(s->openssl);
+		bs_batch_free(s->batch);
 		free(s);
 		return rc;
 	}
@@ -225,6 +231,7 @@ static int open_udp(struct bsc_session *s)
 		if (s->udp < 0 || bind(s->udp, (const struct sockaddr *)&ss, len) != 0)
 			return BS_EIO;
 	}
+	bs_batch_prepare(s->batch, s->udp);
 	len = sizeof ss;
 	if (getsockname(s->udp, (struct sockaddr *)&ss, &len) == 0 &&
 	    bsc__addr_from((const struct sockaddr *)&ss, &self))
@@ -315,20 +322,19 @@ static void write_stream(struct bsc_session *s, bs_time now)
 /** Everything of one socket; via is its number. */
 static void read_socket(struct bsc_session *s, int fd, uint16_t via, bs_time now)
 {
-	uint8_t buf[BS_PACKET_MAX + 1];
+	struct bs_endpoint from;
+	uint8_t *pkt;
+	size_t len;
 
-	for (int k = 0; k < DATAGRAMS_MAX && fd >= 0; k++) {
-		struct sockaddr_storage ss;
-		socklen_t len = sizeof ss;
-		struct bs_endpoint from;
-		ssize_t n = recvfrom(fd, buf, sizeof buf, 0, (struct sockaddr *)&ss, &len);
+	for (int k = 0; k < RECEIVES_MAX && fd >= 0; k++) {
+		int rc = bs_batch_receive(s->batch, fd);
 
 		/* An ICMP error of an earlier datagram counts as one that was taken. */
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		if (rc == BS_EAGAIN)
 			return;
-		if (n > 0 && bsc__addr_from((const struct sockaddr *)&ss, &from)) {
+		while (rc == BS_OK && bs_batch_next(s->batch, &pkt, &len, &from)) {
 			from.via = via;
-			bsc__machine_datagram(&s->m, buf, (size_t)n, &from, now);
+			bsc__machine_datagram(&s->m, pkt, len, &from, now);
 		}
 	}
 }
@@ -354,20 +360,20 @@ static void read_udp(struct bsc_session *s, bs_time now)
 
 static void write_udp(struct bsc_session *s, bs_time now)
 {
-	uint8_t buf[BS_PACKET_MAX];
 	struct bs_endpoint to;
+	uint8_t *buf;
 	size_t n;
 
-	while (s->udp >= 0 &&
-	       (n = bsc__machine_datagram_out(&s->m, buf, sizeof buf, &to, now)) > 0) {
-		struct sockaddr_storage ss;
-		socklen_t len = bsc__addr_to(&to, s->udp_family, &ss);
-		int fd = to.via == 0 ? s->udp : bs_sockets_get(&s->further, to.via, s->udp_family);
+	while (s->udp >= 0 && (buf = bs_batch_room(s->batch)) != NULL) {
+		int fd;
 
-		/* What the network does not take is lost, as everything may be on UDP. */
-		if (len > 0 && fd >= 0)
-			(void)!sendto(fd, buf, n, MSG_NOSIGNAL, (const struct sockaddr *)&ss, len);
+		n = bsc__machine_datagram_out(&s->m, buf, BS_PACKET_MAX, &to, now);
+		if (n == 0)
+			break;
+		fd = to.via == 0 ? s->udp : bs_sockets_get(&s->further, to.via, s->udp_family);
+		bs_batch_add(s->batch, n, fd, s->udp_family, &to);
 	}
+	bs_batch_flush(s->batch);
 }
 
 /** The addresses that a device may be told. */
@@ -441,8 +447,10 @@ bs_ssize bsc_session_fds(struct bsc_session *s, struct bsc_fd *fds, size_t cap)
 	if (bsc__check_process(s) != BS_OK)
 		return BS_ESTATE;
 	n = bsc__transport_fds(&s->transport, all, BSC__RESOLVER_FDS_MAX);
-	if (s->udp >= 0)
-		all[n++] = (struct bsc_fd){ .fd = s->udp, .events = POLLIN };
+	if (s->udp >= 0) {
+		all[n].fd = s->udp;
+		all[n++].events = bs_batch_stuck(s->batch) == s->udp ? POLLIN | POLLOUT : POLLIN;
+	}
 	n += further_fds(s, all + n, FURTHER_FDS);
 	if (n > cap)
 		return BS_ETOOBIG;
@@ -635,5 +643,6 @@ void bsc_session_free(struct bsc_session *s)
 	bsc__resolver_free(s->resolver);
 	bsc__tls_ctx_free(s->ctx);
 	bs_openssl_free(s->openssl);
+	bs_batch_free(s->batch);
 	free(s);
 }

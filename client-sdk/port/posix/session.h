@@ -7,6 +7,7 @@
 
 #include "crypto/openssl.h"
 #include "machine.h"
+#include "port/batch.h"
 #include "port/sockets.h"
 #include "transport.h"
 
@@ -21,6 +22,7 @@ struct bsc_session {
 	int udp;                        /**< rendezvous socket, -1 = none */
 	int udp_family;                 /**< AF_INET6 takes both families */
 	uint16_t udp_port;
+	struct bs_batch *batch;    /**< of all UDP sockets */
 	struct bs_sockets further; /**< by via, for a symmetric NAT */
 	bs_time sweep_at;          /**< when they are looked at next */
 	bs_time hosts_at;          /**< when our own addresses are looked at next */

@@ -13,12 +13,13 @@
 #include "context.h"
 #include "crypto/openssl.h"
 #include "local_port.h"
+#include "port/batch.h"
 #include "port/sockets.h"
 #include "resolver.h"
 #include "socket.h"
 #include "util/endpoint.h"
 
-/** Datagrams taken in one turn, so that a flood cannot keep the timers waiting. */
+/** Receives in one turn, so that a flood cannot keep the timers waiting. */
 #define INPUT_BATCH 32
 
 /** While many further sockets are open they are looked at so often, not waited for. */
@@ -40,6 +41,7 @@ struct bsdev_posix {
 	struct bs_openssl *openssl;
 	struct bsdev_resolver *resolver;
 	struct bsdev_socket sock;
+	struct bs_batch *batch;
 	struct bs_endpoint towards; /**< the basestation: decides which of our addresses is told */
 	struct bs_sockets further;  /**< by via, for a symmetric NAT */
 	struct bsdev_local_port local; /**< the local network */
@@ -113,6 +115,9 @@ static void renew_socket(struct bsdev_posix *p)
 		return;
 	if (bsdev__socket_open(&fresh, p->conf.bind_address, 0, p->conf.ip4_only) != BS_OK)
 		return;
+	bs_batch_flush(p->batch);
+	bs_batch_drop(p->batch);
+	bs_batch_prepare(p->batch, fresh.fd);
 	bsdev__socket_close(&p->sock);
 	p->sock = fresh;
 	tell_local(p);
@@ -134,7 +139,11 @@ static int open_parts(struct bsdev_posix *p)
 {
 	uint8_t probe;
 	const struct bs_crypto *crypto;
+	int err;
 
+	p->batch = bs_batch_new();
+	if (p->batch == NULL)
+		return BS_ENOMEM;
 	p->openssl = bs_openssl_new();
 	if (p->openssl == NULL)
 		return BS_ECRYPTO;
@@ -152,8 +161,11 @@ static int open_parts(struct bsdev_posix *p)
 	p->port.ctx = p;
 	if (open_wake(p) != BS_OK)
 		return BS_EIO;
-	return bsdev__socket_open(&p->sock, p->conf.bind_address, p->conf.bind_port,
-				  p->conf.ip4_only);
+	err = bsdev__socket_open(&p->sock, p->conf.bind_address, p->conf.bind_port,
+				 p->conf.ip4_only);
+	if (err == BS_OK)
+		bs_batch_prepare(p->batch, p->sock.fd);
+	return err;
 }
 
 int bsdev_posix_new(const struct bsdev_conf *conf, const struct bsdev_posix_conf *posix,
@@ -197,6 +209,7 @@ void bsdev_posix_free(struct bsdev_posix *p)
 	bsdev__resolver_free(p->resolver);
 	bsdev__local_close(&p->local);
 	bsdev_fini(p->dev);
+	bs_batch_free(p->batch);
 	bsdev__socket_close(&p->sock);
 	bs_sockets_close_all(&p->further);
 	bs_openssl_free(p->openssl);
@@ -218,49 +231,67 @@ static int family(const struct bsdev_posix *p)
 	return p->sock.ip6 ? AF_INET6 : AF_INET;
 }
 
-static void send_packet(struct bsdev_posix *p, const uint8_t *buf, size_t len,
-			const struct bs_endpoint *to)
+/** The socket that leads there; its descriptor is negative when there is none. */
+static struct bsdev_socket socket_to(struct bsdev_posix *p, const struct bs_endpoint *to)
 {
 	struct bsdev_socket s = to->via == BS_VIA_LOCAL ? p->local.sock : p->sock;
 
 	if (to->via != 0 && to->via != BS_VIA_LOCAL)
 		s.fd = bs_sockets_get(&p->further, to->via, family(p));
-	if (s.fd >= 0)
-		bsdev__socket_send(&s, buf, len, to);
+	return s;
 }
 
-static void flush_output(struct bsdev_posix *p)
+/** Compose what the device has to say; it leaves with flush_output. */
+static void take_output(struct bsdev_posix *p)
 {
-	uint8_t buf[BSDEV_PACKET_MAX];
+	const bs_time now = bsdev_posix_now();
 	struct bs_endpoint to;
+	uint8_t *buf;
+	struct bsdev_socket s;
 	size_t len;
 
 	for (;;) {
 		if (p->renew)
 			renew_socket(p);
-		len = bsdev_output(p->dev, buf, sizeof(buf), &to, bsdev_posix_now());
+		buf = bs_batch_room(p->batch);
+		len = buf != NULL ? bsdev_output(p->dev, buf, BSDEV_PACKET_MAX, &to, now) : 0;
 		if (len == 0)
 			break;
-		send_packet(p, buf, len, &to);
+		s = socket_to(p, &to);
+		bs_batch_add(p->batch, len, s.fd, s.ip6 ? AF_INET6 : AF_INET, &to);
 	}
+}
+
+static void flush_output(struct bsdev_posix *p)
+{
+	/* Switched off means that nothing leaves, also of what the kernel had no room for before. */
+	if (bsdev_get_state(p->dev) == BSDEV_OFF)
+		bs_batch_drop(p->batch);
+	take_output(p);
+	bs_batch_flush(p->batch);
 }
 
 /** Everything of one socket; at most a batch. */
 static void take_socket(struct bsdev_posix *p, const struct bsdev_socket *sock, uint16_t via)
 {
-	/* One byte more than the largest packet, so that a longer one is seen to be too long. */
-	uint8_t buf[BSDEV_PACKET_MAX + 1];
 	struct bs_endpoint from;
+	uint8_t *pkt;
+	size_t len;
 
 	for (int i = 0; i < INPUT_BATCH; i++) {
-		const bs_ssize n = bsdev__socket_recv(sock, buf, sizeof(buf), &from);
+		const int err = bs_batch_receive(p->batch, sock->fd);
+		const bs_time now = bsdev_posix_now();
 
-		if (n == BS_EAGAIN)
+		if (err == BS_EAGAIN)
 			break;
-		if (n < 0)
-			continue;
-		from.via = via;
-		(void)bsdev_input(p->dev, buf, (size_t)n, &from, bsdev_posix_now());
+		while (err == BS_OK && bs_batch_next(p->batch, &pkt, &len, &from)) {
+			from.via = via;
+			(void)bsdev_input(p->dev, pkt, len, &from, now);
+			/* An answer that is not fetched is lost with the next request; segments
+			 * of a stream are answered together. */
+			if (!bs_packet_is_stream(pkt, len))
+				take_output(p);
+		}
 		flush_output(p);
 	}
 }
@@ -368,12 +399,15 @@ int bsdev_posix_poll(struct bsdev_posix *p, struct pollfd *fds, int cap, int *ti
 	fds[n++].events = POLLIN;
 	fds[n].fd = p->sock.fd;
 	fds[n].revents = 0;
-	fds[n++].events = POLLIN;
+	fds[n++].events = bs_batch_stuck(p->batch) == p->sock.fd ? POLLIN | POLLOUT : POLLIN;
 	if (bsdev_next_timeout(p->dev, &at)) {
 		const bs_time_diff d = BS_TIME_DIFF(at, bsdev_posix_now());
 
 		*timeout_ms = d > 0 ? (int)BS_TIME_DIFF_MS(d) + 1 : 0;
 	}
+	/* Only the main socket says when it has room again. */
+	if (bs_batch_stuck(p->batch) >= 0 && *timeout_ms != 0)
+		*timeout_ms = 1;
 	p->n_resolver = bsdev__resolver_poll(p->resolver, fds + n, cap - n, timeout_ms);
 	n += p->n_resolver;
 	n += poll_local(p, fds + n, timeout_ms);

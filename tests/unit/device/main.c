@@ -14,6 +14,7 @@ int main(void)
 	srunner_add_suite(r, bs_suite_socket());
 	srunner_add_suite(r, bs_suite_posix());
 	srunner_add_suite(r, bs_suite_sockets());
+	srunner_add_suite(r, bs_suite_batch());
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);

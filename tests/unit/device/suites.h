@@ -12,5 +12,6 @@ Suite *bs_suite_storage(void);
 Suite *bs_suite_socket(void);
 Suite *bs_suite_posix(void);
 Suite *bs_suite_sockets(void);
+Suite *bs_suite_batch(void);
 
 #endif
