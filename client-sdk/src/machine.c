@@ -347,7 +347,9 @@ void bsc__machine_bytes(struct bsc__machine *m, const uint8_t *data, size_t len,
 void bsc__machine_datagram(struct bsc__machine *m, uint8_t *pkt, size_t len,
 			   const struct bs_endpoint *from, bs_time now)
 {
-	if (!bsc__prober_input(&m->prober, pkt, len, from))
+	if (bsc__prober_input(&m->prober, pkt, len, from))
+		bsc__paths_probed(m);
+	else
 		bsc__link_input(m, pkt, len, from, now);
 }
 
@@ -459,7 +461,11 @@ size_t bsc__machine_datagram_out(struct bsc__machine *m, uint8_t *buf, size_t ca
 {
 	size_t n = bsc__prober_output(&m->prober, m->crypto, buf, cap, to);
 
-	return n > 0 ? n : bsc__link_output(m, buf, cap, to, now);
+	if (n == 0)
+		n = bsc__link_output(m, buf, cap, to, now);
+	if (n > 0)
+		bsc__paths_sent(m, to, now);
+	return n;
 }
 
 bool bsc__machine_next_timeout(const struct bsc__machine *m, bs_time *at)

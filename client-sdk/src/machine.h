@@ -298,6 +298,10 @@ void bsc__link_free(struct bsc_conn *c);
 /** Fill what the answer says about the search into a peer's configuration. */
 void bsc__paths_tactics(struct bsc_conn *c, const struct bs_gate_connect_answer *a,
 			struct bs_peer_conf *conf, bs_time now);
+/** A probe was answered: what we know of ourselves may be new. */
+void bsc__paths_probed(struct bsc__machine *m);
+/** A datagram goes out: the cool-down counts from the last one over a further socket. */
+void bsc__paths_sent(struct bsc__machine *m, const struct bs_endpoint *to, bs_time now);
 /** Whether packets may still come or go over this further socket. */
 bool bsc__paths_uses_via(const struct bsc__machine *m, uint16_t via);
 /** Whether the path of some connection fell silent: has the machine moved? */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ways to a device: which tactics a search uses, and what happens when the network changes. */
+#include <string.h>
+
 #include "error.h"
 #include "machine.h"
 
@@ -26,15 +28,46 @@ static uint16_t tactics_of(const struct bs_gate_connect_answer *a)
 }
 
 /** Further sockets that may be used now: none during the cool-down, which spares the router. */
-static uint16_t allowed_sockets(struct bsc__machine *m, bs_time now)
+static uint16_t allowed_sockets(const struct bsc__machine *m, bs_time now)
 {
-	if (m->set.sockets_max == 0 ||
-	    (m->has_sockets_at &&
-	     BS_TIME_DIFF(now, m->sockets_at) < (bs_time_diff)BS_TIME_MS(m->set.sockets_pause_ms)))
+	if (m->has_sockets_at &&
+	    BS_TIME_DIFF(now, m->sockets_at) < (bs_time_diff)BS_TIME_MS(m->set.sockets_pause_ms))
 		return 0;
-	m->has_sockets_at = true;
-	m->sockets_at = now;
 	return m->set.sockets_max;
+}
+
+/** Our own endpoints, for searches that a device is asked for. */
+static void own_endpoints(const struct bsc__machine *m, struct bs_endpoint *priv,
+			  struct bs_endpoint *global)
+{
+	memset(priv, 0, sizeof *priv);
+	*global = m->prober.observed;
+	for (uint8_t k = 0; k < m->n_hosts; k++)
+		if (bs_endpoint_is_ip4(&m->hosts[k].ep)) {
+			*priv = m->hosts[k].ep;
+			return;
+		}
+}
+
+void bsc__paths_probed(struct bsc__machine *m)
+{
+	struct bs_endpoint priv;
+	struct bs_endpoint global;
+
+	own_endpoints(m, &priv, &global);
+	for (struct bsc_conn *c = m->links; c != NULL; c = c->next)
+		if (bsc__link_is_live(c))
+			bs_peer_set_self(&c->peer, &priv, &global);
+}
+
+void bsc__paths_sent(struct bsc__machine *m, const struct bs_endpoint *to, bs_time now)
+{
+	uint16_t via = bs_endpoint_via(to);
+
+	if (via != 0 && via != BS_VIA_STREAM) {
+		m->has_sockets_at = true;
+		m->sockets_at = now;
+	}
 }
 
 void bsc__paths_tactics(struct bsc_conn *c, const struct bs_gate_connect_answer *a,
@@ -45,14 +78,16 @@ void bsc__paths_tactics(struct bsc_conn *c, const struct bs_gate_connect_answer 
 
 	c->nat = a->nat.mapping;
 	c->device_symmetric = (a->ipx.flags & BS_IPX_NAT_MASK) == BS_IPX_NAT_SYMMETRIC;
-	if (tactics & BS_TACTIC_SOCKETS)
-		conf->sockets = allowed_sockets(c->m, now);
+	conf->sockets = allowed_sockets(c->m, now);
+	conf->symmetric = (tactics & BS_TACTIC_SOCKETS) != 0;
+	conf->can_ask = a->has_ext && (a->ext.bits & BS_EXT_PATH) != 0;
+	own_endpoints(c->m, &conf->priv, &conf->global);
 	conf->guess_ports = (tactics & BS_TACTIC_GUESS) != 0;
 	if (tactics & BS_TACTIC_RELAY || c->m->set.relay == BSC_RELAY_ONLY)
 		conf->relay_wait_ms = 0;
 	else if (own)
 		conf->relay_wait_ms = RELAY_WAIT_OWN_MS;
-	else if (conf->sockets != 0 || conf->guess_ports)
+	else if ((conf->symmetric && conf->sockets != 0) || conf->guess_ports)
 		conf->relay_wait_ms = RELAY_WAIT_SYMMETRIC_MS;
 	else
 		conf->relay_wait_ms = RELAY_WAIT_STOCK_MS;

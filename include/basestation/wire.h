@@ -120,6 +120,7 @@ enum bs_payload_type {
 	BS_PL_SUITE = 0x77,
 	BS_PL_PAIR = 0x78,
 	BS_PL_PART = 0x79,
+	BS_PL_START = 0x7A,
 };
 
 /** Payload flag: the receiver may skip it. */
@@ -222,6 +223,7 @@ enum bs_ext {
 	BS_EXT_GCM = 1u << 7,
 	BS_EXT_FAST_STREAM = 1u << 8,
 	BS_EXT_PAIR = 1u << 9,
+	BS_EXT_PATH = 1u << 10,
 };
 
 /** IPX flags and NAT types. */

@@ -38,6 +38,7 @@ static const struct bs_conf_word relay_words[] = {
 static const struct bs_conf_word extension_words[] = {
 	{ "ip6", BS_EXT_IP6 }, { "attempt", BS_EXT_ATTEMPT },         { "close", BS_EXT_CLOSE },
 	{ "gcm", BS_EXT_GCM }, { "fast-stream", BS_EXT_FAST_STREAM }, { "pair", BS_EXT_PAIR },
+	{ "path", BS_EXT_PATH },
 	{ NULL, 0 },
 };
 
@@ -174,7 +175,7 @@ const struct bs_conf_key bs_conf_schema[] = {
 	"Let devices marked as legacy attach without a key."),
  ROW_BOOL("require-extensions", LIVE, require_extensions, "no",
 	"Refuse an attach whose extension offer was altered on the way."),
- ROW_WORDS("extensions", BS_CONF_FLAGS, LIVE, extensions, extension_words, "ip6, attempt, close, gcm, fast-stream, pair",
+ ROW_WORDS("extensions", BS_CONF_FLAGS, LIVE, extensions, extension_words, "ip6, attempt, close, gcm, fast-stream, pair, path",
 	"Extensions granted to devices that offer them."),
 
  ROW_RANGE("alive-interval", BS_CONF_SPAN, LIVE, alive_interval, MS(50), MIN(5), "10s",

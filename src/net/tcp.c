@@ -165,3 +165,20 @@ void bs_tcp_close(int fd)
 	if (fd >= 0)
 		close(fd);
 }
+
+uint16_t bs_tcp_rtt_ms(int fd)
+{
+#if defined(TCP_INFO) && defined(__linux__)
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+	uint32_t ms;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return 0;
+	ms = (info.tcpi_rtt + 999) / 1000;
+	return ms < UINT16_MAX ? (uint16_t)ms : UINT16_MAX;
+#else
+	(void)fd;
+	return 0;
+#endif
+}

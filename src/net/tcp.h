@@ -37,5 +37,7 @@ BS_MUSTCHECK bs_ssize bs_tcp_read(int fd, uint8_t *buf, size_t cap);
 BS_MUSTCHECK bs_ssize bs_tcp_write(int fd, const uint8_t *buf, size_t len);
 /** Close; negative descriptors are ignored. */
 void bs_tcp_close(int fd);
+/** Smoothed round trip of a connection in ms, at least 1; 0 where the system does not tell. */
+uint16_t bs_tcp_rtt_ms(int fd);
 
 #endif

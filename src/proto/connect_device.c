@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proto/attach_legacy.h"
+#include "proto/search_device.h"
 #include "util/endpoint.h"
 #include "wire/close.h"
 #include "wire/connect.h"
@@ -14,9 +15,6 @@ enum {
 	OWN_NSI_COUNT = 901,
 	OWN_NSI_MASK = 0x3FF,
 };
-
-/* A further socket so often, when our own NAT is symmetric. */
-#define SOCKET_GAP_MS 20
 
 static struct bs_device_conn *find(const struct bs_connect_env *env, uint32_t nsi)
 {
@@ -107,25 +105,6 @@ static void take_client(struct bs_conn *c, const struct bs_connect_request *m)
 		memcpy(c->nsi_co, m->ipx.nsi_co, sizeof(c->nsi_co));
 		c->has_co = true;
 	}
-}
-
-/* What the usual rounds cannot do.  With both sides symmetric nothing helps. */
-static void start_spray(struct bs_device_conn *dc, const struct bs_connect_env *env,
-			const struct bs_connect_request *m, bs_time now)
-{
-	bool client = (m->ipx.flags & BS_IPX_NAT_MASK) == BS_IPX_NAT_SYMMETRIC;
-	struct bs_spray *s = bs_device_spray(dc);
-
-	if (!s)
-		return;
-	memset(s, 0, sizeof(*s));
-	if (!dc->c.searched || client == env->symmetric)
-		return;
-	if (client)
-		bs_spray_ports(s, &dc->c.global, now);
-	else
-		bs_spray_sockets(s, &dc->c.global, bs_device_sockets(env->conf), 1, SOCKET_GAP_MS,
-				 now);
 }
 
 /* What a connection gets beyond a stock one. */
@@ -222,7 +201,8 @@ static uint16_t admit(const struct bs_connect_env *env, const struct bs_packet *
 	dc->c.path = BS_PATH_DIRECT;
 	dc->c.searched = !(m->ipx.flags & BS_IPX_NO_RENDEZVOUS);
 	bs_rendezvous_start(&dc->rv, !dc->c.searched, now);
-	start_spray(dc, env, m, now);
+	if (BS_WITH_SPRAY)
+		bs_search_device_start(dc, env, p, m->ipx.flags, now);
 	return BS_ST_OK;
 }
 

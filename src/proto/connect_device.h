@@ -14,12 +14,20 @@
 #include "proto/rendezvous.h"
 #include "proto/spray.h"
 
+/** Searches that the client asked for. */
+struct bs_search_state {
+	struct bs_endpoint observed; /**< the client's endpoint as the basestation saw it */
+	uint32_t number;             /**< of the last one, 0 = none */
+	bs_time at;
+};
+
 /** One connection slot of a device. */
 struct bs_device_conn {
 	struct bs_conn c;
 	struct bs_rendezvous_device rv;
 #if BS_WITH_SPRAY
 	struct bs_spray spray;
+	struct bs_search_state search;
 #endif
 };
 
@@ -28,6 +36,17 @@ static inline struct bs_spray *bs_device_spray(struct bs_device_conn *dc)
 {
 #if BS_WITH_SPRAY
 	return &dc->spray;
+#else
+	(void)dc;
+	return NULL;
+#endif
+}
+
+/** The same for the searches that the client asked for. */
+static inline struct bs_search_state *bs_device_search(struct bs_device_conn *dc)
+{
+#if BS_WITH_SPRAY
+	return &dc->search;
 #else
 	(void)dc;
 	return NULL;

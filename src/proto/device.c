@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "proto/search_device.h"
 #include "proto/stream.h"
 #include "util/endpoint.h"
 #include "wire/connect.h"
@@ -73,8 +74,10 @@ static void free_conn(struct bs_device *d, struct bs_device_conn *dc)
 		ops->connection(d->conf->app, &dc->c, false);
 	bs_conn_fini(&dc->c);
 	memset(&dc->rv, 0, sizeof(dc->rv));
-	if (bs_device_spray(dc))
+	if (bs_device_spray(dc)) {
 		bs_spray_stop(bs_device_spray(dc));
+		bs_device_search(dc)->number = 0;
+	}
 }
 
 static void free_all(struct bs_device *d)
@@ -197,6 +200,23 @@ static uint8_t path_of(const struct bs_device *d, const struct bs_conn *c)
 								: BS_PATH_DIRECT;
 }
 
+static int input_framing(struct bs_device *d, struct bs_device_conn *dc,
+			 const struct bs_conn_data *data, const struct bs_endpoint *from,
+			 bs_time now)
+{
+	struct bs_connect_env env;
+	int err;
+
+	if (BS_WITH_SPRAY && bs_search_is(data->plain)) {
+		make_env(d, &env);
+		return bs_search_device_input(dc, &env, data->plain, now);
+	}
+	err = bs_conn_framing(&dc->c, data, from, now);
+	if (dc->c.state == BS_CONN_CLOSING)
+		end_streams(d, dc);
+	return err;
+}
+
 static int input_data(struct bs_device *d, const struct bs_packet *p, uint8_t *pkt,
 		      const struct bs_endpoint *from, bs_time now)
 {
@@ -222,12 +242,8 @@ static int input_data(struct bs_device *d, const struct bs_packet *p, uint8_t *p
 			d->conf->ops->connection(d->conf->app, &dc->c, true);
 	}
 	dc->c.path = path_of(d, &dc->c);
-	if (data.h.tag == BS_TAG_FRAMING) {
-		err = bs_conn_framing(&dc->c, &data, from, now);
-		if (dc->c.state == BS_CONN_CLOSING)
-			end_streams(d, dc);
-		return err;
-	}
+	if (data.h.tag == BS_TAG_FRAMING)
+		return input_framing(d, dc, &data, from, now);
 	if (streams_of(d, dc) && bs_tag_is_stream(data.h.tag))
 		return bs_streams_input(streams_of(d, dc), p, &data, from, now);
 	if (data.h.tag != BS_TAG_RPC)

@@ -6,11 +6,20 @@
 #include "util/endpoint.h"
 
 enum {
-	/* How long a search goes on once the connection is open over a relay. */
+	/* How long a search goes on once the connection is open over a relay: with a spray, or
+	 * without while other tactics wait for their turn. */
 	SEARCH_MS = 6000,
-	/* Pause after it, doubled each time up to the longest. */
+	SEARCH_PLAIN_MS = 2500,
+	/* Searches before the first long pause: as measured, with our NAT supposed to be
+	 * symmetric, with the device's. */
+	TACTICS = 3,
+	TACTICS_PAUSE_MS = 200,
+	/* Pause after them, doubled each time up to the longest. */
 	PAUSE_MS = 10000,
 	PAUSE_DOUBLINGS = 4,
+	/* The request to search is sent so often, for it may be lost. */
+	ASK_COPIES = 2,
+	ASK_AGAIN_MS = 400,
 	/* Keep-alives of one check, and the gap after the first, which doubles. */
 	CHECK_TRIES = 4,
 	CHECK_MS = 150,
@@ -116,14 +125,48 @@ enum bs_conn_path bs_paths_kind(const struct bs_paths *ps, const struct bs_endpo
 	return BS_PATH_DIRECT;
 }
 
+/* What this search supposes.  Without a device that joins in only what was measured makes sense. */
+static void choose_tactics(struct bs_paths *ps, struct bs_rendezvous_client *rv)
+{
+	struct bs_path_ask *a = &ps->ask;
+	bool ours = a->symmetric;
+	bool theirs = a->guess;
+
+	if (a->can && ps->searches % TACTICS) {
+		ours = ps->searches % TACTICS == 1;
+		theirs = !ours;
+	}
+	if (ours && theirs)
+		ours = theirs = false;
+	a->m.flags = (uint8_t)((ours ? BS_SEARCH_GUESS : 0) | (theirs ? BS_SEARCH_SOCKETS : 0));
+	bs_rendezvous_client_tactics(rv, ours ? a->sockets : 0, theirs);
+}
+
 void bs_paths_search(struct bs_paths *ps, struct bs_rendezvous_client *rv, bs_time now)
 {
+	bool plain;
+
 	if (rv->n == 0)
 		return;
+	choose_tactics(ps, rv);
 	bs_rendezvous_client_start(rv, now);
+	plain = ps->ask.can && ps->ask.m.flags == 0;
 	ps->searching = true;
 	ps->paused = false;
-	ps->search_end = now + BS_TIME_MS(SEARCH_MS);
+	ps->search_end = now + BS_TIME_MS(plain ? SEARCH_PLAIN_MS : SEARCH_MS);
+}
+
+/* Over the path that works: search with us, from now on. */
+static void ask_device(struct bs_paths *ps, bs_time now)
+{
+	struct bs_path_ask *a = &ps->ask;
+
+	if (!a->can ||
+	    (!bs_endpoint_is_set(&a->m.global) && !bs_endpoint_is_set(&a->m.priv)))
+		return;
+	a->m.number++;
+	a->copies = ASK_COPIES;
+	a->due = now;
 }
 
 static void start_check(struct bs_paths *ps, const struct bs_endpoint *ep, bs_time now)
@@ -189,6 +232,7 @@ void bs_paths_suspect(struct bs_paths *ps, struct bs_conn *c, struct bs_rendezvo
 	for (i = 0; i < rv->n; i++)
 		rv->cand[i].works = false;
 	bs_paths_search(ps, rv, now);
+	ask_device(ps, now);
 	(void)bs_paths_consider(ps, c, rv, now);
 }
 
@@ -252,6 +296,17 @@ static void check_timeout(struct bs_paths *ps, struct bs_rendezvous_client *rv, 
 	}
 }
 
+static uint32_t next_pause(const struct bs_paths *ps)
+{
+	uint32_t first = ps->ask.can ? TACTICS - 1 : 0;
+	uint32_t doublings;
+
+	if (ps->searches < first)
+		return TACTICS_PAUSE_MS;
+	doublings = ps->searches - first;
+	return (uint32_t)PAUSE_MS << (doublings < PAUSE_DOUBLINGS ? doublings : PAUSE_DOUBLINGS);
+}
+
 /* A search that found nothing rests, each time longer. */
 static void search_timeout(struct bs_paths *ps, const struct bs_conn *c,
 			   struct bs_rendezvous_client *rv, bs_time now)
@@ -260,14 +315,16 @@ static void search_timeout(struct bs_paths *ps, const struct bs_conn *c,
 		bs_rendezvous_client_stop(rv);
 		ps->searching = false;
 		ps->paused = true;
-		ps->search_again = now + BS_TIME_MS((uint32_t)PAUSE_MS << ps->searches);
-		if (ps->searches < PAUSE_DOUBLINGS)
+		ps->search_again = now + BS_TIME_MS(next_pause(ps));
+		if (ps->searches < UINT8_MAX)
 			ps->searches++;
 	}
 	if (ps->paused && BS_TIME_DIFF(now, ps->search_again) >= 0) {
 		ps->paused = false;
-		if (is_relayed(c) || ps->suspect)
+		if (is_relayed(c) || ps->suspect) {
 			bs_paths_search(ps, rv, now);
+			ask_device(ps, now);
+		}
 	}
 }
 
@@ -290,13 +347,33 @@ bool bs_paths_timeout(struct bs_paths *ps, struct bs_conn *c, struct bs_rendezvo
 	return bs_paths_consider(ps, c, rv, now);
 }
 
+static size_t put_ask(struct bs_paths *ps, struct bs_conn *c, const struct bs_crypto *crypto,
+		      uint8_t *buf, size_t cap, struct bs_endpoint *to, bs_time now)
+{
+	struct bs_conn_send s = { .tag = BS_TAG_FRAMING };
+	uint8_t text[BS_FRAMING_SEARCH_LEN];
+	struct bs_slice plain = { text, sizeof(text) };
+	bs_ssize len;
+
+	ps->ask.copies--;
+	ps->ask.due = now + BS_TIME_MS(ASK_AGAIN_MS);
+	bs_search_encode(&ps->ask.m, text);
+	len = bs_conn_seal(c, crypto, &s, plain, buf, cap);
+	*to = c->remote;
+	return len > 0 ? (size_t)len : 0;
+}
+
 size_t bs_paths_output(struct bs_paths *ps, struct bs_conn *c, const struct bs_crypto *crypto,
 		       uint8_t *buf, size_t cap, struct bs_endpoint *to, bs_time now)
 {
 	struct bs_conn_send s = { 0 };
 	bs_ssize len;
 
-	if (!ps->check.active || !ps->check.waits || c->state != BS_CONN_OPEN)
+	if (c->state != BS_CONN_OPEN)
+		return 0;
+	if (ps->ask.copies && BS_TIME_DIFF(now, ps->ask.due) >= 0)
+		return put_ask(ps, c, crypto, buf, cap, to, now);
+	if (!ps->check.active || !ps->check.waits)
 		return 0;
 	ps->check.waits = false;
 	c->number++;
@@ -328,6 +405,7 @@ bool bs_paths_next_timeout(const struct bs_paths *ps, const struct bs_conn *c, b
 		 ps->relay_at);
 	earliest(&any, at, open && ps->waiting, ps->heard_wait + BS_TIME_MS(ANSWER_MS));
 	earliest(&any, at, open && ps->check.active, ps->check.due);
+	earliest(&any, at, open && ps->ask.copies, ps->ask.due);
 	earliest(&any, at, open && ps->searching, ps->search_end);
 	earliest(&any, at, open && ps->paused, ps->search_again);
 	return any;

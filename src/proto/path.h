@@ -14,15 +14,18 @@
  *   takes over.  A suspect way that answers again is as good as new.
  * - An idle connection keeps its way open at a pace that is stretched, step by step, while every
  *   keep-alive is answered: a phone's radio should sleep.
- * - While a relay is in use the search is repeated with growing pauses.
+ * - While a relay is in use the search is repeated with growing pauses.  A device that
+ *   understands is asked over the relay to search too; the first repetitions suppose a symmetric
+ *   NAT on our side, then on its side: the basestation cannot measure every kind.
  *
- * Owner: the peer composite.  May call: util, crypto, conn, rendezvous.  Allocates: no.
+ * Owner: the peer composite.  May call: util, wire, crypto, conn, rendezvous.  Allocates: no.
  */
 #ifndef BS_PROTO_PATH_H
 #define BS_PROTO_PATH_H
 
 #include "proto/conn.h"
 #include "proto/rendezvous.h"
+#include "wire/search.h"
 
 /** Relays that are kept. */
 #define BS_PATHS_RELAYS 4
@@ -42,10 +45,22 @@ struct bs_path_check {
 	bool waits; /**< a keep-alive to it waits to be composed */
 };
 
+/** What the next searches do, and what the device is asked to do with them. */
+struct bs_path_ask {
+	struct bs_search m; /**< number and flags of the search under way; our endpoints */
+	bs_time due;        /**< the second copy of the request */
+	uint16_t sockets;   /**< further sockets of ours that may be used */
+	bool symmetric;     /**< measured: our NAT */
+	bool guess;         /**< measured: the device's */
+	bool can;           /**< the device understands */
+	uint8_t copies;     /**< left to send */
+};
+
 /** The ways of one connection. */
 struct bs_paths {
 	struct bs_path relay[BS_PATHS_RELAYS];
 	struct bs_path_check check;
+	struct bs_path_ask ask;
 	bs_time relay_at;     /**< before that no relay carries data */
 	bs_time search_end;   /**< the running search pauses then */
 	bs_time search_again; /**< next search, while relayed */

@@ -42,10 +42,14 @@ int bs_peer_init(struct bs_peer *p, const struct bs_peer_conf *conf, bs_time now
 	p->conn.has_co = conf->has_co;
 	memcpy(p->conn.nsi_co, conf->nsi_co, sizeof(p->conn.nsi_co));
 	bs_rendezvous_client_init(&p->rv, conf->interval_ms);
-	bs_rendezvous_client_tactics(&p->rv, conf->sockets, conf->guess_ports);
 	bs_rpc_client_init(&p->rpc);
 	bs_paths_init(&p->paths, conf->relay_wait_ms, now);
 	bs_paths_pace(&p->paths, conf->pace_ms);
+	p->paths.ask.sockets = conf->sockets;
+	p->paths.ask.symmetric = conf->symmetric;
+	p->paths.ask.guess = conf->guess_ports;
+	p->paths.ask.can = conf->can_ask;
+	bs_peer_set_self(p, &conf->priv, &conf->global);
 	p->search_until = now + BS_TIME_MS(conf->search_ms ? conf->search_ms : SEARCH_MS);
 	return BS_OK;
 }
@@ -178,6 +182,13 @@ void bs_peer_end(struct bs_peer *p, enum bs_conn_end why)
 {
 	bs_conn_abort(&p->conn, why);
 	settle(p);
+}
+
+void bs_peer_set_self(struct bs_peer *p, const struct bs_endpoint *priv,
+		      const struct bs_endpoint *global)
+{
+	p->paths.ask.m.priv = *priv;
+	p->paths.ask.m.global = *global;
 }
 
 int bs_peer_call(struct bs_peer *p, struct bs_rpc_call *call, bs_time now)

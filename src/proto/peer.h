@@ -47,8 +47,12 @@ struct bs_peer_conf {
 	/** Head start of the search: no relay carries data before, unless it is asked for by
 	 *  bs_peer_set_path.  0 = a relay may be used at once. */
 	uint32_t relay_wait_ms;
-	uint16_t sockets; /**< as bs_rendezvous_client_tactics */
-	bool guess_ports;
+	uint16_t sockets;  /**< further sockets that the owner can open by via, 0 = none */
+	bool symmetric;    /**< our NAT was measured to be symmetric: use them at once */
+	bool guess_ports;  /**< the device's was: guess its ports at once */
+	bool can_ask;      /**< the device was granted BS_EXT_PATH */
+	struct bs_endpoint priv;   /**< our endpoints, for searches that we ask it for */
+	struct bs_endpoint global; /**< may be none */
 };
 
 struct bs_streams;
@@ -113,6 +117,9 @@ void bs_peer_close(struct bs_peer *p, bs_time now);
 /** The basestation told us that the connection is over. */
 void bs_peer_end(struct bs_peer *p, enum bs_conn_end why);
 
+/** Our public endpoint as the basestation sees it now: later searches tell it to the device. */
+void bs_peer_set_self(struct bs_peer *p, const struct bs_endpoint *priv,
+		      const struct bs_endpoint *global);
 /** Start, cancel a call: see rpc_client.h. */
 BS_MUSTCHECK int bs_peer_call(struct bs_peer *p, struct bs_rpc_call *call, bs_time now);
 void bs_peer_cancel(struct bs_peer *p, struct bs_rpc_call *call);

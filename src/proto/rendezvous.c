@@ -57,6 +57,13 @@ void bs_rendezvous_start(struct bs_rendezvous_device *r, bool no_search, bs_time
 	r->due = now + BS_TIME_MS(BS_RENDEZVOUS_ROUND_MS);
 }
 
+void bs_rendezvous_put_off(struct bs_rendezvous_device *r, bs_time at)
+{
+	r->send = 0;
+	r->rounds = BS_RENDEZVOUS_ROUNDS;
+	r->due = at;
+}
+
 void bs_rendezvous_stop(struct bs_rendezvous_device *r)
 {
 	r->rounds = 0;

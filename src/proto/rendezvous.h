@@ -45,6 +45,8 @@ struct bs_rendezvous_in {
 
 /** Start: rounds at once and every second; with no_search one round only (as stock devices do). */
 void bs_rendezvous_start(struct bs_rendezvous_device *r, bool no_search, bs_time now);
+/** Let the search that was just started begin at this time instead. */
+void bs_rendezvous_put_off(struct bs_rendezvous_device *r, bs_time at);
 /** Stop searching; packets are still answered. */
 void bs_rendezvous_stop(struct bs_rendezvous_device *r);
 /** Take a packet of this connection.  BS_OK, or a drop reason (BS_EFIELD for unknown steps). */

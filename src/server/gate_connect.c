@@ -166,6 +166,7 @@ static void take_request(struct bs_gate_attempt *a, const struct bs_session *s,
 	q->ext = m->ext;
 	q->has_pair = m->has_pair;
 	memcpy(q->pair, m->pair, sizeof(q->pair));
+	q->rtt_ms = bs_tcp_rtt_ms(s->fd);
 	q->allow_plain = conf->allow_legacy && (m->caps.bits & m->caps.mask & BS_CAP_LEGACY_CLIENT);
 	for (size_t i = 0; i < m->n_hosts; i++) {
 		const struct bs_endpoint *ep = &m->hosts[i].ep;
@@ -523,6 +524,19 @@ static void add_relays(struct bs_gate_connect_answer *m, const struct bs_session
 	add_ep(m, &ep, BS_EP6_RELAY);
 }
 
+/** What the two measurements mean for the client's search. */
+static void advise(struct bs_gate_connect_answer *m)
+{
+	bool client = m->nat.mapping >= BS_NAT_BY_ADDRESS;
+	bool device = (m->ipx.flags & BS_IPX_NAT_MASK) == BS_IPX_NAT_SYMMETRIC;
+
+	m->params.has |= BS_PARAM_BIT(BS_PARAM_TACTICS);
+	m->params.tactics = client && device ? BS_TACTIC_RELAY
+			    : client         ? BS_TACTIC_SOCKETS
+			    : device         ? BS_TACTIC_GUESS
+					     : 0;
+}
+
 static void fill_answer(struct bs_gate_connect_answer *m, const struct bs_session *s,
 			const struct bs_msg_connect_result *r)
 {
@@ -539,6 +553,7 @@ static void fill_answer(struct bs_gate_connect_answer *m, const struct bs_sessio
 	if (m->key.has_key)
 		m->key.key = r->block;
 	m->nat = bs__gate_nat(s);
+	advise(m);
 	for (size_t i = 0; i < r->n_ep6 && i < BS_MSG_EP6_MAX; i++)
 		add_ep(m, &r->ep6[i], BS_EP6_HOST);
 	add_ep(m, &r->global, BS_EP6_OBSERVED);

@@ -88,6 +88,7 @@ struct bs_msg_connect {
 	uint8_t nat_mapping;   /**< of the client's NAT as measured, see struct bs_nat */
 	uint8_t nat_filtering; /**< the same */
 	uint8_t client_id_len; /**< 1..64 */
+	uint16_t rtt_ms;       /**< round trip to the client as its TCP measures it, 0 = unknown */
 	bool allow_plain;      /**< conf and client accept a connection without encryption */
 	bool has_pair;         /**< the client insists on this pairing secret */
 	uint8_t pair[BS_PAIR_ID_LEN];

@@ -123,6 +123,16 @@ static uint32_t keep_text(struct bs_roles *r, const struct bs_pending_entry *e)
 	return len > 0 ? bs_intern_put(&r->texts, text, (size_t)len) : 0;
 }
 
+/* The response repeats, under its MAC, where the controller port saw the device; this port sees it
+ * itself.  A device that draws no conclusion from the difference is behind the same NAT. */
+static bool is_symmetric(const struct bs_ipx *ipx, const struct bs_endpoint *peer)
+{
+	if ((ipx->flags & BS_IPX_NAT_MASK) == BS_IPX_NAT_SYMMETRIC)
+		return true;
+	return bs_endpoint_is_set(&ipx->global) && bs_endpoint_is_ip4(peer) &&
+	       !bs_endpoint_equal(&ipx->global, peer);
+}
+
 static void fill_device(struct bs_roles *r, uint32_t i, const struct bs_pending_entry *e,
 			const struct proof *proof, uint16_t ext)
 {
@@ -138,7 +148,7 @@ static void fill_device(struct bs_roles *r, uint32_t i, const struct bs_pending_
 	hot->flags |= BS_SLAB_SEEN;
 	if (e->flags & BS_PENDING_LEGACY)
 		hot->flags |= BS_SLAB_LEGACY;
-	if ((ipx->flags & BS_IPX_NAT_MASK) == BS_IPX_NAT_SYMMETRIC)
+	if (is_symmetric(ipx, &e->peer))
 		hot->flags |= BS_SLAB_SYMMETRIC;
 	cold->c_key = proof->c_key;
 	cold->attached_s = (uint32_t)(r->w->unix_ms / 1000);

@@ -16,6 +16,7 @@ enum {
 	 * lost. */
 	ORPHAN_LIFE_MS = 600000,
 	CP_TRIES = 16,
+	START_MAX_MS = 1000,
 	CP_MIN = 100, /* below that a number means something else on a device's local port */
 };
 
@@ -296,6 +297,18 @@ static void choose_ext(const struct bs_device_cold *cold, const struct bs_msg_co
 		m->pair = q->pair;
 }
 
+/*
+ * Both sides should begin at one moment: what arrives before a NAT's own side has spoken may make
+ * it choose another port.  The client begins when it has our answer, that is half a round trip to
+ * the device and half a one to the client after the device got this.
+ */
+static uint16_t start_moment(const struct bs_device_hot *hot, const struct bs_msg_connect *q)
+{
+	uint32_t ms = ((uint32_t)hot->rtt_ms + q->rtt_ms) / 2;
+
+	return ms < START_MAX_MS ? (uint16_t)ms : START_MAX_MS;
+}
+
 static int start_ask(struct bs_roles *r, struct bs_conn_record *conn, const struct bs_message *m)
 {
 	const struct bs_msg_connect *q = &m->u.connect;
@@ -334,6 +347,8 @@ static int start_ask(struct bs_roles *r, struct bs_conn_record *conn, const stru
 		bs_put_u64(attempt, q->attempt);
 		o.m.attempt = attempt;
 	}
+	if (cold->ext & BS_EXT_PATH)
+		o.m.start_ms = start_moment(hot, q);
 	if (cold->ext & BS_EXT_IP6) {
 		o.m.eps = eps;
 		o.m.n_eps = collect_eps(q, eps);

@@ -17,7 +17,8 @@ enum {
 	EP6_PAYLOAD_LEN = PL_HEADER + 20,
 	CP_ID_HEAD_LEN = PL_HEADER + 1,
 	EXT_LEN = 6,
-	SUITE_LEN = 2
+	SUITE_LEN = 2,
+	START_LEN = 2
 };
 
 static bool first_is(const struct bs_packet *p, uint8_t type)
@@ -114,6 +115,14 @@ static void put_suite(struct bs_writer *w, uint16_t suite)
 	bs_packet_add(w, BS_PL_SUITE, BS_PLF_OPTIONAL, data, sizeof(data));
 }
 
+static void put_start(struct bs_writer *w, uint16_t ms)
+{
+	uint8_t *p = bs_packet_add_reserve(w, BS_PL_START, BS_PLF_OPTIONAL, START_LEN);
+
+	if (p)
+		bs_put_u16(p, ms);
+}
+
 /* What the optional parts may take once those that always go are counted; negative: no fit. */
 static long room(const struct bs_connect_request *m, size_t head, size_t limit)
 {
@@ -121,7 +130,8 @@ static long room(const struct bs_connect_request *m, size_t head, size_t limit)
 	       (m->fp ? PL_HEADER + FP_DATA_LEN : 0) -
 	       (m->attempt ? PL_HEADER + BS_ATTEMPT_LEN : 0) -
 	       (m->pair ? PL_HEADER + BS_PAIR_ID_LEN : 0) - (m->ext ? PL_HEADER + EXT_LEN : 0) -
-	       (m->suite ? PL_HEADER + SUITE_LEN : 0);
+	       (m->suite ? PL_HEADER + SUITE_LEN : 0) -
+	       (m->start_ms ? PL_HEADER + START_LEN : 0);
 }
 
 /* The relay goes first when there is no room for all: without it the other paths still work, and a
@@ -181,6 +191,8 @@ int bs_connect_request_begin(struct bs_writer *w, uint8_t *buf, size_t cap,
 		bs_packet_add(w, BS_PL_PAIR, BS_PLF_OPTIONAL, m->pair, BS_PAIR_ID_LEN);
 	if (m->ext)
 		put_ext(w, m->ext);
+	if (m->start_ms)
+		put_start(w, m->start_ms);
 	for (i = 0; i < m->n_eps && left >= EP6_PAYLOAD_LEN; i++, left -= EP6_PAYLOAD_LEN)
 		bs_ep6_put(w, &m->eps[i]);
 	if (m->suite)

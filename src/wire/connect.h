@@ -33,6 +33,7 @@ struct bs_connect_request {
 	const uint8_t *pair;       /**< [8] PAIR (extension); NULL = not there */
 	uint32_t ext;              /**< EXT: enum bs_ext bits of this connection, 0 = not there */
 	uint16_t suite;            /**< SUITE: enum bs_suite_code, 0 = not there: AES-CBC */
+	uint16_t start_ms;         /**< START (extension), encode only; 0 = not there */
 	const struct bs_ep6 *eps;  /**< encode: n_eps endpoints; decode: NULL, see bs_ep6_collect */
 	uint8_t n_eps;
 	/** encode: offer of a TCP relay, with the full IPX only; left out when the client id would
