@@ -36,8 +36,12 @@ static const struct bs_conf_word relay_words[] = {
 	{ NULL, 0 },
 };
 static const struct bs_conf_word extension_words[] = {
-	{ "ip6", BS_EXT_IP6 }, { "attempt", BS_EXT_ATTEMPT },         { "close", BS_EXT_CLOSE },
-	{ "gcm", BS_EXT_GCM }, { "fast-stream", BS_EXT_FAST_STREAM }, { "pair", BS_EXT_PAIR },
+	{ "ip6", BS_EXT_IP6 },
+	{ "attempt", BS_EXT_ATTEMPT },
+	{ "close", BS_EXT_CLOSE },
+	{ "gcm", BS_EXT_GCM },
+	{ "fast-stream", BS_EXT_FAST_STREAM },
+	{ "pair", BS_EXT_PAIR },
 	{ "path", BS_EXT_PATH },
 	{ NULL, 0 },
 };

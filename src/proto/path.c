@@ -161,8 +161,7 @@ static void ask_device(struct bs_paths *ps, bs_time now)
 {
 	struct bs_path_ask *a = &ps->ask;
 
-	if (!a->can ||
-	    (!bs_endpoint_is_set(&a->m.global) && !bs_endpoint_is_set(&a->m.priv)))
+	if (!a->can || (!bs_endpoint_is_set(&a->m.global) && !bs_endpoint_is_set(&a->m.priv)))
 		return;
 	a->m.number++;
 	a->copies = ASK_COPIES;

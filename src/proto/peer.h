@@ -47,10 +47,10 @@ struct bs_peer_conf {
 	/** Head start of the search: no relay carries data before, unless it is asked for by
 	 *  bs_peer_set_path.  0 = a relay may be used at once. */
 	uint32_t relay_wait_ms;
-	uint16_t sockets;  /**< further sockets that the owner can open by via, 0 = none */
-	bool symmetric;    /**< our NAT was measured to be symmetric: use them at once */
-	bool guess_ports;  /**< the device's was: guess its ports at once */
-	bool can_ask;      /**< the device was granted BS_EXT_PATH */
+	uint16_t sockets;          /**< further sockets that the owner can open by via, 0 = none */
+	bool symmetric;            /**< our NAT was measured to be symmetric: use them at once */
+	bool guess_ports;          /**< the device's was: guess its ports at once */
+	bool can_ask;              /**< the device was granted BS_EXT_PATH */
 	struct bs_endpoint priv;   /**< our endpoints, for searches that we ask it for */
 	struct bs_endpoint global; /**< may be none */
 };

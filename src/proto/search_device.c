@@ -43,9 +43,11 @@ void bs_search_device_start(struct bs_device_conn *dc, const struct bs_connect_e
 			    const struct bs_packet *p, uint8_t ipx_flags, bs_time now)
 {
 	bool client = (ipx_flags & BS_IPX_NAT_MASK) == BS_IPX_NAT_SYMMETRIC;
+	struct bs_spray *s = bs_device_spray(dc);
 	uint32_t delay = env->granted & BS_EXT_PATH ? delay_of(p) : 0;
 
-	memset(bs_device_spray(dc), 0, sizeof(struct bs_spray));
+	if (s)
+		memset(s, 0, sizeof(*s));
 	if (delay && dc->c.searched)
 		bs_rendezvous_put_off(&dc->rv, now + BS_TIME_MS(delay));
 	/* With both sides symmetric nothing helps. */
@@ -72,7 +74,7 @@ int bs_search_device_input(struct bs_device_conn *dc, const struct bs_connect_en
 
 	if (err)
 		return err;
-	if (!(env->granted & BS_EXT_PATH) || dc->c.state != BS_CONN_OPEN)
+	if (!st || !(env->granted & BS_EXT_PATH) || dc->c.state != BS_CONN_OPEN)
 		return BS_ESTATE;
 	if (m.number <= st->number ||
 	    (st->number && BS_TIME_DIFF(now, st->at) < (bs_time_diff)BS_TIME_MS(AGAIN_MS)))
@@ -87,8 +89,8 @@ int bs_search_device_input(struct bs_device_conn *dc, const struct bs_connect_en
 	bs_rendezvous_start(&dc->rv, false, now);
 	if (m.delay_ms)
 		bs_rendezvous_put_off(
-			&dc->rv, now + BS_TIME_MS(m.delay_ms < DELAY_MAX_MS ? m.delay_ms
-									     : DELAY_MAX_MS));
+			&dc->rv,
+			now + BS_TIME_MS(m.delay_ms < DELAY_MAX_MS ? m.delay_ms : DELAY_MAX_MS));
 	spray(dc, env, known && (m.flags & BS_SEARCH_GUESS), known && (m.flags & BS_SEARCH_SOCKETS),
 	      now);
 	return BS_OK;

@@ -24,8 +24,7 @@ void bs_search_device_start(struct bs_device_conn *dc, const struct bs_connect_e
  *
  * Returns BS_OK or a drop reason.
  */
-BS_MUSTCHECK int bs_search_device_input(struct bs_device_conn *dc,
-					const struct bs_connect_env *env, struct bs_slice text,
-					bs_time now);
+BS_MUSTCHECK int bs_search_device_input(struct bs_device_conn *dc, const struct bs_connect_env *env,
+					struct bs_slice text, bs_time now);
 
 #endif

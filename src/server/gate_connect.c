@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "net/tcp.h"
 #include "server/gate_internal.h"
 #include "util/endpoint.h"
 

@@ -130,8 +130,7 @@ static long room(const struct bs_connect_request *m, size_t head, size_t limit)
 	       (m->fp ? PL_HEADER + FP_DATA_LEN : 0) -
 	       (m->attempt ? PL_HEADER + BS_ATTEMPT_LEN : 0) -
 	       (m->pair ? PL_HEADER + BS_PAIR_ID_LEN : 0) - (m->ext ? PL_HEADER + EXT_LEN : 0) -
-	       (m->suite ? PL_HEADER + SUITE_LEN : 0) -
-	       (m->start_ms ? PL_HEADER + START_LEN : 0);
+	       (m->suite ? PL_HEADER + SUITE_LEN : 0) - (m->start_ms ? PL_HEADER + START_LEN : 0);
 }
 
 /* The relay goes first when there is no room for all: without it the other paths still work, and a

@@ -100,7 +100,7 @@ START_TEST(range_texts)
 		{ "handshake-rate", "1/s to 1000000/s" },
 		{ "tls-min", "1.2 or 1.3" },
 		{ "log-level", "error, warning, notice, info or debug" },
-		{ "extensions", "ip6, attempt, close, gcm, fast-stream and pair" },
+		{ "extensions", "ip6, attempt, close, gcm, fast-stream, pair and path" },
 		{ "listen", "1 to 8 addresses" },
 		{ "allow-legacy", "yes or no" },
 		{ "key-file", "path" },
