@@ -94,6 +94,8 @@ bool bsdev__uses_via(const struct bsdev *dev, uint16_t via);
 bool bsdev__query_is_bad(const struct bsdev_query *q);
 /** Run the timers that are due. */
 void bsdev__timers_run(struct bsdev *dev, bs_time now);
+/** Offer the TCP relay where port and build can use it. */
+void bsdev__allow_relay(struct bs_device_conf *c, const struct bsdev_port *port);
 /** Tell port and application what changed since the last call. */
 void bsdev__report(struct bsdev *dev);
 

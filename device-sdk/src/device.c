@@ -84,6 +84,7 @@ static int fill_core_conf(struct bsdev *dev, const struct bs_crypto *crypto)
 	c->ext_offer = conf->extensions & ~cannot_do(conf, crypto);
 	c->alive_ms = conf->alive_ms;
 	bs_device_set_sockets(c, bsdev__sockets(dev->port));
+	bsdev__allow_relay(c, dev->port);
 	c->ops = &bsdev__ops;
 	c->app = dev;
 	return c->app_version.len > VERSION_MAX || c->url.len > URL_MAX ? BS_EINVAL : BS_OK;

@@ -107,6 +107,38 @@ static void report_state(struct bsdev *dev, uint8_t events)
 				 failed ? dev->core.attach.status : BS_ATTACH_OK);
 }
 
+/** The port's relay function; NULL at compile time where the build leaves the relay out. */
+static bsdev_relay_fn relay_fn(const struct bsdev_port *port)
+{
+#ifdef BS_PROFILE_MCU
+	(void)port;
+	return NULL;
+#else
+	return BS_WITH_GW ? port->relay : NULL;
+#endif
+}
+
+void bsdev__allow_relay(struct bs_device_conf *c, const struct bsdev_port *port)
+{
+#ifdef BS_PROFILE_MCU
+	(void)c;
+	(void)port;
+#else
+	c->tcp_relay = relay_fn(port) != NULL;
+#endif
+}
+
+static void report_relays(struct bsdev *dev)
+{
+	struct bs_endpoint relay;
+	uint32_t nsi;
+	size_t slot;
+
+	while (bs_device_gw_next(&dev->core, &slot, &nsi, &relay))
+		relay_fn(dev->port)(dev->port->ctx, dev, (unsigned)slot, nsi,
+				    relay.port != 0 ? &relay : NULL);
+}
+
 void bsdev__report(struct bsdev *dev)
 {
 	const struct bsdev_port *port = dev->port;
@@ -114,6 +146,8 @@ void bsdev__report(struct bsdev *dev)
 	struct bs_slice host = dev->core_conf.id;
 
 	report_state(dev, events);
+	if (BS_WITH_GW && relay_fn(port) != NULL)
+		report_relays(dev);
 	if ((events & BS_ATTACH_EV_RENEW_SOCKET) != 0 && port->renew_socket != NULL)
 		port->renew_socket(port->ctx, dev);
 	if ((events & BS_ATTACH_EV_RESOLVE) == 0)

@@ -54,6 +54,7 @@ struct bs_conf {
 	uint16_t controller_port; /**< UDP; 0 = pick a free one */
 	uint16_t attach_port;     /**< UDP; may equal controller_port; 0 = pick a free one */
 	uint16_t client_port;     /**< TCP; 0 = pick a free one */
+	uint16_t gateway_port;
 	struct bs_endpoint public_address;  /**< IPv4 told to devices; none: where it arrived */
 	struct bs_endpoint attach_address;  /**< IPv4 of the attach port; none: public_address */
 	struct bs_endpoint public_address6; /**< IPv6 told to devices; none: where it arrived */
@@ -136,6 +137,12 @@ struct bs_conf {
 	bs_time relay_max_age;       /**< 0 = no limit */
 	bs_time relay_idle;
 	uint32_t relay_queue; /**< packets, per worker */
+
+	/* TCP relay */
+	bool gateway; /**< offer it */
+	bs_time gateway_wait;
+	bs_time gateway_idle;
+	uint32_t gateway_rate; /**< new legs per second and source address */
 
 	/* log */
 	enum bs_log_level log_level;

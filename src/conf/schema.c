@@ -86,6 +86,8 @@ const struct bs_conf_key bs_conf_schema[] = {
 	"UDP port that devices attach to; may equal controller-port; 0 picks a free port."),
  ROW_RANGE("client-port", BS_CONF_PORT, RESTART, client_port, 0, 65535, "5571",
 	"TCP port of the client gate; 0 picks a free port."),
+ ROW_RANGE("gateway-port", BS_CONF_PORT, RESTART, gateway_port, 0, 65535, "5568",
+	"TCP port of the TCP relay, for devices and clients; 0 picks a free port."),
  ROW_TEXT("public-address", BS_CONF_ADDRESS, LIVE, public_address, NULL, "203.0.113.5",
 	"IPv4 address that devices and clients are told; not set: the one a packet arrived on."),
  ROW_TEXT("public-address6", BS_CONF_ADDRESS6, LIVE, public_address6, NULL, "2001:db8::5",
@@ -240,6 +242,15 @@ const struct bs_conf_key bs_conf_schema[] = {
  ROW_RANGE("relay-queue", BS_CONF_COUNT, RESTART, relay_queue, 16, 65536, "1024",
 	"Relayed packets that each worker lets wait for a rate limit."),
 
+ ROW_BOOL("gateway", LIVE, gateway, "yes",
+	"Offer the TCP relay to devices that can use it."),
+ ROW_RANGE("gateway-wait", BS_CONF_SPAN, LIVE, gateway_wait, MS(100), MIN(1), "20s",
+	"How long one leg of the TCP relay waits for the other."),
+ ROW_RANGE("gateway-idle", BS_CONF_SPAN, LIVE, gateway_idle, SEC(1), HOUR(24), "2min",
+	"Silence in both directions after which a TCP relay ends."),
+ ROW_RANGE("gateway-rate", BS_CONF_RATE, LIVE, gateway_rate, 1, 1000000, "100/s",
+	"TCP connections accepted for the TCP relay per second and address; twice as many at once."),
+
  ROW_WORDS("log-level", BS_CONF_ENUM, LIVE, log_level, level_words, "notice",
 	"Least important level that is logged."),
  ROW_WORDS("log-format", BS_CONF_ENUM, LIVE, log_format, format_words, "text",
@@ -258,6 +269,7 @@ const struct bs_conf_heading bs_conf_headings[] = {
 	{ "alive-interval", "Keepalive" },
 	{ "connect-timeout", "Connect" },
 	{ "relay-udp", "Relay" },
+	{ "gateway", "TCP relay" },
 	{ "log-level", "Log" },
 };
 /* clang-format on */

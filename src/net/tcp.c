@@ -182,3 +182,28 @@ uint16_t bs_tcp_rtt_ms(int fd)
 	return 0;
 #endif
 }
+
+void bs_tcp_keepalive(int fd)
+{
+	const struct {
+		int option, value;
+	} rows[] = { { TCP_KEEPIDLE, 60 }, { TCP_KEEPINTVL, 10 }, { TCP_KEEPCNT, 3 } };
+
+	/* Only a precaution, so failures do not matter. */
+	(void)set_on(fd, SOL_SOCKET, SO_KEEPALIVE);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		(void)setsockopt(fd, IPPROTO_TCP, rows[i].option, &rows[i].value,
+				 sizeof(rows[i].value));
+}
+
+void bs_tcp_shutdown(int fd)
+{
+	(void)shutdown(fd, SHUT_WR);
+}
+
+int bs_tcp_pair(int fd[2])
+{
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd) < 0)
+		return code_of_errno(errno);
+	return BS_OK;
+}

@@ -35,6 +35,12 @@ BS_MUSTCHECK int bs_tcp_local(int fd, struct bs_endpoint *ep);
 BS_MUSTCHECK bs_ssize bs_tcp_read(int fd, uint8_t *buf, size_t cap);
 /** Up to len bytes: their number, BS_EAGAIN, BS_EIO. */
 BS_MUSTCHECK bs_ssize bs_tcp_write(int fd, const uint8_t *buf, size_t len);
+/** Probe a silent peer from 60 s on, so that one that is gone does not stay for ever. */
+void bs_tcp_keepalive(int fd);
+/** Send no more: the peer reads the end of the stream. */
+void bs_tcp_shutdown(int fd);
+/** Two connected UNIX stream sockets, non-blocking, close-on-exec.  BS_OK, BS_EFULL, BS_EIO. */
+BS_MUSTCHECK int bs_tcp_pair(int fd[2]);
 /** Close; negative descriptors are ignored. */
 void bs_tcp_close(int fd);
 /** Smoothed round trip of a connection in ms, at least 1; 0 where the system does not tell. */

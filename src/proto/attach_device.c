@@ -461,6 +461,8 @@ static bs_ssize put_response(struct bs_attach_device *a, uint8_t *buf, size_t ca
 	m.seq = a->seq;
 	m.caps.mask = BS_ATTACH_CAP_MASK;
 	m.caps.bits = BS_ATTACH_CAP_BITS;
+	if (bs_device_tcp_relay(a->conf))
+		m.caps.bits |= BS_CAP_GW_CLEAR;
 	if (BS_WITH_LEGACY && (conf->legacy || conf->plain_suite))
 		m.caps.bits |= BS_CAP_PLAIN;
 	bs__device_ipx(a, &m.ipx);

@@ -129,6 +129,12 @@ static void start_closing(struct bs_conn *c, bs_time now)
 	c->expire = now + BS_TIME_MS(linger);
 }
 
+void bs_conn_hang_up(struct bs_conn *c, bs_time now)
+{
+	if (c->state == BS_CONN_OPEN)
+		start_closing(c, now);
+}
+
 int bs_conn_framing(struct bs_conn *c, const struct bs_conn_data *d, const struct bs_endpoint *from,
 		    bs_time now)
 {

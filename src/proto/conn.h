@@ -226,6 +226,8 @@ void bs_conn_move(struct bs_conn *c, const struct bs_endpoint *from);
 void bs_conn_count_tx(struct bs_conn *c, size_t len);
 /** Rendezvous concluded with this interval (ms, 0 = 5000): set the idle limit. */
 void bs_conn_set_interval(struct bs_conn *c, uint32_t interval_ms, bs_time now);
+/** The stream that carried it was closed: it ends as after a close, without a packet of ours. */
+void bs_conn_hang_up(struct bs_conn *c, bs_time now);
 /** End at once without a packet. */
 void bs_conn_abort(struct bs_conn *c, enum bs_conn_end why);
 /** Build a framing packet with this command and number into buf; as bs_conn_seal. */

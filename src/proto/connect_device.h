@@ -10,6 +10,7 @@
 
 #include "proto/conn.h"
 #include "proto/device_conf.h"
+#include "proto/gw_device.h"
 #include "proto/limits.h"
 #include "proto/rendezvous.h"
 #include "proto/spray.h"
@@ -28,6 +29,9 @@ struct bs_device_conn {
 #if BS_WITH_SPRAY
 	struct bs_spray spray;
 	struct bs_search_state search;
+#endif
+#ifndef BS_PROFILE_MCU
+	struct bs_gw_link gw; /**< leg to a TCP relay */
 #endif
 };
 
@@ -50,6 +54,17 @@ static inline struct bs_search_state *bs_device_search(struct bs_device_conn *dc
 #else
 	(void)dc;
 	return NULL;
+#endif
+}
+
+/** The leg of a connection; NULL at compile time where the build leaves the relay out. */
+static inline struct bs_gw_link *bs_device_conn_gw(struct bs_device_conn *dc)
+{
+#ifdef BS_PROFILE_MCU
+	(void)dc;
+	return NULL;
+#else
+	return BS_WITH_GW ? &dc->gw : NULL;
 #endif
 }
 

@@ -78,6 +78,8 @@ static void free_conn(struct bs_device *d, struct bs_device_conn *dc)
 		bs_spray_stop(bs_device_spray(dc));
 		bs_device_search(dc)->number = 0;
 	}
+	if (BS_WITH_GW && bs_device_conn_gw(dc))
+		bs_gw_link_drop(bs_device_conn_gw(dc));
 }
 
 static void free_all(struct bs_device *d)
@@ -196,6 +198,8 @@ static uint8_t path_of(const struct bs_device *d, const struct bs_conn *c)
 {
 	if (bs_conn_origin(c) != BS_ORIGIN_BASESTATION)
 		return BS_PATH_LOCAL;
+	if (BS_WITH_GW && bs_endpoint_via(&c->remote) == BS_VIA_STREAM)
+		return BS_PATH_TCP_RELAY;
 	return bs_endpoint_equal(&c->remote, &d->attach.server) ? BS_PATH_UDP_RELAY
 								: BS_PATH_DIRECT;
 }
@@ -242,6 +246,11 @@ static int input_data(struct bs_device *d, const struct bs_packet *p, uint8_t *p
 			d->conf->ops->connection(d->conf->app, &dc->c, true);
 	}
 	dc->c.path = path_of(d, &dc->c);
+	if (BS_WITH_GW && bs_device_conn_gw(dc)) {
+		bs_gw_link_data(bs_device_conn_gw(dc), &data, from);
+		if (bs_gw_is_close(&data, from))
+			return BS_ESTATE;
+	}
 	if (data.h.tag == BS_TAG_FRAMING)
 		return input_framing(d, dc, &data, from, now);
 	if (streams_of(d, dc) && bs_tag_is_stream(data.h.tag))
@@ -298,7 +307,11 @@ static int input_server(struct bs_device *d, const struct bs_packet *p, uint8_t 
 	if (p->h.type == BS_TYPE_U_CONNECT) {
 		if (!from_server && !bs_connect_is_request(p))
 			return BS_ESOURCE;
-		return bs_connect_input(&d->connect, &env, p, pkt, from, now, &made);
+		err = bs_connect_input(&d->connect, &env, p, pkt, from, now, &made);
+		if (BS_WITH_GW && !err && made && bs_device_tcp_relay(d->conf))
+			bs_gw_link_offer(bs_device_conn_gw(made), p, made->c.nsi_sp,
+					 &d->attach.server);
+		return err;
 	}
 	if (!BS_WITH_EXT || !from_server || p->h.nsi_sp != d->attach.nsi)
 		return BS_ESOURCE;
@@ -361,12 +374,20 @@ int bs_device_input(struct bs_device *d, uint8_t *pkt, size_t len, const struct 
 	return err;
 }
 
+/* A connection through a relay may have no limit of its own. */
+static void hold(struct bs_device_conn *dc, bs_time now)
+{
+	if (BS_WITH_GW && bs_device_conn_gw(dc) && bs_gw_link_holds(bs_device_conn_gw(dc), &dc->c))
+		bs_conn_touch(&dc->c, now);
+}
+
 void bs_device_timeout(struct bs_device *d, bs_time now)
 {
 	uint8_t i;
 
 	bs_attach_timeout(&d->attach, now);
 	for (i = 0; i < d->n_conns; i++) {
+		hold(&d->conns[i], now);
 		bs_conn_timeout(&d->conns[i].c, now);
 		if (bs_conn_is_live(&d->conns[i].c))
 			bs_rendezvous_timeout(&d->conns[i].rv, now);
@@ -441,6 +462,8 @@ static size_t output_conn(struct bs_device *d, struct bs_device_conn *dc, uint8_
 {
 	size_t len = bs_conn_output(&dc->c, d->crypto, buf, cap, to);
 
+	if (BS_WITH_GW && !len && bs_device_conn_gw(dc))
+		len = bs_gw_link_output(bs_device_conn_gw(dc), buf, cap, to);
 	if (!len && bs_conn_is_live(&dc->c))
 		len = bs_rendezvous_output(&dc->rv, dc->c.nsi_sp, &dc->c.priv, &dc->c.global, buf,
 					   cap, to);

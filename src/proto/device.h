@@ -139,4 +139,21 @@ static inline struct bs_streams *bs_device_streams(const struct bs_device *d, si
 	return all ? bs__device_streams_at(all, i) : NULL;
 }
 
+/**
+ * bs_device_gw_next - what the port shall do about byte streams to TCP relays
+ *
+ * @slot  the connection's slot, which names its stream in the calls below
+ * @nsi   its number, which packets for that stream have in NSI.sp
+ * @relay the endpoint to connect to; without a port: close the stream
+ *
+ * Returns false when there is nothing (left) to do; ask after every call that takes the time.
+ */
+bool bs_device_gw_next(struct bs_device *d, size_t *slot, uint32_t *nsi, struct bs_endpoint *relay);
+/** The stream of that slot is connected: fetch the output. */
+void bs_device_gw_opened(struct bs_device *d, size_t slot);
+/** It is closed, by the port or the relay, or could not be opened. */
+void bs_device_gw_closed(struct bs_device *d, size_t slot, bs_time now);
+/** One packet of the stream, cut by bs_gw_frame_len.  BS_OK or a drop reason. */
+int bs_device_gw_input(struct bs_device *d, size_t slot, uint8_t *pkt, size_t len, bs_time now);
+
 #endif

@@ -89,8 +89,11 @@ struct bs_device_conf {
 	struct bs_slice label;       /**< text behind them, may be empty */
 	struct bs_slice app_version; /**< application version, "-" is sent when empty */
 	struct bs_slice url;         /**< URL, not sent when empty */
-	uint32_t ext_offer;  /**< enum bs_ext bits to offer; 0 = stock packets, to the byte */
-	uint16_t alive_ms;   /**< keep-alive timer, 0 = 13000 */
+	uint32_t ext_offer; /**< enum bs_ext bits to offer; 0 = stock packets, to the byte */
+	uint16_t alive_ms;  /**< keep-alive timer, 0 = 13000 */
+#ifndef BS_PROFILE_MCU
+	bool tcp_relay; /**< the port can open byte streams: clients may come through a TCP relay */
+#endif
 	uint8_t alive_polls; /**< timer runs until the attachment is lost, 0 = 5 */
 	/** Suite for connections without a key, &bs_suite_null or NULL = refuse them (0x8008).
 	 *  This and the next count as NULL in a build with BS_WITH_LEGACY 0. */
@@ -121,6 +124,17 @@ static inline uint16_t bs_device_sockets(const struct bs_device_conf *conf)
 #else
 	(void)conf;
 	return 0;
+#endif
+}
+
+/** Whether the TCP relay is on; false at compile time where the build leaves it out. */
+static inline bool bs_device_tcp_relay(const struct bs_device_conf *conf)
+{
+#ifdef BS_PROFILE_MCU
+	(void)conf;
+	return false;
+#else
+	return BS_WITH_GW && conf->tcp_relay;
 #endif
 }
 

@@ -46,6 +46,10 @@
 #ifndef BS_WITH_LOCAL
 # define BS_WITH_LOCAL BS__DEFAULT_WITH
 #endif
+/** Whether a device can use a TCP relay. */
+#ifndef BS_WITH_GW
+# define BS_WITH_GW BS__DEFAULT_WITH
+#endif
 /** MACs that a connection remembers to drop exact repeats, 1..255. */
 #ifndef BS_REPLAY_SLOTS
 # define BS_REPLAY_SLOTS BS__DEFAULT_REPLAY_SLOTS

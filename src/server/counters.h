@@ -171,9 +171,29 @@
  X(registry_failed, counter, "events", "registry reads that failed")                               \
  X(memory_failed, counter, "events", "allocations that failed")
 
+#define BS_COUNTERS_GATEWAY(X)                                                                     \
+ X(gateway_offered, counter, "connections", "connects that offered the TCP relay")                 \
+ X(gateway_bridges, gauge, "connections", "connections with a place at the TCP relay")             \
+ X(gateway_accepted, counter, "connections", "TCP connections to the relay's port")                \
+ X(gateway_source_rate, counter, "connections", "refused: too many from one address")              \
+ X(gateway_descriptors, counter, "events", "accepts that failed for want of descriptors")          \
+ X(gateway_no_handshake, counter, "connections", "ended: no handshake in time, or pushed out")     \
+ X(gateway_malformed, counter, "connections", "ended: handshake or stream malformed")              \
+ X(gateway_unknown, counter, "connections", "ended: handshake names no connection that waits")     \
+ X(gateway_alone, counter, "connections", "ended: the other leg did not come in time")             \
+ X(gateway_joined, counter, "connections", "both legs came")                                       \
+ X(gateway_idle, counter, "connections", "ended: silent for too long")                             \
+ X(gateway_closed, counter, "connections", "relays that ended after both legs had come")           \
+ X(gateway_dropped, counter, "packets", "packets that a relay may not pass on")                    \
+ X(gateway_to_device_packets, counter, "packets", "relayed towards devices")                       \
+ X(gateway_to_device_bytes, counter, "bytes", "relayed towards devices")                           \
+ X(gateway_to_client_packets, counter, "packets", "relayed towards clients")                       \
+ X(gateway_to_client_bytes, counter, "bytes", "relayed towards clients")
+
 #define BS_COUNTERS_GATE(X)                                                                        \
  X(gate_accepted, counter, "sessions", "TCP connections accepted")                                 \
  X(gate_sessions, gauge, "sessions", "client sessions now")                                        \
+ X(gate_legs, counter, "sessions", "client sessions that became a leg of the TCP relay")           \
  X(gate_full, counter, "sessions", "refused because max-clients is reached")                       \
  X(gate_source_rate, counter, "sessions", "refused: too many from one address")                    \
  X(gate_descriptors, counter, "events", "accepts that failed for want of descriptors or memory")   \
@@ -290,6 +310,7 @@
  BS_COUNTERS_RELAY(X)                                                                              \
  BS_COUNTERS_WORKER(X)                                                                             \
  BS_COUNTERS_NAT(X)                                                                                \
+ BS_COUNTERS_GATEWAY(X)                                                                            \
  BS_COUNTERS_GATE(X)
 
 /** Index of each counter: BS_C_<name>. */

@@ -168,6 +168,7 @@ static void take_request(struct bs_gate_attempt *a, const struct bs_session *s,
 	q->has_pair = m->has_pair;
 	memcpy(q->pair, m->pair, sizeof(q->pair));
 	q->rtt_ms = bs_tcp_rtt_ms(s->fd);
+	q->want_gw = (m->caps.bits & m->caps.mask & BS_CAP_GW_CLEAR_CLIENT) != 0;
 	q->allow_plain = conf->allow_legacy && (m->caps.bits & m->caps.mask & BS_CAP_LEGACY_CLIENT);
 	for (size_t i = 0; i < m->n_hosts; i++) {
 		const struct bs_endpoint *ep = &m->hosts[i].ep;
@@ -564,17 +565,46 @@ static void fill_answer(struct bs_gate_connect_answer *m, const struct bs_sessio
 	m->ext.bits = r->ext;
 }
 
+/** GW for the client: the relay is on the address that it reached us on. */
+static void fill_gw(struct bs_gate_connect_answer *m, const struct bs_session *s,
+		    const struct bs_msg_connect_result *r, struct bs_writer *w, uint8_t *buf,
+		    size_t cap)
+{
+	const struct bs_endpoint *told = &s->gate->w->conf->public_address;
+	struct bs_gw gw;
+
+	memcpy(m->ipx.nsi_co, r->nsi_co, sizeof(m->ipx.nsi_co));
+	memset(&gw, 0, sizeof(gw));
+	/* Without an IPv4 address the client takes the host that it has a session with. */
+	if (bs_endpoint_is_ip4(told) && bs_endpoint_ip4(told) != 0)
+		gw.ep = *told;
+	else if (bs_endpoint_is_ip4(&s->local))
+		gw.ep = s->local;
+	gw.ep.port = r->gw_port;
+	gw.nsi = r->nsi;
+	memcpy(gw.id, r->gw_id, sizeof(gw.id));
+	bs_writer_init(w, buf, cap);
+	bs_gw_put(w, &gw);
+	m->gw.ptr = buf + BS_GW_PAYLOAD_LEN - BS_GW_DATA_LEN;
+	m->gw.len = w->bad ? 0 : BS_GW_DATA_LEN;
+	bs_wipe(&gw, sizeof(gw));
+}
+
 /** The good answer; every request for the attempt gets it. */
 static void answer_success(struct bs_gate *g, const struct bs_gate_attempt *a,
 			   const struct bs_msg_connect_result *r)
 {
 	struct bs_session *s = a->session;
 	struct bs_gate_connect_answer m;
+	uint8_t gw[BS_GW_PAYLOAD_LEN];
+	struct bs_writer w;
 
 	memset(&m, 0, sizeof(m));
 	m.h.cp = a->cp;
 	memcpy(m.attempt, a->attempt, sizeof(m.attempt));
 	fill_answer(&m, s, r);
+	if (r->has_gw)
+		fill_gw(&m, s, r, &w, gw, sizeof(gw));
 	/* The payload is always there; without a relay it is a key to nothing. */
 	memcpy(m.relay_key, r->relay_key, sizeof(m.relay_key));
 	if (!r->relay &&
@@ -593,6 +623,7 @@ static void answer_success(struct bs_gate *g, const struct bs_gate_attempt *a,
 				s, bs_gate_connect_answer_encode(&m, g->tx, sizeof(g->tx)));
 		}
 	}
+	bs_wipe(gw, sizeof(gw));
 	bs_wipe(&m, sizeof(m));
 }
 
@@ -635,6 +666,7 @@ void bs__gate_connect_result(struct bs_gate *g, struct bs_message *m)
 		answer_failure(g, a, r->status, text_of(r));
 	}
 	bs_wipe(&r->block, sizeof(r->block));
+	bs_wipe(r->gw_id, sizeof(r->gw_id));
 	if (a)
 		attempt_free(g, a);
 }

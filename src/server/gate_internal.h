@@ -45,6 +45,7 @@
 #define BS_GATE_CURSOR_LIFE_S 600u
 
 struct bs_session;
+struct bs_gate_leg;
 
 /** What main makes and all workers use. */
 struct bs_gate_shared {
@@ -70,6 +71,7 @@ enum bs_session_state {
 	BS_SESSION_HANDSHAKE = 1,
 	BS_SESSION_HELLO, /**< TLS is up, HELLO is due */
 	BS_SESSION_OPEN,
+	BS_SESSION_LEG,     /**< it is a leg of the TCP relay: gate_leg.c */
 	BS_SESSION_CLOSING, /**< output is flushed, then it ends */
 	BS_SESSION_GHOST,   /**< TLS is gone, its connections live on */
 };
@@ -205,6 +207,7 @@ struct bs_session {
 	struct bs_tls_peer who;
 	struct bs_gate_client *client;
 	uint64_t client_hash;
+	struct bs_gate_leg *leg; /**< heap, in state LEG */
 	struct bs_gate_probe probe;
 	struct bs_gate_conn *conns;
 	struct bs_gate_attempt *attempts;
@@ -279,6 +282,20 @@ void bs__session_send_tx(struct bs_session *s, bs_ssize len);
 bool bs__session_work(struct bs_gate *g);
 /** Time limits of one session. */
 void bs__session_tick(struct bs_session *s, bs_time now);
+
+/** Read again from a session that was not read because nobody took its bytes. */
+void bs__session_resume(struct bs_session *s);
+
+/* gate_leg.c */
+/** The first packet is GW_CONN_U: from now on the session is a leg. */
+void bs__gate_leg_start(struct bs_session *s, const struct bs_packet *p);
+/** The client's side is readable.  False when the session has ended. */
+BS_MUSTCHECK bool bs__gate_leg_serve(struct bs_session *s);
+/** The relay has to take something first: do not read from the client. */
+bool bs__gate_leg_stalled(const struct bs_session *s);
+/** The client has taken all that waited. */
+void bs__gate_leg_flushed(struct bs_session *s);
+void bs__gate_leg_end(struct bs_session *s);
 
 /* gate_client.c */
 /** Bytes of one bs_gate_client. */

@@ -300,6 +300,10 @@ void bs__gate_packet(struct bs_session *s, const uint8_t *buf, size_t len)
 						  : "bad packet header");
 		return;
 	}
+	if (s->state == BS_SESSION_HELLO && p.h.type == BS_TYPE_GW_CONN_U) {
+		bs__gate_leg_start(s, &p);
+		return;
+	}
 	r = find_request(&p);
 	if (!r) {
 		bs__gate_error(s, BS_ST_MALFORMED, "packet of this type not expected");

@@ -121,6 +121,9 @@ static void check_session(struct bs_session *s, bool certs)
 	err = certs ? bs_tls_server_recheck(g->tls, &s->who) : BS_OK;
 	if (err == BS_EAUTH) {
 		end_client(s, "certificate revoked");
+	} else if (err != BS_OK && s->state == BS_SESSION_LEG) {
+		/* Its stream has no room for a word of ours. */
+		bs__session_end(s);
 	} else if (err != BS_OK && s->state != BS_SESSION_GHOST) {
 		/* Not refused, only not proved: it may come back with a full handshake. */
 		bs__gate_error(s, BS_ST_DRAINING, "certificates changed: connect again");

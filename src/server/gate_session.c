@@ -29,7 +29,7 @@ static bs_ssize io_write(void *ctx, const uint8_t *buf, size_t len)
 static void listen_for(struct bs_session *s)
 {
 	struct ev_loop *loop = s->gate->w->loop;
-	int events = EV_READ;
+	int events = bs__gate_leg_stalled(s) ? 0 : EV_READ;
 
 	if (s->out_len > 0 || (s->state == BS_SESSION_HANDSHAKE && bs_tls_wants_write(s->tls)))
 		events |= EV_WRITE;
@@ -39,9 +39,11 @@ static void listen_for(struct bs_session *s)
 		return;
 	if (s->listening)
 		ev_io_stop(loop, &s->io);
+	s->listening = events != 0;
+	if (events == 0)
+		return;
 	ev_io_set(&s->io, s->fd, events);
 	ev_io_start(loop, &s->io);
-	s->listening = true;
 }
 
 static void stop_listening(struct bs_session *s)
@@ -115,6 +117,8 @@ static void flush(struct bs_session *s)
 		bs__session_end(s);
 		return;
 	}
+	if (s->state == BS_SESSION_LEG)
+		bs__gate_leg_flushed(s);
 	if (!s->queued)
 		listen_for(s);
 }
@@ -151,7 +155,8 @@ void bs__session_send(struct bs_session *s, const uint8_t *buf, size_t len)
 {
 	struct bs_counters *c = s->gate->w->counters;
 
-	if (s->state != BS_SESSION_HELLO && s->state != BS_SESSION_OPEN)
+	if (s->state != BS_SESSION_HELLO && s->state != BS_SESSION_OPEN &&
+	    s->state != BS_SESSION_LEG)
 		return;
 	if (s->out_len == 0) {
 		bs_ssize n = bs_tls_write(s->tls, buf, len);
@@ -219,6 +224,11 @@ static bool is_up(const struct bs_session *s)
 	return s->state == BS_SESSION_HELLO || s->state == BS_SESSION_OPEN;
 }
 
+static bool is_read(const struct bs_session *s)
+{
+	return is_up(s) || s->state == BS_SESSION_LEG;
+}
+
 /** Cut [len] bytes of g->rx into packets. */
 static void take_frames(struct bs_session *s, size_t len)
 {
@@ -241,6 +251,26 @@ static void take_frames(struct bs_session *s, size_t len)
 		bs__gate_packet(s, g->rx + off, (size_t)frame);
 		off += (size_t)frame;
 	}
+	/* A leg must wait for its answer: nobody can take these bytes yet. */
+	if (s->state == BS_SESSION_LEG && off < len) {
+		bs_count(g->w->counters, BS_C_gateway_malformed);
+		bs__session_end(s);
+	}
+}
+
+/** Listen, or come back at once for what TLS has read already. */
+static void read_on(struct bs_session *s)
+{
+	if (bs_tls_has_pending(s->tls) && !bs__gate_leg_stalled(s))
+		enqueue(s);
+	else
+		listen_for(s);
+}
+
+void bs__session_resume(struct bs_session *s)
+{
+	if (!s->queued)
+		read_on(s);
 }
 
 /** Read once and work on it; more comes in another turn, so that no client holds the loop. */
@@ -250,6 +280,11 @@ static void serve(struct bs_session *s)
 	size_t had = s->in_len;
 	bs_ssize n;
 
+	if (s->state == BS_SESSION_LEG) {
+		if (bs__gate_leg_serve(s))
+			read_on(s);
+		return;
+	}
 	if (had > 0)
 		memcpy(g->rx, s->in, had);
 	n = bs_tls_read(s->tls, g->rx + had, sizeof(g->rx) - had);
@@ -264,12 +299,8 @@ static void serve(struct bs_session *s)
 		return;
 	}
 	take_frames(s, had + (size_t)n);
-	if (!is_up(s))
-		return;
-	if (bs_tls_has_pending(s->tls))
-		enqueue(s);
-	else
-		listen_for(s);
+	if (is_read(s))
+		read_on(s);
 }
 
 /** One counter per refusal, in the order of enum bs_tls_refusal. */
@@ -383,7 +414,7 @@ static void on_io(struct ev_loop *loop, struct ev_io *io, int events)
 	}
 	if ((events & EV_WRITE) && s->tls)
 		flush(s);
-	if ((events & EV_READ) && is_up(s))
+	if ((events & EV_READ) && is_read(s))
 		serve(s);
 }
 
@@ -403,7 +434,7 @@ bool bs__session_work(struct bs_gate *g)
 		if (s->state == BS_SESSION_HANDSHAKE) {
 			handshakes--;
 			handshake(s);
-		} else if (is_up(s)) {
+		} else if (is_read(s)) {
 			reads--;
 			serve(s);
 		}
@@ -500,6 +531,7 @@ void bs__session_end(struct bs_session *s)
 	s->state = BS_SESSION_GHOST;
 	stop_listening(s);
 	dequeue(s);
+	bs__gate_leg_end(s);
 	bs_tls_free(s->tls);
 	s->tls = NULL;
 	bs_tcp_close(s->fd);

@@ -20,6 +20,7 @@
 #include "basestation/error.h"
 #include "basestation/types.h"
 #include "basestation/wire.h"
+#include "wire/gw.h"
 
 /** Largest EP6 list that travels with a connect. */
 #define BS_MSG_EP6_MAX 8
@@ -43,6 +44,7 @@ enum bs_msg_kind {
 	BS_MSG_CONN_CLOSED,    /**< holder -> gate: a connection ended on the device's side */
 	BS_MSG_RELAY,          /**< holder -> gate: a connection, which stays, has no relay */
 	BS_MSG_SESSION_GONE,   /**< gate -> holder: the session ended, the connection lives on */
+	BS_MSG_GW_LEG, /**< any worker -> holder: a leg of the TCP relay; the descriptor moves */
 	/* Presence. */
 	BS_MSG_WATCH,    /**< gate -> owner: subscribe, unsubscribe or only ask, up to 16 ids */
 	BS_MSG_PRESENCE, /**< owner -> gate: state of up to 16 ids, as answer or as change */
@@ -93,6 +95,7 @@ struct bs_msg_connect {
 	bool has_pair;         /**< the client insists on this pairing secret */
 	uint8_t pair[BS_PAIR_ID_LEN];
 	uint32_t ext; /**< enum bs_ext bits that the client speaks */
+	bool want_gw;          /**< the client can use the TCP relay */
 	uint8_t client_id[BS_CLIENT_ID_MAX];
 	uint8_t fp[BS_FP_LEN]; /**< first half of key_fp */
 	uint8_t ca_fp[32];     /**< of the CA of its certificate: identity and CA are one client */
@@ -111,10 +114,14 @@ struct bs_msg_connect_result {
 	struct bs_endpoint global; /**< device's endpoint as the attach server sees it */
 	struct bs_endpoint ep6[BS_MSG_EP6_MAX]; /**< device's host candidates over IPv6 */
 	uint8_t n_ep6;
-	uint8_t nat_type;          /**< the device's own opinion, 0 or 7 */
-	struct bs_key_block block; /**< D */
-	uint8_t reason;            /**< enum bs_connect_reason, for the text */
-	bool relay;                /**< the client may bind a leg to the UDP relay */
+	uint8_t nat_type;            /**< the device's own opinion, 0 or 7 */
+	struct bs_key_block block;   /**< D */
+	uint8_t reason;              /**< enum bs_connect_reason, for the text */
+	bool relay;                  /**< the client may bind a leg to the UDP relay */
+	bool has_gw;                 /**< the TCP relay was offered to the device: */
+	uint16_t gw_port;            /**< where the relay listens */
+	uint8_t gw_id[BS_GW_ID_LEN]; /**< secret of this attempt; wiped with block */
+	uint8_t nsi_co[8];           /**< for IPX(33) and the handshake */
 	uint8_t relay_key[BS_RELAY_KEY_LEN];
 };
 
@@ -128,6 +135,16 @@ enum bs_connect_reason {
 	BS_CR_REPEATED, /**< the attempt was answered before; its key is gone */
 	BS_CR_INTERNAL, /**< crypto or randomness failed */
 	BS_CR_REPLACED, /**< the device attached anew while it was asked */
+};
+
+/** A leg of the TCP relay whose handshake was read.  Whoever holds the message owns fd: who cannot
+ *  deliver it closes it. */
+struct bs_msg_gw_leg {
+	int32_t fd;
+	bool tls;                       /**< the gate passes a TLS stream through this descriptor */
+	uint64_t client_hash;           /**< tls: whose session it is */
+	struct bs_endpoint peer;        /**< for the log */
+	uint8_t hello[BS_GW_HELLO_LEN]; /**< GW_CONN_U as it came */
 };
 
 struct bs_msg_claim {
@@ -223,6 +240,7 @@ struct bs_message {
 		struct bs_msg_connect connect;
 		struct bs_msg_connect_result result;
 		struct bs_msg_conn conn;
+		struct bs_msg_gw_leg gw_leg;
 		struct bs_msg_watch watch;
 		struct bs_msg_presence presence;
 		struct bs_msg_revoke revoke;

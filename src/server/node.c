@@ -487,7 +487,8 @@ static void log_ready(const struct bs_node *n)
 		     BS_LOG_PAIRS(BS_LOG_U64("workers", info.n_workers),
 				  BS_LOG_U64("controller_port", info.controller_port),
 				  BS_LOG_U64("attach_port", info.attach_port),
-				  BS_LOG_U64("client_port", info.client_port)),
+				  BS_LOG_U64("client_port", info.client_port),
+				  BS_LOG_U64("gateway_port", info.gateway_port)),
 		     "server, ready%s",
 		     n->conf->server_certificate == NULL
 			     ? " without a client gate (no server-certificate in the conf)"

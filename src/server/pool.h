@@ -10,6 +10,7 @@
 
 #include "proto/close_server.h"
 #include "proto/connect_server.h"
+#include "server/gateway.h"
 #include "server/message.h"
 #include "server/wheel.h"
 
@@ -33,21 +34,23 @@ struct bs_conn_record {
 	uint32_t nsi_cp;
 	uint64_t attempt;
 	uint64_t client_hash;
-	uint64_t ref;  /**< the gate's handle of the session */
-	uint64_t info; /**< place of its record among the attempts */
-	uint32_t relay; /**< its record in the UDP relay, or BS_POOL_NONE */
-	uint8_t gate;  /**< worker that has the session */
-	uint8_t state; /**< enum bs_conn_state */
-	bool orphan;   /**< that session is gone */
+	uint64_t ref;    /**< the gate's handle of the session */
+	uint64_t info;   /**< place of its record among the attempts */
+	uint32_t relay;  /**< its record in the UDP relay, or BS_POOL_NONE */
+	uint32_t bridge; /**< of the TCP relay, or BS_POOL_NONE */
+	uint8_t gate;    /**< worker that has the session */
+	uint8_t state;   /**< enum bs_conn_state */
+	bool orphan;     /**< that session is gone */
 };
 
 /** One U_CONNECT under way. */
 struct bs_ask {
 	struct bs_connect_server c;
-	struct bs_key_block block; /**< D; wiped with the record */
-	uint32_t next;             /**< free list */
-	uint16_t suite;            /**< enum bs_suite_code of the connection */
-	bool plain;                /**< no encryption: a legacy device */
+	struct bs_key_block block;   /**< D; wiped with the record */
+	uint32_t next;               /**< free list */
+	uint16_t suite;              /**< enum bs_suite_code of the connection */
+	bool plain;                  /**< no encryption: a legacy device */
+	struct bs_gateway_ticket gw; /**< what was offered, when the connection has a bridge */
 };
 
 /** One U_CLOSE under way; has its own key, for the device's record may be gone. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "net/udp.h"
+#include "server/gateway.h"
 #include "server/relay.h"
 #include "server/worker_loop.h"
 #include "util/endpoint.h"
@@ -107,6 +108,12 @@ static void fill_result(const struct bs_roles *r, uint32_t i, uint16_t status,
 		m->u.result.suite = ask->suite;
 		if (!ask->plain)
 			m->u.result.block = ask->block;
+		if (conn->bridge != BS_POOL_NONE) {
+			m->u.result.has_gw = true;
+			m->u.result.gw_port = ask->gw.port;
+			memcpy(m->u.result.gw_id, ask->gw.id, sizeof(ask->gw.id));
+			memcpy(m->u.result.nsi_co, ask->gw.nsi_co, sizeof(ask->gw.nsi_co));
+		}
 		describe_device(r, conn->device, &m->u.result);
 		describe_relay(r, i, &m->u.result);
 	}
@@ -151,6 +158,8 @@ static void end_conn(struct bs_roles *r, uint32_t i)
 
 	drop_ask(r, conn);
 	bs__relay_end(r, i);
+	if (conn->bridge != BS_POOL_NONE)
+		bs_gateway_close(r->w->gateway, conn->bridge);
 	unlink_conn(r, i);
 	bs_wheel_clear(&r->conn_wheel, i);
 	bs_nsi_table_remove(&r->nsi, conn->nsi);
@@ -252,12 +261,53 @@ static uint32_t make_cp(struct bs_roles *r)
 	return 0;
 }
 
-/* 256 bytes suit every build; our own device library takes 272, and where it streams, any. */
+/* 256 bytes suit every build; our own device library takes 272, and where it streams or knows the
+ * TCP relay, any.  A stock device that knows the relay is not the smallest either. */
 static size_t size_limit(const struct bs_device_cold *cold)
 {
 	if (cold->ext & (BS_EXT_GCM | BS_EXT_FAST_STREAM))
 		return BS_CONNECT_REQUEST_MAX;
+	if (cold->caps & BS_CAP_GW_CLEAR)
+		return cold->ext ? BS_CONNECT_REQUEST_MAX : BS_PACKET_SMALL;
 	return cold->ext ? BS_PACKET_SMALL : BS_PACKET_SAFE;
+}
+
+/* Where a device finds the relay: on the address that it attached to. */
+static struct bs_endpoint relay_address(const struct bs_roles *r, uint32_t device)
+{
+	const struct bs_local *local = &r->local[r->slab.hot[device].local];
+	struct bs_endpoint ep = bs_worker_public(r->w, BS_SOCKET_ATTACH, &local->ep);
+
+	/* GW cannot say an IPv6 address; none stands for that of the attach server. */
+	if (!bs_endpoint_is_ip4(&ep))
+		bs_endpoint_set_ip4(&ep, 0, 0);
+	return ep;
+}
+
+/* A place at the TCP relay, when both ends can use it and the request has room for it. */
+static void offer_relay(struct bs_roles *r, struct bs_conn_record *conn, struct bs_connect_offer *o,
+			const struct bs_message *m, struct bs_gw *gw)
+{
+	const struct bs_device_cold *cold = &r->slab.cold[conn->device];
+	struct bs_gateway_ticket *t = &ask_of(r, conn->ask)->gw;
+
+	if (!r->w->gateway || !r->w->conf->gateway || !m->u.connect.want_gw ||
+	    !(cold->caps & BS_CAP_GW_CLEAR) || !bs_connect_gw_fits(&o->m, o->limit))
+		return;
+	/* A full table costs the relay, not the connection. */
+	if (bs_gateway_open(r->w->gateway, conn->nsi, conn->nsi_cp, conn->client_hash,
+			    conn->attempt, conn->number, t) != BS_OK)
+		return;
+	conn->bridge = t->bridge;
+	memset(gw, 0, sizeof(*gw));
+	gw->ep = relay_address(r, conn->device);
+	gw->ep.port = t->port;
+	gw->nsi = conn->nsi_cp;
+	memcpy(gw->id, t->id, sizeof(gw->id));
+	o->m.gw = gw;
+	o->m.ipx.has_full = true;
+	o->m.ipx.nsi_cp = conn->nsi_cp;
+	memcpy(o->m.ipx.nsi_co, t->nsi_co, sizeof(t->nsi_co));
 }
 
 /* IPv6 endpoints of the client, the observed one first: not all may fit. */
@@ -319,6 +369,7 @@ static int start_ask(struct bs_roles *r, struct bs_conn_record *conn, const stru
 	struct bs_ep6 eps[BS_MSG_EP6_MAX + 1];
 	uint8_t attempt[8];
 	struct bs_connect_offer o;
+	struct bs_gw gw;
 	int err;
 
 	memset(&o, 0, sizeof(o));
@@ -356,8 +407,11 @@ static int start_ask(struct bs_roles *r, struct bs_conn_record *conn, const stru
 	if (!has_ip4(q) && o.m.n_eps == 0)
 		o.m.ipx.flags |= BS_IPX_NO_RENDEZVOUS;
 	o.limit = size_limit(cold);
-	return bs_connect_server_start(&ask->c, c, &o, &hot->peer, r->w->conf->connect_retry,
-				       r->w->conf->connect_timeout, r->w->now);
+	offer_relay(r, conn, &o, m, &gw);
+	err = bs_connect_server_start(&ask->c, c, &o, &hot->peer, r->w->conf->connect_retry,
+				      r->w->conf->connect_timeout, r->w->now);
+	bs_wipe(&gw, sizeof(gw));
+	return err;
 }
 
 /* A record and a request for it, or the reason why there is none. */
@@ -382,6 +436,7 @@ static uint32_t open_conn(struct bs_roles *r, uint32_t device, const struct bs_m
 	conn->info = BS_ATTEMPT_NONE;
 	conn->state = BS_CONN_ASKING;
 	conn->relay = BS_POOL_NONE;
+	conn->bridge = BS_POOL_NONE;
 	conn->next = cold->conns;
 	cold->conns = i;
 	cold->n_conns++;
@@ -517,6 +572,8 @@ static void device_said(struct bs_roles *r, uint32_t i, uint32_t code)
 		fill_result(r, i, status, BS_CR_NONE, &m);
 		drop_ask(r, conn);
 		conn->state = BS_CONN_ACCEPTED;
+		if (conn->bridge != BS_POOL_NONE)
+			bs_gateway_accepted(r->w->gateway, conn->bridge);
 		set_life(r, i, ACCEPTED_LIFE_MS);
 		tell_gate(r, &m);
 		return;

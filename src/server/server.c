@@ -12,6 +12,7 @@
 #include "net/sockaddr.h"
 #include "net/steering.h"
 #include "net/udp.h"
+#include "server/gateway.h"
 #include "server/roles.h"
 #include "server/server_internal.h"
 #include "util/endpoint.h"
@@ -148,6 +149,12 @@ static int bind_all(struct bs_server *s, const struct bs_server_options *o, char
 			snprintf(err, cap, "server, the client gate cannot start (%s)",
 				 bs_strerror(rc));
 	}
+	if (rc == BS_OK && o->gate) {
+		rc = bs_gateway_bind(s->conf, s->n_workers, &s->shared.gateway_shared);
+		if (rc != BS_OK && err && cap > 0)
+			snprintf(err, cap, "server, the TCP relay cannot start (%s)",
+				 bs_strerror(rc));
+	}
 	return rc;
 }
 
@@ -262,6 +269,7 @@ void bs_server_free(struct bs_server *s)
 		bs__worker_fini(&s->worker[i]);
 	if (s->shared.gate_ops && s->shared.gate_shared)
 		s->shared.gate_ops->unbind(s->shared.gate_shared);
+	bs_gateway_unbind(s->shared.gateway_shared);
 	for (i = 0; s->backlog && i < s->n_workers; i++)
 		free(s->backlog[i].m);
 	bs_post_free(s->shared.post);
@@ -507,6 +515,7 @@ void bs_server_info(const struct bs_server *s, struct bs_server_info *info)
 	info->attach_port = s->attach_port;
 	if (s->shared.gate_ops)
 		info->client_port = s->shared.gate_ops->port(s->shared.gate_shared);
+	info->gateway_port = bs_gateway_port(s->shared.gateway_shared);
 	info->started_ms = s->started_ms;
 	info->device_bytes = bs_roles_device_bytes();
 	info->max_devices = s->conf->max_devices;

@@ -63,10 +63,11 @@ struct bs_server_info {
 	bool single_port; /**< controller and attach role share a port */
 	uint16_t controller_port;
 	uint16_t attach_port;
-	uint16_t client_port; /**< 0 without a gate */
-	uint64_t started_ms;  /**< Unix time */
-	size_t slab_bytes;    /**< device records of all workers, at the limit */
-	size_t device_bytes;  /**< bytes per device, tables included */
+	uint16_t client_port;  /**< 0 without a gate */
+	uint16_t gateway_port; /**< of the TCP relay, 0 without a gate */
+	uint64_t started_ms;   /**< Unix time */
+	size_t slab_bytes;     /**< device records of all workers, at the limit */
+	size_t device_bytes;   /**< bytes per device, tables included */
 	uint32_t max_devices;
 };
 void bs_server_info(const struct bs_server *s, struct bs_server_info *info);

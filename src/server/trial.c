@@ -233,8 +233,10 @@ int bs_trial_ports(const struct bs_conf *conf, bs_limits_report_fn fn, void *arg
 		(void)!try_port(&r, "controller-port", a, conf->controller_port, SOCK_DGRAM);
 		if (conf->attach_port != conf->controller_port)
 			(void)!try_port(&r, "attach-port", a, conf->attach_port, SOCK_DGRAM);
-		if (conf->server_certificate != NULL)
-			(void)!try_port(&r, "client-port", a, conf->client_port, SOCK_STREAM);
+		if (conf->server_certificate == NULL)
+			continue;
+		(void)!try_port(&r, "client-port", a, conf->client_port, SOCK_STREAM);
+		(void)!try_port(&r, "gateway-port", a, conf->gateway_port, SOCK_STREAM);
 	}
 	return r.err;
 }

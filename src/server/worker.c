@@ -13,7 +13,9 @@
 #include "crypto/openssl.h"
 #include "log/log.h"
 #include "net/steering.h"
+#include "net/tcp.h"
 #include "net/udp.h"
+#include "server/gateway.h"
 #include "server/roles.h"
 #include "server/worker_loop.h"
 #include "util/endpoint.h"
@@ -126,6 +128,8 @@ static void take_conf(struct bs_worker *w)
 	bs__roles_conf(w->roles);
 	if (w->gate)
 		w->gate_ops->conf_changed(w->gate);
+	if (w->gateway)
+		bs_gateway_conf(w->gateway);
 }
 
 static void deliver(struct bs_worker *w, struct bs_message *m)
@@ -137,6 +141,12 @@ static void deliver(struct bs_worker *w, struct bs_message *m)
 	case BS_MSG_PRESENCE:
 		if (w->gate)
 			w->gate_ops->message(w->gate, m);
+		break;
+	case BS_MSG_GW_LEG:
+		if (w->gateway)
+			bs_gateway_message(w->gateway, m);
+		else
+			bs_tcp_close(m->u.gw_leg.fd);
 		break;
 	case BS_MSG_STOP: w->events->stopping = true; break;
 	case BS_MSG_CONF: take_conf(w); break;
@@ -154,6 +164,8 @@ static void deliver(struct bs_worker *w, struct bs_message *m)
 	}
 	if (m->kind == BS_MSG_CONNECT_RESULT)
 		bs_wipe(&m->u.result, sizeof(m->u.result));
+	else if (m->kind == BS_MSG_GW_LEG)
+		bs_wipe(&m->u.gw_leg, sizeof(m->u.gw_leg));
 }
 
 int bs_worker_send(struct bs_worker *w, unsigned to, struct bs_message *m)
@@ -333,6 +345,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *t, int revents)
 	run_timers(w);
 	if (w->gate)
 		w->gate_ops->tick(w->gate, w->now);
+	if (w->gateway)
+		bs_gateway_tick(w->gateway, w->now);
 }
 
 static void on_more(struct ev_loop *loop, ev_idle *idle, int revents)
@@ -422,11 +436,15 @@ static void *run(void *arg)
 		if (!w->gate)
 			bs_log_error("server, worker %u runs without a client gate", w->index);
 	}
+	if (e->shared->gateway_shared)
+		w->gateway = bs_gateway_new(w, e->shared->gateway_shared);
 	start_watchers(w);
 	ev_run(w->loop, 0);
 	if (w->gate)
 		w->gate_ops->free(w->gate);
 	w->gate = NULL;
+	bs_gateway_free(w->gateway);
+	w->gateway = NULL;
 	flush(w);
 	wake_others(w);
 	bs_log_thread_detach();

@@ -31,6 +31,7 @@
 
 struct ev_loop;
 struct bs_roles;
+struct bs_gateway;
 
 /** What a UDP socket is for; a socket on a common port is both. */
 enum bs_socket_role {
@@ -61,6 +62,7 @@ struct bs_worker {
 	struct bs_counters *counters;
 	struct bs_gate *gate; /**< NULL without a client gate */
 	const struct bs_gate_ops *gate_ops;
+	struct bs_gateway *gateway; /**< TCP relay; NULL without a client gate */
 	struct bs_worker_socket socket[BS_WORKER_SOCKETS_MAX];
 	unsigned n_sockets;
 	struct bs_post *post;

@@ -17,7 +17,8 @@ struct bs_shared {
 	struct bs_registry *registry;
 	const struct bs_gate_ops *gate_ops;
 	void *gate_shared;
-	bool steered; /**< the kernel steers */
+	struct bs_gateway_shared *gateway_shared; /**< NULL without a gate */
+	bool steered;                             /**< the kernel steers */
 	bool pin;
 };
 

@@ -14,6 +14,7 @@ enum {
 /* Payload sizes, header included. */
 enum {
 	PL_HEADER = 4,
+	IPX_FULL_LEN = PL_HEADER + 29,
 	EP6_PAYLOAD_LEN = PL_HEADER + 20,
 	CP_ID_HEAD_LEN = PL_HEADER + 1,
 	EXT_LEN = 6,
@@ -133,13 +134,21 @@ static long room(const struct bs_connect_request *m, size_t head, size_t limit)
 	       (m->suite ? PL_HEADER + SUITE_LEN : 0) - (m->start_ms ? PL_HEADER + START_LEN : 0);
 }
 
-/* The relay goes first when there is no room for all: without it the other paths still work, and a
- * device must know its client. */
+/* What the relay and the client id take of what is left.  The relay goes first when there is no
+ * room for all: without it the other paths still work, and a device must know its client. */
+static long gw_room(const struct bs_connect_request *m)
+{
+	return BS_GW_PAYLOAD_LEN + (m->client_id.len ? CP_ID_HEAD_LEN + (long)m->client_id.len : 0);
+}
+
+bool bs_connect_gw_fits(const struct bs_connect_request *m, size_t limit)
+{
+	return room(m, BS_HEADER_MIN + IPX_FULL_LEN, limit) >= gw_room(m);
+}
+
 static bool offer_gw(struct bs_writer *w, const struct bs_connect_request *m, long left)
 {
-	long id = m->client_id.len ? CP_ID_HEAD_LEN + (long)m->client_id.len : 0;
-
-	if (!m->gw || !m->ipx.has_full || left < BS_GW_PAYLOAD_LEN + id)
+	if (!m->gw || !m->ipx.has_full || left < gw_room(m))
 		return false;
 	bs_gw_put(w, m->gw);
 	return true;

@@ -84,6 +84,9 @@ BS_MUSTCHECK int bs_connect_request_begin(struct bs_writer *w, uint8_t *buf, siz
 					  const struct bs_connect_request *m, size_t limit,
 					  struct bs_slice d_block);
 
+/** Whether GW and the full IPX fit a request of so many bytes without cutting the client id. */
+bool bs_connect_gw_fits(const struct bs_connect_request *m, size_t limit);
+
 BS_MUSTCHECK int bs_connect_answer_decode(const struct bs_packet *p, struct bs_connect_answer *m);
 BS_MUSTCHECK bs_ssize bs_connect_answer_encode(uint8_t *buf, size_t cap,
 					       const struct bs_connect_answer *m);

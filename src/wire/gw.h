@@ -16,6 +16,8 @@
 #define BS_GW_ID_LEN 20
 /** Bytes of a GW payload, its header included. */
 #define BS_GW_PAYLOAD_LEN 34
+/** Bytes of its data. */
+#define BS_GW_DATA_LEN 30
 /** Bytes of the handshake of a leg. */
 #define BS_GW_HELLO_LEN 66
 /** Longest answer that we send; the shortest one that is taken has 22 bytes. */

@@ -298,6 +298,13 @@ int bs_tls_keys_rotate(const struct bs_tls_keys *old, struct bs_tls_keys **out)
 	return BS_ERANDOM;
 }
 
+/* A leg needs descriptors of its own, which this target has none of. */
+int bs_tcp_pair(int fd[2])
+{
+	fd[0] = fd[1] = -1;
+	return BS_EFULL;
+}
+
 int bs_tcp_listen(const struct bs_endpoint *ep, int backlog)
 {
 	return BS_EIO;

@@ -149,6 +149,7 @@ class Node:
         self.ports = {}
         self.conf = {
             "listen": "127.0.0.1, ::1", "controller-port": 0, "attach-port": 0, "client-port": 0,
+            "gateway-port": 0,
             "public-address": "127.0.0.1", "node-name": "localhost", "workers": 2,
             "max-devices": 1000, "max-clients": 100, "max-connections": 200,
             "socket-buffer": "256KiB", "user": "root" if os.getuid() == 0 else "",

@@ -140,17 +140,31 @@ struct bsdev_timer {
 	void *arg;                                             /**< set by bsdev_timer_start */
 };
 
+/**
+ * Open or close the TCP connection to a relay, for a client that cannot be reached over UDP.
+ *
+ * @slot  names it in bsdev_relay_opened, bsdev_relay_closed and bsdev_relay_input
+ * @nsi   packets from bsdev_output with to->via == BS_VIA_STREAM have it at offset 4, big-endian:
+ *        they belong to this TCP connection
+ * @relay where to connect to; NULL: close it, then call bsdev_relay_closed
+ *
+ * Nagle's delay off, probes of a silent peer after 60 s.
+ */
+typedef void (*bsdev_relay_fn)(void *ctx, struct bsdev *dev, unsigned slot, uint32_t nsi,
+			       const struct bs_endpoint *relay);
+
 /** Services of the port.  Borrowed for the device's life. */
 struct bsdev_port {
 	bsdev_resolve_fn resolve;    /**< required */
 	bsdev_renew_fn renew_socket; /**< may be NULL where the source port cannot change */
 	bsdev_random_fn random;      /**< used by the built-in crypto; NULL if crypto is given */
 	const void *crypto;          /**< a port's own crypto table; NULL = the built-in one */
-	void *ctx;                   /**< handed to the three functions */
+	void *ctx;                   /**< handed to the functions */
 #ifndef BS_PROFILE_MCU
 	/** Further UDP sockets that the port opens when a packet's destination names one of them
 	 *  (via 1 to this), for a device behind a symmetric NAT; 0 = none, at most 250. */
 	uint16_t sockets;
+	bsdev_relay_fn relay; /**< NULL where there is no TCP: no client comes by a TCP relay */
 #endif
 };
 
@@ -289,6 +303,48 @@ BS_API void bsdev_network_changed(struct bsdev *dev, bs_time now);
  */
 BS_API int bsdev_input(struct bsdev *dev, uint8_t *pkt, size_t len, const struct bs_endpoint *from,
 		       bs_time now);
+
+/**
+ * bsdev_relay_opened - the TCP connection that bsdev_relay_fn asked for is there
+ *
+ * @dev  a device
+ * @slot as in the request
+ * @now  the port's time
+ *
+ * Fetch the output afterwards.
+ *
+ * Thread: the device's.  Allocates: no.  Blocks: no.
+ */
+BS_API void bsdev_relay_opened(struct bsdev *dev, unsigned slot, bs_time now);
+
+/**
+ * bsdev_relay_closed - it is gone, or could not be had
+ *
+ * @dev  a device
+ * @slot as in the request
+ * @now  the port's time
+ *
+ * Thread: the device's.  Allocates: no.  Blocks: no.
+ */
+BS_API void bsdev_relay_closed(struct bsdev *dev, unsigned slot, bs_time now);
+
+/**
+ * bsdev_relay_input - a packet came over it
+ *
+ * @dev  a device
+ * @slot as in the request
+ * @pkt  [len] one packet, cut from the stream by the length at offset 14; changed
+ * @len  bytes
+ * @now  the port's time
+ *
+ * A length below 16 or above BSDEV_PACKET_MAX means that the stream cannot be followed: close it.
+ *
+ * Returns BS_OK, or a drop reason.
+ *
+ * Thread: the device's.  Allocates: no.  Blocks: no.
+ */
+BS_API int bsdev_relay_input(struct bsdev *dev, unsigned slot, uint8_t *pkt, size_t len,
+			     bs_time now);
 
 /**
  * bsdev_timeout - do what is due

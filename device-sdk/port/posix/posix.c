@@ -12,6 +12,7 @@
 
 #include "context.h"
 #include "crypto/openssl.h"
+#include "legs.h"
 #include "local_port.h"
 #include "port/batch.h"
 #include "port/sockets.h"
@@ -47,6 +48,7 @@ struct bsdev_posix {
 	struct bsdev_local_port local; /**< the local network */
 	bs_time sweep_at;              /**< when they are looked at next */
 	int n_resolver;                /**< descriptors of the resolver in the last poll */
+	struct bsdev_legs legs;
 	int wake[2];                   /**< read end, write end */
 	bool renew;                    /**< the device wants a new socket before its next packet */
 	bool stopped;                  /**< bsdev_posix_stop was called */
@@ -105,6 +107,15 @@ static void port_renew(void *ctx, struct bsdev *dev)
 	p->renew = true;
 }
 
+static void port_relay(void *ctx, struct bsdev *dev, unsigned slot, uint32_t nsi,
+		       const struct bs_endpoint *relay)
+{
+	struct bsdev_posix *p = ctx;
+
+	(void)dev;
+	bsdev__legs_set(&p->legs, slot, nsi, relay);
+}
+
 /** The old socket stays when no new one can be had: an old source port beats silence. */
 static void renew_socket(struct bsdev_posix *p)
 {
@@ -156,6 +167,7 @@ static int open_parts(struct bsdev_posix *p)
 		return BS_ENOMEM;
 	p->port.resolve = port_resolve;
 	p->port.renew_socket = port_renew;
+	p->port.relay = port_relay;
 	p->port.crypto = crypto;
 	p->port.sockets = p->further.max;
 	p->port.ctx = p;
@@ -209,6 +221,7 @@ void bsdev_posix_free(struct bsdev_posix *p)
 	bsdev__resolver_free(p->resolver);
 	bsdev__local_close(&p->local);
 	bsdev_fini(p->dev);
+	bsdev__legs_free(&p->legs);
 	bs_batch_free(p->batch);
 	bsdev__socket_close(&p->sock);
 	bs_sockets_close_all(&p->further);
@@ -257,9 +270,18 @@ static void take_output(struct bsdev_posix *p)
 		len = buf != NULL ? bsdev_output(p->dev, buf, BSDEV_PACKET_MAX, &to, now) : 0;
 		if (len == 0)
 			break;
+		if (to.via == BS_VIA_STREAM) {
+			bsdev__legs_send(&p->legs, buf, len);
+			continue;
+		}
 		s = socket_to(p, &to);
 		bs_batch_add(p->batch, len, s.fd, s.ip6 ? AF_INET6 : AF_INET, &to);
 	}
+}
+
+static void fetch_for_leg(void *ctx)
+{
+	take_output(ctx);
 }
 
 static void flush_output(struct bsdev_posix *p)
@@ -411,6 +433,7 @@ int bsdev_posix_poll(struct bsdev_posix *p, struct pollfd *fds, int cap, int *ti
 	p->n_resolver = bsdev__resolver_poll(p->resolver, fds + n, cap - n, timeout_ms);
 	n += p->n_resolver;
 	n += poll_local(p, fds + n, timeout_ms);
+	n += bsdev__legs_poll(&p->legs, fds + n, cap - n, timeout_ms);
 	return n + poll_further(p, fds + n, cap - n, timeout_ms);
 }
 
@@ -425,6 +448,9 @@ int bsdev_posix_step(struct bsdev_posix *p, const struct pollfd *fds, int n)
 	take_socket(p, &p->sock, 0);
 	take_further(p);
 	take_local(p);
+	p->legs.fetch = fetch_for_leg;
+	p->legs.ctx = p;
+	bsdev__legs_step(&p->legs, p->dev, fds, n, bsdev_posix_now());
 	bsdev_timeout(p->dev, bsdev_posix_now());
 	flush_output(p);
 	return BS_OK;

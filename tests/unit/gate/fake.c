@@ -132,7 +132,7 @@ static const struct bs_conf *load_conf(const struct fake *f, const char *extra)
 	const struct bs_conf *conf = NULL;
 	char text[2048];
 	int n = snprintf(text, sizeof(text),
-			 "listen = {\"127.0.0.1\", \"::1\"}\nclient-port = 0\n"
+			 "listen = {\"127.0.0.1\", \"::1\"}\nclient-port = 0\ngateway-port = 0\n"
 			 "server-certificate = \"%s/server.crt\"\nserver-key = \"%s/server.key\"\n"
 			 "client-ca = \"%s/ca.crt\"\nmax-clients = 40\nnode-name = \"base.test\"\n"
 			 "%s",

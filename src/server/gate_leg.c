@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gate_leg.c - a TLS session that is a leg of the TCP relay: its first packet was GW_CONN_U.
+ *
+ * The gate only passes bytes between TLS and one end of a pair of sockets; the other end goes to
+ * the worker that holds the connection, to which it is a leg like any other (gateway.h).  Each side
+ * is read only while nothing waits for the other: at most one read is buffered in each direction.
+ */
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/tcp.h"
+#include "server/gate_internal.h"
+
+struct bs_gate_leg {
+	struct ev_io io;
+	struct bs_session *s;
+	int fd;
+	uint32_t off, len; /**< of out: what the relay has not taken yet */
+	uint8_t out[2 * BS_GATE_PACKET_MAX];
+};
+
+bool bs__gate_leg_stalled(const struct bs_session *s)
+{
+	return s->leg && s->leg->len > 0;
+}
+
+/** Watch the relay's end for what can be done with it. */
+static void watch(struct bs_session *s)
+{
+	struct bs_gate_leg *l = s->leg;
+	int events = 0;
+
+	if (!l)
+		return;
+	if (s->out_len == 0)
+		events |= EV_READ;
+	if (l->len > 0)
+		events |= EV_WRITE;
+	if (ev_is_active(&l->io) && (l->io.events & (EV_READ | EV_WRITE)) == events)
+		return;
+	ev_io_stop(s->gate->w->loop, &l->io);
+	ev_io_set(&l->io, l->fd, events);
+	if (events != 0)
+		ev_io_start(s->gate->w->loop, &l->io);
+}
+
+void bs__gate_leg_flushed(struct bs_session *s)
+{
+	watch(s);
+}
+
+/** What waits for the relay.  False when the session has ended. */
+static bool push(struct bs_session *s)
+{
+	struct bs_gate_leg *l = s->leg;
+
+	while (l->len > 0) {
+		bs_ssize n = bs_tcp_write(l->fd, l->out + l->off, l->len);
+
+		if (n == BS_EAGAIN)
+			break;
+		if (n < 0) {
+			bs__session_end(s);
+			return false;
+		}
+		l->off += (uint32_t)n;
+		l->len -= (uint32_t)n;
+	}
+	watch(s);
+	return true;
+}
+
+bool bs__gate_leg_serve(struct bs_session *s)
+{
+	struct bs_gate_leg *l = s->leg;
+	bs_ssize n;
+
+	if (l->len > 0)
+		return true;
+	n = bs_tls_read(s->tls, l->out, sizeof(l->out));
+	if (n == BS_EAGAIN)
+		return true;
+	if (n < 0) {
+		if (n != BS_ECLOSED)
+			bs_count(s->gate->w->counters, BS_C_gate_broken);
+		bs__session_end(s);
+		return false;
+	}
+	l->off = 0;
+	l->len = (uint32_t)n;
+	return push(s);
+}
+
+/** From the relay to the client. */
+static void pull(struct bs_session *s)
+{
+	struct bs_gate *g = s->gate;
+	bs_ssize n = bs_tcp_read(s->leg->fd, g->tx, sizeof(g->tx));
+
+	if (n == BS_EAGAIN)
+		return;
+	if (n <= 0) {
+		/* The relay is done: what it wrote before is out, or the client does not read. */
+		bs_tls_close(s->tls);
+		bs__session_end(s);
+		return;
+	}
+	bs__session_send(s, g->tx, (size_t)n);
+	if (s->state == BS_SESSION_LEG)
+		watch(s);
+}
+
+static void on_relay(struct ev_loop *loop, struct ev_io *io, int events)
+{
+	struct bs_gate_leg *l =
+		(struct bs_gate_leg *)((char *)io - offsetof(struct bs_gate_leg, io));
+	struct bs_session *s = l->s;
+
+	(void)loop;
+	if (events & EV_WRITE) {
+		if (!push(s))
+			return;
+		/* The client was not read meanwhile. */
+		if (l->len == 0)
+			bs__session_resume(s);
+	}
+	if ((events & EV_READ) && s->state == BS_SESSION_LEG && s->out_len == 0)
+		pull(s);
+}
+
+void bs__gate_leg_end(struct bs_session *s)
+{
+	struct bs_gate_leg *l = s->leg;
+
+	if (!l)
+		return;
+	ev_io_stop(s->gate->w->loop, &l->io);
+	bs_tcp_close(l->fd);
+	bs_wipe(l->out, sizeof(l->out));
+	free(l);
+	s->leg = NULL;
+}
+
+/** One end for us, the other for the holder of the connection. */
+static int open_leg(struct bs_session *s, const struct bs_gw_hello *h, const uint8_t *hello)
+{
+	struct bs_worker *w = s->gate->w;
+	struct bs_gate_leg *l = calloc(1, sizeof(*l));
+	struct bs_message m;
+	int fd[2];
+	int err = l ? bs_tcp_pair(fd) : BS_ENOMEM;
+
+	if (err != BS_OK) {
+		free(l);
+		return err;
+	}
+	l->s = s;
+	l->fd = fd[0];
+	ev_io_init(&l->io, on_relay, l->fd, 0);
+	ev_set_priority(&l->io, EV_MINPRI);
+	s->leg = l;
+	s->state = BS_SESSION_LEG;
+	memset(&m, 0, sizeof(m));
+	m.kind = BS_MSG_GW_LEG;
+	m.gate = (uint8_t)w->index;
+	m.u.gw_leg.fd = fd[1];
+	m.u.gw_leg.tls = true;
+	m.u.gw_leg.client_hash = s->client_hash;
+	m.u.gw_leg.peer = s->peer;
+	memcpy(m.u.gw_leg.hello, hello, sizeof(m.u.gw_leg.hello));
+	err = bs_worker_send(w, bs_worker_of_nsi(w, h->nsi_sp), &m);
+	if (err != BS_OK)
+		bs_tcp_close(fd[1]);
+	bs_wipe(&m, sizeof(m));
+	watch(s);
+	return err;
+}
+
+void bs__gate_leg_start(struct bs_session *s, const struct bs_packet *p)
+{
+	struct bs_counters *c = s->gate->w->counters;
+	struct bs_gw_hello h;
+
+	if (bs_gw_hello_decode(p, &h) != BS_OK || p->len != BS_GW_HELLO_LEN) {
+		bs_count(c, BS_C_gateway_malformed);
+		bs__gate_error(s, BS_ST_MALFORMED, "GW_CONN_U: numbers or length do not fit");
+		return;
+	}
+	bs_count(c, BS_C_gate_legs);
+	if (open_leg(s, &h, p->bytes) != BS_OK) {
+		bs_count(c, BS_C_gateway_descriptors);
+		bs__session_end(s);
+	}
+	bs_wipe(&h, sizeof(h));
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gateway.h - the TCP relay: for clients or devices whose network passes no UDP
+ * (basestation-wire(7), TCP RELAY).
+ *
+ *   gateway.c         listening sockets, handshakes of strangers, the hand-over to the owner
+ *   gateway_bridge.c  pairs of legs and the bytes between them
+ *
+ * Every worker accepts on the one public port.  A leg says in its first 66 bytes which connection
+ * it belongs to; its descriptor then moves to the worker that holds that connection, where both
+ * legs meet.  A leg over TLS stays with the gate, which passes the bytes through a pair of UNIX
+ * sockets: that gives a bounded stream with back-pressure between two threads, for which the rings
+ * of mailbox.h would need credits and a second queue.
+ *
+ * What bounds memory: a stranger costs one fixed slot, the oldest gives way; a bridge buffers at
+ * most one read in each direction, and reads no more until that is written.
+ *
+ * Owner of struct bs_gateway: its worker.  bs_gateway_shared is main's; workers only read it.
+ */
+#ifndef BS_SERVER_GATEWAY_H
+#define BS_SERVER_GATEWAY_H
+
+#include "server/worker.h"
+
+struct bs_gateway;
+struct bs_gateway_shared;
+
+/** In main, before privileges are dropped: the listening sockets of all workers.  BS_OK, or an
+ *  error after one log line. */
+BS_MUSTCHECK int bs_gateway_bind(const struct bs_conf *conf, unsigned n_workers,
+				 struct bs_gateway_shared **out);
+/** In main, after the workers are gone; NULL is fine. */
+void bs_gateway_unbind(struct bs_gateway_shared *sh);
+/** The port in use; 0 for NULL. */
+uint16_t bs_gateway_port(const struct bs_gateway_shared *sh);
+
+/** On the worker, at its start; NULL without memory (logged). */
+struct bs_gateway *bs_gateway_new(struct bs_worker *w, struct bs_gateway_shared *sh);
+void bs_gateway_free(struct bs_gateway *g);
+/** BS_MSG_GW_LEG: takes the descriptor. */
+void bs_gateway_message(struct bs_gateway *g, const struct bs_message *m);
+/** Every tick of the worker. */
+void bs_gateway_tick(struct bs_gateway *g, bs_time now);
+/** The conf snapshot changed. */
+void bs_gateway_conf(struct bs_gateway *g);
+
+/** What a connection gets when it is offered the relay. */
+struct bs_gateway_ticket {
+	uint32_t bridge;          /**< for bs_gateway_close */
+	uint16_t port;            /**< where the legs shall go */
+	uint8_t id[BS_GW_ID_LEN]; /**< random, for this attempt only; wipe it after use */
+	uint8_t nsi_co[8];        /**< random */
+};
+
+/**
+ * bs_gateway_open - expect the two legs of a connection
+ *
+ * @nsi, @nsi_cp  its numbers, which the legs must name
+ * @client_hash   whose sessions may bring the client's leg
+ *
+ * Returns BS_OK with *t filled, BS_EFULL when all bridges are in use, BS_ERANDOM.
+ */
+BS_MUSTCHECK int bs_gateway_open(struct bs_gateway *g, uint32_t nsi, uint32_t nsi_cp,
+				 uint64_t client_hash, uint64_t attempt, uint32_t number,
+				 struct bs_gateway_ticket *t);
+/** The device said yes: the wait for its leg and the client's counts from now. */
+void bs_gateway_accepted(struct bs_gateway *g, uint32_t bridge);
+/** The connection is over: its legs end now.  BS_POOL_NONE is fine. */
+void bs_gateway_close(struct bs_gateway *g, uint32_t bridge);
+
+#endif

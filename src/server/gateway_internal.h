@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gateway_internal.h - what the two files of the TCP relay share; gateway.h has the map.
+ */
+#ifndef BS_SERVER_GATEWAY_INTERNAL_H
+#define BS_SERVER_GATEWAY_INTERNAL_H
+
+#include <ev.h>
+
+#include "log/log.h"
+#include "server/gateway.h"
+#include "server/limiter.h"
+#include "server/pool.h"
+
+/** Connections of a worker whose handshake has not come yet. */
+#define BS_GW_VISITORS 1024u
+/** How long a handshake may take. */
+#define BS_GW_HELLO_WAIT BS_TIME_MS(5000)
+/** How long a bridge lingers for bytes that one end has not taken yet. */
+#define BS_GW_LINGER BS_TIME_MS(5000)
+/** Bytes of one read, and so the most that a bridge buffers in one direction. */
+#define BS_GW_READ_MAX 32768u
+
+/** Somebody who connected and has not said what for. */
+struct bs_gw_visitor {
+	struct ev_io io;
+	struct bs_gateway *g;
+	struct bs_gw_visitor *older, *newer;
+	bs_time since;
+	struct bs_endpoint peer;
+	int fd; /**< -1 = free */
+	uint8_t n;
+	uint8_t hello[BS_GW_HELLO_LEN];
+};
+
+enum bs_gw_side {
+	BS_GW_DEVICE = 0,
+	BS_GW_CLIENT_SIDE = 1,
+	BS_GW_SIDES
+};
+
+/** One leg of a bridge. */
+struct bs_gw_leg {
+	struct ev_io io;
+	struct bs_gw_bridge *b;
+	int fd;
+	uint8_t side;     /**< enum bs_gw_side */
+	bool used;        /**< it has come, perhaps gone: the id is spent for this side */
+	bool eof;         /**< it sends no more */
+	bool shut;        /**< we told it that no more comes */
+	uint16_t in_len;  /**< bytes of in: the beginning of a packet */
+	uint32_t out_off; /**< bytes of out that are written */
+	uint32_t out_len; /**< bytes that wait from there on */
+	uint8_t *in;      /**< heap; NULL = nothing */
+	uint8_t *out;     /**< heap; NULL = nothing waits */
+	bs_time paused;   /**< the limiter wants no reading before this; 0 = it does not mind */
+};
+
+/** Two legs of one connection. */
+struct bs_gw_bridge {
+	uint32_t next;  /**< free list */
+	uint32_t index; /**< in the pool */
+	uint32_t nsi, nsi_cp;
+	uint32_t number;
+	uint64_t client_hash;
+	uint64_t attempt;
+	bs_time deadline; /**< both legs must be there; later: the end of the linger, 0 = none */
+	bs_time active;   /**< last packet */
+	bool live;        /**< in use */
+	bool joined;      /**< both legs have their answer */
+	bool carried;     /**< a packet went through */
+	uint8_t id[BS_GW_ID_LEN];
+	uint8_t nsi_co[8];
+	struct bs_gw_leg leg[BS_GW_SIDES];
+};
+
+struct bs_gw_listener {
+	struct ev_io io;
+	struct bs_gateway *g;
+};
+
+struct bs_gateway {
+	struct bs_worker *w;
+	struct bs_gateway_shared *shared;
+	unsigned n_listen;
+	struct bs_gw_listener listener[BS_CONF_LISTEN_MAX];
+	bool accepting;
+	bs_time accept_again;
+	struct bs_gw_visitor *visitor; /**< [BS_GW_VISITORS] */
+	struct bs_gw_visitor *free_visitor;
+	struct bs_gw_visitor *oldest, *newest;
+	struct bs_limiter sources;
+	uint8_t hash_key[16];
+	struct bs_pool bridges;
+	uint32_t sweep;
+	struct bs_log_limit log_refused;
+	uint8_t buf[BS_PACKET_MAX + BS_GW_READ_MAX]; /**< of the read under way */
+};
+
+/* gateway_bridge.c */
+/** A leg with its handshake; takes fd.  tls: whose session it is. */
+void bs__gw_leg(struct bs_gateway *g, const struct bs_msg_gw_leg *leg);
+/** Time limits of some bridges. */
+void bs__gw_bridges_tick(struct bs_gateway *g, bs_time now);
+void bs__gw_bridge_end(struct bs_gateway *g, struct bs_gw_bridge *b);
+
+#endif
