@@ -2,6 +2,8 @@
 #include "net/udp.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,10 +13,30 @@
 #include "net/sockaddr.h"
 #include "util/endpoint.h"
 
-/* Room for one IP_PKTINFO or IPV6_PKTINFO. */
+/* Where the C library does not know them yet; a kernel without them says so. */
+#ifndef UDP_SEGMENT
+# define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+# define UDP_GRO 104
+#endif
+#ifndef SOL_UDP
+# define SOL_UDP 17
+#endif
+
+/* A kernel that merges datagrams of one flow gives up to so much at once. */
+#define MERGED_MAX 65536
+/* Each buffer begins in other cache sets than the one before: 65536 apart they would share them. */
+#define RX_STRIDE (MERGED_MAX + 4096 + 64)
+/* Datagrams of one message in both directions: what every kernel with the option takes. */
+#define SEGMENTS_MAX 64
+/* Datagrams of one receive call, merged ones counted one by one. */
+#define RX_LIST_MAX (4 * BS_UDP_BATCH)
+
+/* Room for an IP_PKTINFO or IPV6_PKTINFO and a segment size. */
 union control {
 	struct cmsghdr align;
-	uint8_t b[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+	uint8_t b[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int))];
 };
 
 #ifndef HAVE_RECVMMSG
@@ -29,17 +51,25 @@ struct bs_udp_rx {
 	struct iovec iov[BS_UDP_BATCH];
 	union bs_sockaddr from[BS_UDP_BATCH];
 	union control control[BS_UDP_BATCH];
-	struct bs_datagram list[BS_UDP_BATCH];
-	uint8_t buf[BS_UDP_BATCH][BS_UDP_BUF];
+	struct bs_datagram list[RX_LIST_MAX];
+	/* What a call received and the list had no room for: message and offset to go on with. */
+	int n_msg;
+	int next_msg;
+	size_t next_off;
+	uint8_t *buf; /* [BS_UDP_BATCH * RX_STRIDE], pages as they are used */
 };
 
 struct bs_udp_tx {
-	unsigned n;
+	unsigned n;      /* datagrams */
+	unsigned n_msg;  /* messages: datagrams of one size to one peer may share one */
+	bool no_segment; /* the system does not have it, or it did not work */
 	struct mmsghdr msg[BS_UDP_BATCH];
 	struct iovec iov[BS_UDP_BATCH];
 	union bs_sockaddr to[BS_UDP_BATCH];
 	union control control[BS_UDP_BATCH];
 	int fd[BS_UDP_BATCH];
+	unsigned first[BS_UDP_BATCH]; /* datagram that a message begins with */
+	struct bs_endpoint last_local, last_peer;
 	uint8_t buf[BS_UDP_BATCH][BS_UDP_BUF];
 };
 
@@ -66,6 +96,8 @@ static int set_options(int fd, bool ip4, uint64_t buffer_bytes)
 
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0)
 		return -1;
+	/* One pass through the kernel for a burst of one flow; without it each comes alone. */
+	(void)setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on));
 	if (ip4 && setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) != 0)
 		return -1;
 	if (!ip4 && (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) != 0 ||
@@ -130,27 +162,37 @@ struct bs_udp_rx *bs_udp_rx_new(void)
 	struct bs_udp_rx *rx = calloc(1, sizeof(*rx));
 	unsigned i;
 
-	for (i = 0; rx && i < BS_UDP_BATCH; i++) {
-		rx->iov[i].iov_base = rx->buf[i];
-		rx->iov[i].iov_len = BS_UDP_BUF;
+	if (!rx)
+		return NULL;
+	rx->buf = calloc(BS_UDP_BATCH, RX_STRIDE);
+	if (!rx->buf) {
+		free(rx);
+		return NULL;
+	}
+	for (i = 0; i < BS_UDP_BATCH; i++) {
+		rx->iov[i].iov_base = rx->buf + (size_t)i * RX_STRIDE;
+		rx->iov[i].iov_len = MERGED_MAX;
 		rx->msg[i].msg_hdr.msg_iov = &rx->iov[i];
 		rx->msg[i].msg_hdr.msg_iovlen = 1;
 		rx->msg[i].msg_hdr.msg_name = &rx->from[i];
 		rx->msg[i].msg_hdr.msg_control = &rx->control[i];
-		rx->list[i].data = rx->buf[i];
 	}
 	return rx;
 }
 
 void bs_udp_rx_free(struct bs_udp_rx *rx)
 {
+	if (rx)
+		free(rx->buf);
 	free(rx);
 }
 
-/* Where the datagram was sent to.  For a broadcast the specific address is what we answer from. */
-static void read_local(struct msghdr *m, struct bs_endpoint *local)
+/* Where the datagram was sent to, and the size of the datagrams that it was merged from (0: none).
+ * For a broadcast the specific address is what we answer from. */
+static size_t read_control(struct msghdr *m, struct bs_endpoint *local)
 {
 	struct cmsghdr *c;
+	int segment = 0;
 
 	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
 		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
@@ -163,8 +205,11 @@ static void read_local(struct msghdr *m, struct bs_endpoint *local)
 
 			memcpy(&info, CMSG_DATA(c), sizeof(info));
 			memcpy(local->ip, &info.ipi6_addr, sizeof(local->ip));
+		} else if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
+			memcpy(&segment, CMSG_DATA(c), sizeof(segment));
 		}
 	}
+	return segment > 0 ? (size_t)segment : 0;
 }
 
 #ifdef HAVE_RECVMMSG
@@ -188,7 +233,34 @@ static int receive(int fd, struct mmsghdr *msg)
 }
 #endif
 
-int bs_udp_receive(struct bs_udp_rx *rx, int fd, uint16_t local_port, struct bs_datagram **list)
+/* Enter one message into the list, from off on; where to go on, or 0 when all of it is in. */
+static size_t split(struct bs_udp_rx *rx, int i, size_t off, uint16_t port, int *n)
+{
+	struct bs_datagram d = { .cut = rx->msg[i].msg_hdr.msg_flags & MSG_TRUNC };
+	size_t len = rx->msg[i].msg_len;
+	size_t segment;
+
+	d.local.port = port;
+	bs_sockaddr_get(&rx->from[i], &d.peer);
+	segment = read_control(&rx->msg[i].msg_hdr, &d.local);
+	if (segment == 0)
+		segment = len;
+	do {
+		if (*n == RX_LIST_MAX)
+			return off;
+		d.data = (uint8_t *)rx->iov[i].iov_base + off;
+		d.len = len - off < segment ? len - off : segment;
+		off += d.len;
+		if (d.len > BS_UDP_BUF) {
+			d.cut = true;
+			d.len = BS_UDP_BUF;
+		}
+		rx->list[(*n)++] = d;
+	} while (off < len);
+	return 0;
+}
+
+static int receive_more(struct bs_udp_rx *rx, int fd)
 {
 	int n;
 	int i;
@@ -202,18 +274,33 @@ int bs_udp_receive(struct bs_udp_rx *rx, int fd, uint16_t local_port, struct bs_
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? BS_EAGAIN : BS_EIO;
-	for (i = 0; i < n; i++) {
-		struct bs_datagram *d = &rx->list[i];
+	rx->n_msg = n;
+	rx->next_msg = 0;
+	rx->next_off = 0;
+	return BS_OK;
+}
 
-		memset(&d->local, 0, sizeof(d->local));
-		d->local.port = local_port;
-		d->len = rx->msg[i].msg_len;
-		d->cut = rx->msg[i].msg_hdr.msg_flags & MSG_TRUNC;
-		bs_sockaddr_get(&rx->from[i], &d->peer);
-		read_local(&rx->msg[i].msg_hdr, &d->local);
+int bs_udp_receive(struct bs_udp_rx *rx, int fd, uint16_t local_port, struct bs_datagram **list)
+{
+	int err = rx->next_msg < rx->n_msg ? BS_OK : receive_more(rx, fd);
+	int n = 0;
+
+	if (err)
+		return err;
+	for (; rx->next_msg < rx->n_msg; rx->next_msg++) {
+		if (n == RX_LIST_MAX)
+			break;
+		rx->next_off = split(rx, rx->next_msg, rx->next_off, local_port, &n);
+		if (rx->next_off != 0)
+			break;
 	}
 	*list = rx->list;
 	return n;
+}
+
+bool bs_udp_pending(const struct bs_udp_rx *rx)
+{
+	return rx->next_msg < rx->n_msg;
 }
 
 struct bs_udp_tx *bs_udp_tx_new(void)
@@ -223,8 +310,6 @@ struct bs_udp_tx *bs_udp_tx_new(void)
 
 	for (i = 0; tx && i < BS_UDP_BATCH; i++) {
 		tx->iov[i].iov_base = tx->buf[i];
-		tx->msg[i].msg_hdr.msg_iov = &tx->iov[i];
-		tx->msg[i].msg_hdr.msg_iovlen = 1;
 		tx->msg[i].msg_hdr.msg_name = &tx->to[i];
 	}
 	return tx;
@@ -273,15 +358,49 @@ static void write_local(struct msghdr *m, union control *space, const struct bs_
 	}
 }
 
+/* Whether datagram i can share the last message: one socket, one peer, one source, and none longer
+ * than the first, which sets the size; a shorter one is the last. */
+static bool joins(const struct bs_udp_tx *tx, size_t len, int fd, const struct bs_endpoint *local,
+		  const struct bs_endpoint *peer)
+{
+	unsigned m = tx->n_msg - 1;
+	unsigned first;
+
+	if (tx->no_segment || tx->n_msg == 0 || tx->fd[m] != fd)
+		return false;
+	first = tx->first[m];
+	return tx->n - first < SEGMENTS_MAX && len <= tx->iov[first].iov_len &&
+	       tx->iov[tx->n - 1].iov_len == tx->iov[first].iov_len &&
+	       (tx->n - first + 1) * tx->iov[first].iov_len < MERGED_MAX - BS_UDP_BUF &&
+	       bs_endpoint_equal(&tx->last_peer, peer) && bs_endpoint_equal(&tx->last_local, local);
+}
+
 void bs_udp_commit(struct bs_udp_tx *tx, size_t len, int fd, const struct bs_endpoint *local,
 		   const struct bs_endpoint *peer)
 {
+	bool join = joins(tx, len, fd, local, peer);
 	unsigned i = tx->n++;
+	unsigned m;
 
-	tx->fd[i] = fd;
 	tx->iov[i].iov_len = len;
-	tx->msg[i].msg_hdr.msg_namelen = bs_sockaddr_set(&tx->to[i], peer);
-	write_local(&tx->msg[i].msg_hdr, &tx->control[i], local);
+	if (join) {
+		tx->msg[tx->n_msg - 1].msg_hdr.msg_iovlen++;
+		return;
+	}
+	m = tx->n_msg++;
+	tx->fd[m] = fd;
+	tx->first[m] = i;
+	tx->msg[m].msg_hdr.msg_iov = &tx->iov[i];
+	tx->msg[m].msg_hdr.msg_iovlen = 1;
+	tx->msg[m].msg_hdr.msg_namelen = bs_sockaddr_set(&tx->to[m], peer);
+	write_local(&tx->msg[m].msg_hdr, &tx->control[m], local);
+	tx->last_peer = *peer;
+	tx->last_local = *local;
+}
+
+void bs_udp_tx_plain(struct bs_udp_tx *tx)
+{
+	tx->no_segment = true;
 }
 
 unsigned bs_udp_queued(const struct bs_udp_tx *tx)
@@ -307,40 +426,116 @@ static int transmit(int fd, struct mmsghdr *msg, unsigned n)
 }
 #endif
 
-/* Send datagrams [i, end), all on one socket. */
+/* Say how long the datagrams of a message are. */
+static void write_segment(struct msghdr *m, union control *space, uint16_t len)
+{
+	struct cmsghdr *c;
+
+	if (!m->msg_control) {
+		memset(space, 0, sizeof(*space));
+		m->msg_control = space;
+	}
+	c = (struct cmsghdr *)(void *)((uint8_t *)m->msg_control + m->msg_controllen);
+	c->cmsg_level = SOL_UDP;
+	c->cmsg_type = UDP_SEGMENT;
+	c->cmsg_len = CMSG_LEN(sizeof(len));
+	memcpy(CMSG_DATA(c), &len, sizeof(len));
+	m->msg_controllen += CMSG_SPACE(sizeof(len));
+}
+
+static void count_sent(const struct bs_udp_tx *tx, unsigned m, struct bs_udp_sent *sent)
+{
+	unsigned n = (unsigned)tx->msg[m].msg_hdr.msg_iovlen;
+	unsigned i;
+
+	sent->packets += n;
+	for (i = 0; i < n; i++)
+		sent->bytes += (uint32_t)tx->iov[tx->first[m] + i].iov_len;
+}
+
+static bool is_blocked(int e)
+{
+	return e == EAGAIN || e == EWOULDBLOCK || e == ENOBUFS;
+}
+
+/* The system took the message as a whole for bad: datagram by datagram it may be good.  A path with
+ * a small MTU refuses segments that it would have fragmented, a device without checksums all. */
+static void send_singly(struct bs_udp_tx *tx, unsigned m, struct bs_udp_sent *sent)
+{
+	struct mmsghdr one = tx->msg[m];
+	unsigned n = (unsigned)one.msg_hdr.msg_iovlen;
+	unsigned i;
+
+	one.msg_hdr.msg_iovlen = 1;
+	one.msg_hdr.msg_controllen -= CMSG_SPACE(sizeof(uint16_t));
+	for (i = 0; i < n; i++) {
+		one.msg_hdr.msg_iov = &tx->iov[tx->first[m] + i];
+		sent->calls++;
+		if (transmit(tx->fd[m], &one, 1) == 1) {
+			sent->packets++;
+			sent->bytes += (uint32_t)one.msg_hdr.msg_iov->iov_len;
+		} else if (is_blocked(errno)) {
+			sent->blocked++;
+		} else {
+			sent->failed++;
+		}
+	}
+}
+
+/* What to do about the message that could not be sent; false: nothing more can be now. */
+static bool failed(struct bs_udp_tx *tx, unsigned m, struct bs_udp_sent *sent)
+{
+	unsigned n = (unsigned)tx->msg[m].msg_hdr.msg_iovlen;
+	int e = errno;
+
+	if (is_blocked(e))
+		return false;
+	if (n == 1) {
+		/* Only this one is bad: no route, or its local address is gone. */
+		sent->failed++;
+		return true;
+	}
+	if (e == EIO || e == EOPNOTSUPP || e == ENOPROTOOPT)
+		tx->no_segment = true;
+	send_singly(tx, m, sent);
+	return true;
+}
+
+/* Send messages [i, end), all on one socket. */
 static void flush_run(struct bs_udp_tx *tx, unsigned i, unsigned end, struct bs_udp_sent *sent)
 {
 	while (i < end) {
 		int n = transmit(tx->fd[i], &tx->msg[i], end - i);
 
 		sent->calls++;
-		if (n > 0) {
-			sent->packets += (uint32_t)n;
-			for (; n > 0; n--, i++)
-				sent->bytes += (uint32_t)tx->iov[i].iov_len;
-		} else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
+		for (; n > 0; n--)
+			count_sent(tx, i++, sent);
+		if (n == 0 || errno == EINTR)
+			continue;
+		if (!failed(tx, i, sent)) {
 			/* The queue of the system is full: what follows would be too. */
-			sent->blocked += end - i;
+			for (; i < end; i++)
+				sent->blocked += (uint32_t)tx->msg[i].msg_hdr.msg_iovlen;
 			return;
-		} else if (errno != EINTR) {
-			/* Only this one is bad: no route, or its local address is gone. */
-			sent->failed++;
-			i++;
 		}
+		i++;
 	}
 }
 
 void bs_udp_flush(struct bs_udp_tx *tx, struct bs_udp_sent *sent)
 {
-	unsigned i = 0;
+	unsigned i;
+	unsigned end;
 
-	while (i < tx->n) {
-		unsigned end = i + 1;
-
-		while (end < tx->n && tx->fd[end] == tx->fd[i])
+	for (i = 0; i < tx->n_msg; i++)
+		if (tx->msg[i].msg_hdr.msg_iovlen > 1)
+			write_segment(&tx->msg[i].msg_hdr, &tx->control[i],
+				      (uint16_t)tx->iov[tx->first[i]].iov_len);
+	for (i = 0; i < tx->n_msg; i = end) {
+		for (end = i + 1; end < tx->n_msg && tx->fd[end] == tx->fd[i];)
 			end++;
 		flush_run(tx, i, end, sent);
-		i = end;
 	}
 	tx->n = 0;
+	tx->n_msg = 0;
 }

@@ -6,6 +6,9 @@
  * IPV6_PKTINFO); a send queue sends each datagram from exactly the address it names.  A device
  * accepts nothing from another address than the one it wrote to, so that is not a nicety.
  *
+ * Datagrams of one size to one peer in a row pass the system as one where it can do that
+ * (UDP_SEGMENT, UDP_GRO).
+ *
  * Folder net/: sockets, errno and OpenSSL's TLS stay below this line; errors come out as codes.
  * Owner: the thread that holds the object.  It may call util, log and crypto.  The hot functions
  * (bs_udp_receive, bs_udp_reserve, bs_udp_commit, bs_udp_flush) allocate nothing.
@@ -16,7 +19,7 @@
 #include "basestation/error.h"
 #include "basestation/types.h"
 
-/** Datagrams in one receive call and in one send call. */
+/** Messages in one receive call and in one send call; the system may merge datagrams of a flow. */
 #define BS_UDP_BATCH 64
 /** Bytes of one receive buffer: above the largest packet, so that longer ones are seen as cut. */
 #define BS_UDP_BUF 1536
@@ -51,12 +54,15 @@ struct bs_udp_rx;
 struct bs_udp_rx *bs_udp_rx_new(void);
 void bs_udp_rx_free(struct bs_udp_rx *rx);
 /**
- * Receive what is there, at most BS_UDP_BATCH.  Valid until the next call on rx.
+ * Receive what is there, at most four times BS_UDP_BATCH.  Valid until the next call on rx.  While
+ * bs_udp_pending, the next call has to be for the same socket: it gives what did not fit the list.
  *
  * Returns their number and *list, or BS_EAGAIN (nothing) or BS_EIO.
  */
 BS_MUSTCHECK int bs_udp_receive(struct bs_udp_rx *rx, int fd, uint16_t local_port,
 				struct bs_datagram **list);
+/** Whether the last call left datagrams behind that are received already. */
+bool bs_udp_pending(const struct bs_udp_rx *rx);
 
 struct bs_udp_tx;
 
@@ -72,6 +78,8 @@ struct bs_udp_sent {
 /** A send queue of BS_UDP_BATCH datagrams for one thread; NULL without memory. */
 struct bs_udp_tx *bs_udp_tx_new(void);
 void bs_udp_tx_free(struct bs_udp_tx *tx);
+/** Let every datagram be a message of its own: no UDP_SEGMENT.  For comparisons. */
+void bs_udp_tx_plain(struct bs_udp_tx *tx);
 /** Buffer of BS_UDP_BUF bytes for the next datagram; NULL when the queue is full: flush first. */
 uint8_t *bs_udp_reserve(struct bs_udp_tx *tx);
 /** Queue the reserved datagram: len bytes from local (an unset address: the kernel's choice) on

@@ -299,7 +299,7 @@ static void on_udp(struct ev_loop *loop, ev_io *io, int revents)
 
 	(void)loop;
 	(void)revents;
-	for (batch = 0; batch < BATCHES_PER_TURN; batch++) {
+	for (batch = 0; batch < BATCHES_PER_TURN || bs_udp_pending(w->events->rx); batch++) {
 		n = bs_udp_receive(w->events->rx, s->fd, s->ep.port, &list);
 		if (n < 0) {
 			if (n != BS_EAGAIN)
@@ -310,7 +310,7 @@ static void on_udp(struct ev_loop *loop, ev_io *io, int revents)
 		bs_count(w->counters, BS_C_udp_rx_batches);
 		for (i = 0; i < n; i++)
 			take_datagram(w, &list[i], u->socket);
-		if (n < BS_UDP_BATCH)
+		if (n < BS_UDP_BATCH && !bs_udp_pending(w->events->rx))
 			break;
 	}
 }

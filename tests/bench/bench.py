@@ -19,10 +19,13 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../integration"))
 import bs  # noqa: E402
+import relay_peers  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
 BENCH = bs.program("tests/bench/bsbench")
 SECRET = "42" + "0" * 30
+# Packets a second that are offered to every relay: coturn must be able to carry most of them.
+RELAY_RATE = int(os.environ.get("RELAY_RATE", "40000"))
 
 
 def cpu_seconds(pid):
@@ -209,7 +212,75 @@ def row_tls13_resumed(seconds):
     return row_tls(seconds, ssl.TLSVersion.TLSv1_3, True)
 
 
-ROWS = {"keepalive": row_keepalive, "attach": row_attach, "tls12": row_tls12, "tls13": row_tls13,
+def pump(pid, ready, port, n, shape, seconds):
+    """Packets that came out of a relay per CPU-second of process pid; ready(g) names the flows."""
+    rate, run, size = shape
+    g = subprocess.Popen(["taskset", "-c", "1", BENCH, "relay",
+                          *map(str, (port, n, rate, run, size, seconds))], text=True,
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    own = int(g.stdout.readline().split()[1])
+    for line in ready(own):
+        g.stdin.write(line + "\n")
+        g.stdin.flush()
+    begin = count = None
+    for line in g.stdout:
+        if line.startswith("begin"):
+            begin = cpu_seconds(pid)
+        elif line.startswith("end"):
+            count, used = int(line.split()[1]), cpu_seconds(pid) - begin
+    if g.wait() != 0 or count is None:
+        raise SystemExit("bench: the generator failed")
+    return count, used
+
+
+def relay_row(seconds, run, peer):
+    """A relay at a load that all three can carry, shaped alike for each."""
+    flows, shape = 64, (RELAY_RATE, run, 1000)
+    n = node(flows, "10s")
+    pid = n.process.p.pid
+    count, used = pump(pid, lambda own: relay_peers.basestation(n, flows, own),
+                       n.ports["controller_port"], flows, shape, seconds)
+    n.stop()
+    if peer == "coturn":
+        p, port = relay_peers.start_coturn(0)
+        lines = lambda own: relay_peers.coturn(port, flows, own)
+    else:
+        p = subprocess.Popen(["taskset", "-c", "0", BENCH, "forward"], text=True,
+                             stdout=subprocess.PIPE)
+        port = p.stdout.readline().strip()
+        lines = lambda own: [f"{port} - {port} -"] * flows
+    pcount, pused = pump(p.pid, lines, 0, flows, shape, seconds)
+    p.kill()
+    p.wait()
+    asked = RELAY_RATE * seconds
+    return {"value": count / used, "peer": peer, "peer_value": pcount / pused,
+            "offered_per_s": RELAY_RATE, "run": run, "carried": count / asked,
+            "peer_carried": pcount / asked}
+
+
+def row_relay_udp(seconds):
+    """Relayed packets (1000 bytes, one by one) per server CPU-second, beside a bare forwarder"""
+    return relay_row(seconds, 1, "bare")
+
+
+def row_relay_udp_burst(seconds):
+    """The same, eight at a time of each flow as a camera sends them"""
+    return relay_row(seconds, 8, "bare")
+
+
+def row_relay_coturn(seconds):
+    """Relayed packets per server CPU-second, beside coturn with channels"""
+    return relay_row(seconds, 1, "coturn")
+
+
+def row_relay_coturn_burst(seconds):
+    """The same, eight at a time of each flow"""
+    return relay_row(seconds, 8, "coturn")
+
+
+ROWS = {"relay-udp": row_relay_udp, "relay-udp-burst": row_relay_udp_burst,
+        "relay-coturn": row_relay_coturn, "relay-coturn-burst": row_relay_coturn_burst,
+        "keepalive": row_keepalive, "attach": row_attach, "tls12": row_tls12, "tls13": row_tls13,
         "tls12-resumed": row_tls12_resumed, "tls13-resumed": row_tls13_resumed}
 
 

@@ -8,52 +8,26 @@
  *                                   what comes back
  * bsbench devices PORT N SECONDS    attach N devices (bench-0000000 ...), answer keep-alives
  * bsbench attach PORT N SECONDS     attach and start over, as often as the server can
+ * bsbench relay PORT N RATE RUN SIZE SECONDS, bsbench forward: see bsbench_relay.c
  *
  * Device i writes from its own address in 127/8 (IP_PKTINFO), so one socket serves all of them and
  * the address a datagram came to names the device.  Lines "begin" and "end COUNT" bracket what is
  * measured; the driver reads the server's CPU time at each of them.
  */
+#include "bsbench.h"
+
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "crypto/openssl.h"
-#include "net/udp.h"
-#include "proto/device.h"
 #include "util/endpoint.h"
-
-/** First address of the simulated devices, 127.1.0.1; the server listens on 127.0.0.1. */
-#define FIRST_IP  0x7f010001u
-#define SERVER_IP 0x7f000001u
-
-/** One simulated device. */
-struct sim {
-	struct bs_device dev;
-	struct bs_device_conf conf;
-	struct bs_device_conn conn;
-	struct bs_rpc_slot slot;
-	char id[BS_DEVICE_ID_MAX + 1];
-};
-
-struct bench {
-	struct sim *sims;
-	size_t n;
-	struct bs_udp_rx *rx;
-	struct bs_udp_tx *tx;
-	struct bs_udp_sent sent;
-	struct bs_openssl *openssl;
-	struct bs_endpoint server, self;
-	int fd;
-	uint64_t attaches;
-	uint64_t answers;
-};
 
 static const uint8_t secret[BS_PSK_LEN] = { 0x42 };
 static const struct bs_device_ops no_ops;
 
-static bs_time now_ns(void)
+bs_time now_ns(void)
 {
 	struct timespec ts;
 
@@ -61,13 +35,13 @@ static bs_time now_ns(void)
 	return (bs_time)ts.tv_sec * UINT64_C(1000000000) + (bs_time)ts.tv_nsec;
 }
 
-static void die(const char *what)
+void die(const char *what)
 {
 	fprintf(stderr, "bsbench: %s\n", what);
 	exit(1);
 }
 
-static void open_socket(struct bench *b, uint32_t ip)
+void open_socket(struct bench *b, uint32_t ip)
 {
 	bs_endpoint_set_ip4(&b->self, ip, 0);
 	b->fd = bs_udp_open(&b->self, 8u << 20);
@@ -77,8 +51,8 @@ static void open_socket(struct bench *b, uint32_t ip)
 		die("cannot open a socket");
 }
 
-static void send_from(struct bench *b, const uint8_t *data, size_t len, uint32_t ip,
-		      const struct bs_endpoint *to)
+void send_from(struct bench *b, const uint8_t *data, size_t len, uint32_t ip,
+	       const struct bs_endpoint *to)
 {
 	struct bs_endpoint local;
 	uint8_t *buf = bs_udp_reserve(b->tx);
@@ -92,7 +66,7 @@ static void send_from(struct bench *b, const uint8_t *data, size_t len, uint32_t
 	bs_udp_commit(b->tx, len, b->fd, &local, to);
 }
 
-static void wait_readable(struct bench *b, int ms)
+void wait_readable(struct bench *b, int ms)
 {
 	struct pollfd p = { .fd = b->fd, .events = POLLIN };
 
@@ -172,7 +146,7 @@ static void run_pace(uint16_t port, size_t n, unsigned rate, unsigned burst, uns
 
 /* ---- devices */
 
-static void make_devices(struct bench *b, size_t n)
+void make_devices(struct bench *b, size_t n)
 {
 	b->openssl = bs_openssl_new();
 	b->sims = calloc(n, sizeof(*b->sims));
@@ -216,8 +190,7 @@ static void flush_device(struct bench *b, size_t i, bs_time now)
 	}
 }
 
-/** Take what arrived; again: attached devices start over at once. */
-static void turn(struct bench *b, bool again, int wait_ms)
+void turn(struct bench *b, bool again, int wait_ms)
 {
 	struct bs_datagram *d;
 	int n = bs_udp_receive(b->rx, b->fd, b->self.port, &d);
@@ -289,7 +262,7 @@ static void attach_turn(struct bench *b, bs_time *swept, bs_time give_up)
 	}
 }
 
-static void attach_all(struct bench *b)
+void attach_all(struct bench *b)
 {
 	bs_time swept = now_ns();
 	const bs_time give_up = swept + UINT64_C(60000000000);
@@ -330,7 +303,7 @@ static void run_devices(uint16_t port, size_t n, unsigned seconds, bool again)
 	fflush(stdout);
 }
 
-static unsigned long number(const char *text)
+unsigned long number(const char *text)
 {
 	char *end;
 	const unsigned long v = strtoul(text, &end, 10);
@@ -350,8 +323,14 @@ int main(int argc, char **argv)
 	else if (argc == 5 && (strcmp(argv[1], "devices") == 0 || strcmp(argv[1], "attach") == 0))
 		run_devices((uint16_t)number(argv[2]), number(argv[3]), (unsigned)number(argv[4]),
 			    argv[1][0] == 'a');
+	else if (argc == 8 && strcmp(argv[1], "relay") == 0)
+		run_relay((uint16_t)number(argv[2]), number(argv[3]), (unsigned)number(argv[4]),
+			  (unsigned)number(argv[5]), number(argv[6]), (unsigned)number(argv[7]));
+	else if (argc == 2 && strcmp(argv[1], "forward") == 0)
+		run_forward();
 	else
 		die("usage: bsbench echo | pace PORT N RATE BURST SECONDS | "
-		    "devices PORT N SECONDS | attach PORT N SECONDS");
+		    "devices PORT N SECONDS | attach PORT N SECONDS | "
+		    "relay PORT N RATE RUN SIZE SECONDS | forward");
 	return 0;
 }

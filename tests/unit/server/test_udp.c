@@ -12,6 +12,7 @@
 
 static struct bs_udp_rx *rx;
 static struct bs_udp_tx *tx;
+static bool use_ip6;
 
 static void setup(void)
 {
@@ -161,6 +162,111 @@ START_TEST(test_bad_one_in_a_batch)
 }
 END_TEST
 
+/* The lengths of a burst, whatever the system merges on the way: each datagram comes out as it went
+ * in, in order.  A longer one, another peer and another source begin anew; a shorter one ends. */
+static void burst(const size_t *len, unsigned n, bool plain)
+{
+	struct bs_endpoint a = loopback(use_ip6);
+	struct bs_endpoint b = loopback(use_ip6);
+	struct bs_udp_sent sent = { 0 };
+	struct bs_datagram *d;
+	int fa = bs_udp_open(&a, 1 << 20);
+	int fb = bs_udp_open(&b, 1 << 20);
+	unsigned got = 0;
+	size_t bytes = 0;
+
+	if (plain)
+		bs_udp_tx_plain(tx);
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t *buf = bs_udp_reserve(tx);
+
+		if (!buf) {
+			bs_udp_flush(tx, &sent);
+			buf = bs_udp_reserve(tx);
+		}
+		memset(buf, (int)i, len[i]);
+		bs_udp_commit(tx, len[i], fa, &a, &b);
+		bytes += len[i];
+	}
+	bs_udp_flush(tx, &sent);
+	ck_assert_uint_eq(sent.packets, n);
+	ck_assert_uint_eq(sent.bytes, bytes);
+	while (got < n) {
+		int k;
+
+		if (!bs_udp_pending(rx))
+			wait_for(fb);
+		k = bs_udp_receive(rx, fb, b.port, &d);
+		ck_assert_int_gt(k, 0);
+		for (int i = 0; i < k; i++, got++) {
+			ck_assert(!d[i].cut);
+			ck_assert_uint_eq(d[i].len, len[got]);
+			ck_assert_uint_eq(d[i].data[0], (uint8_t)got);
+			ck_assert_uint_eq(d[i].data[len[got] - 1], (uint8_t)got);
+			ck_assert(bs_endpoint_equal(&d[i].peer, &a));
+			ck_assert(bs_endpoint_equal(&d[i].local, &b));
+		}
+	}
+	ck_assert(!bs_udp_pending(rx));
+	bs_udp_close(fa);
+	bs_udp_close(fb);
+}
+
+START_TEST(test_bursts)
+{
+	size_t len[200];
+
+	use_ip6 = _i & 1;
+	/* All alike: more than one message holds, and more than one call. */
+	for (unsigned i = 0; i < 200; i++)
+		len[i] = 1368;
+	burst(len, 200, _i & 2);
+	/* Small ones, so that the number of segments is the limit. */
+	for (unsigned i = 0; i < 200; i++)
+		len[i] = 16;
+	burst(len, 200, _i & 2);
+	/* Every pattern of longer and shorter. */
+	for (unsigned i = 0; i < 200; i++)
+		len[i] = 16 + (i * i * 7 + i / 3) % 5 * 300;
+	burst(len, 200, _i & 2);
+	for (unsigned i = 0; i < 64; i++)
+		len[i] = i == 31 ? 100 : 1000;
+	burst(len, 64, _i & 2);
+}
+END_TEST
+
+/* Two peers in turn share nothing; what is merged goes to its own peer. */
+START_TEST(test_peers_are_kept_apart)
+{
+	struct bs_endpoint a = loopback(false);
+	struct bs_endpoint b[2] = { loopback(false), loopback(false) };
+	struct bs_udp_sent sent = { 0 };
+	struct bs_datagram *d;
+	int fa = bs_udp_open(&a, 0);
+	int fb[2] = { bs_udp_open(&b[0], 0), bs_udp_open(&b[1], 0) };
+
+	for (unsigned i = 0; i < 32; i++) {
+		memset(bs_udp_reserve(tx), (int)(i / 4 & 1), 100);
+		bs_udp_commit(tx, 100, fa, &a, &b[i / 4 & 1]);
+	}
+	bs_udp_flush(tx, &sent);
+	ck_assert_uint_eq(sent.packets, 32);
+	for (unsigned k = 0; k < 2; k++) {
+		for (int got = 0; got < 16;) {
+			int n;
+
+			wait_for(fb[k]);
+			n = bs_udp_receive(rx, fb[k], b[k].port, &d);
+			ck_assert_int_gt(n, 0);
+			for (int i = 0; i < n; i++, got++)
+				ck_assert_uint_eq(d[i].data[99], k);
+		}
+		bs_udp_close(fb[k]);
+	}
+	bs_udp_close(fa);
+}
+END_TEST
+
 START_TEST(test_longer_than_the_buffer)
 {
 	struct bs_endpoint a = loopback(false);
@@ -213,6 +319,8 @@ Suite *bs_suite_udp(void)
 
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_loop_test(c, test_batch, 0, 2);
+	tcase_add_loop_test(c, test_bursts, 0, 4);
+	tcase_add_test(c, test_peers_are_kept_apart);
 	tcase_add_test(c, test_answer_from_the_address_asked);
 	tcase_add_test(c, test_bad_one_in_a_batch);
 	tcase_add_test(c, test_longer_than_the_buffer);
