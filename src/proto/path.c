@@ -132,7 +132,8 @@ static void choose_tactics(struct bs_paths *ps, struct bs_rendezvous_client *rv)
 	bool ours = a->symmetric;
 	bool theirs = a->guess;
 
-	if (a->can && ps->searches % TACTICS) {
+	/* What was measured is repeated: each spray guesses other ports. */
+	if (a->can && !ours && !theirs && ps->searches % TACTICS) {
 		ours = ps->searches % TACTICS == 1;
 		theirs = !ours;
 	}

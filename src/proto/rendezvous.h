@@ -88,6 +88,7 @@ struct bs_rendezvous_client {
 	uint16_t sockets;        /**< our NAT is symmetric: further sockets to use, 0 = none */
 	bool guess;              /**< the device's NAT is symmetric: guess its ports */
 	bool spray_waits;
+	uint8_t spray_round; /**< sprays of guessed ports so far: the next goes on behind them */
 	uint8_t n;
 	uint8_t round;
 	bool active; /**< searching */

@@ -121,7 +121,7 @@ static void start_spray(struct bs_rendezvous_client *r, bs_time now)
 			bs_spray_sockets(&r->spray, &c->ep, r->sockets, SOCKETS_PER_TICK,
 					 SOCKETS_GAP_MS, now);
 		else
-			bs_spray_ports(&r->spray, &c->ep, now);
+			bs_spray_ports(&r->spray, &c->ep, r->spray_round++, now);
 		return;
 	}
 }

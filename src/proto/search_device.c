@@ -16,13 +16,13 @@ enum {
 };
 
 static void spray(struct bs_device_conn *dc, const struct bs_connect_env *env, bool guess,
-		  bool sockets, bs_time at)
+		  bool sockets, uint8_t round, bs_time at)
 {
 	struct bs_spray *s = bs_device_spray(dc);
 
 	bs_spray_stop(s);
 	if (guess)
-		bs_spray_ports(s, &dc->c.global, at);
+		bs_spray_ports(s, &dc->c.global, round, at);
 	else if (sockets)
 		bs_spray_sockets(s, &dc->c.global, bs_device_sockets(env->conf), 1, SOCKET_GAP_MS,
 				 at);
@@ -52,7 +52,7 @@ void bs_search_device_start(struct bs_device_conn *dc, const struct bs_connect_e
 		bs_rendezvous_put_off(&dc->rv, now + BS_TIME_MS(delay));
 	/* With both sides symmetric nothing helps. */
 	if (dc->c.searched && client != env->symmetric)
-		spray(dc, env, client, env->symmetric, now + BS_TIME_MS(delay));
+		spray(dc, env, client, env->symmetric, 0, now + BS_TIME_MS(delay));
 }
 
 /* Addresses that the client is known by: what the basestation saw, and where its packets come
@@ -92,6 +92,6 @@ int bs_search_device_input(struct bs_device_conn *dc, const struct bs_connect_en
 			&dc->rv,
 			now + BS_TIME_MS(m.delay_ms < DELAY_MAX_MS ? m.delay_ms : DELAY_MAX_MS));
 	spray(dc, env, known && (m.flags & BS_SEARCH_GUESS), known && (m.flags & BS_SEARCH_SOCKETS),
-	      now);
+	      (uint8_t)m.number, now);
 	return BS_OK;
 }

@@ -9,21 +9,31 @@ enum {
 	/* The first guesses lie around the known port: many NATs count up. */
 	NEAR = 100,
 	PORT_MIN = 1024,
-	/* The rest is a walk over all ports that never repeats within a spray. */
+	/* The rest is a walk over a quarter of all ports, 16,384 steps long. */
 	WALK_START = 4567,
 	WALK_FACTOR = 13,
 	/* Pace of guessing. */
 	PORTS_PER_TICK = 10,
 	PORTS_GAP_MS = 50,
 	PORTS_TICKS = 100,
+	/* Sprays that the walk is good for. */
+	ROUNDS = 16,
 };
 
-void bs_port_guess_start(struct bs_port_guess *g, uint16_t base)
+static uint16_t walk(uint16_t x)
 {
+	return (uint16_t)(x * (uint32_t)WALK_FACTOR);
+}
+
+void bs_port_guess_start(struct bs_port_guess *g, uint16_t base, uint8_t round)
+{
+	uint32_t skip = (uint32_t)(round % ROUNDS) * PORTS_PER_TICK * PORTS_TICKS;
+
 	g->base = base;
-	g->n = 0;
-	g->x = WALK_START;
+	g->n = round ? NEAR : 0;
 	g->sent = 0;
+	for (g->x = WALK_START; skip; skip--)
+		g->x = walk(g->x);
 }
 
 uint16_t bs_port_guess_next(struct bs_port_guess *g)
@@ -37,7 +47,7 @@ uint16_t bs_port_guess_next(struct bs_port_guess *g)
 			port = g->n % 2 ? (uint32_t)g->base - step : (uint32_t)g->base + step;
 			g->n++;
 		} else {
-			g->x = (uint16_t)(g->x * (uint32_t)WALK_FACTOR);
+			g->x = walk(g->x);
 			port = g->x;
 		}
 		/* A base near either end leads out of the range: above it, or below by a wrap. */
@@ -53,12 +63,12 @@ static void start(struct bs_spray *s, const struct bs_endpoint *to, bs_time now)
 	s->due = now;
 }
 
-void bs_spray_ports(struct bs_spray *s, const struct bs_endpoint *to, bs_time now)
+void bs_spray_ports(struct bs_spray *s, const struct bs_endpoint *to, uint8_t round, bs_time now)
 {
 	start(s, to, now);
 	if (!bs_endpoint_is_set(to))
 		return;
-	bs_port_guess_start(&s->guess, to->port);
+	bs_port_guess_start(&s->guess, to->port, round);
 	s->ticks = PORTS_TICKS;
 	s->per_tick = PORTS_PER_TICK;
 	s->gap_ms = PORTS_GAP_MS;

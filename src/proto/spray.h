@@ -28,8 +28,8 @@ struct bs_port_guess {
 	uint16_t sent; /**< guesses handed out */
 };
 
-/** Start the series around base. */
-void bs_port_guess_start(struct bs_port_guess *g, uint16_t base);
+/** Start the series around base; a later round goes on where about the one before it ended. */
+void bs_port_guess_start(struct bs_port_guess *g, uint16_t base, uint8_t round);
 /** Next guess; ports below 1024 never come. */
 uint16_t bs_port_guess_next(struct bs_port_guess *g);
 
@@ -47,7 +47,7 @@ struct bs_spray {
 };
 
 /** Ten guessed ports every 50 ms for 5 s; nothing for an endpoint that is none. */
-void bs_spray_ports(struct bs_spray *s, const struct bs_endpoint *to, bs_time now);
+void bs_spray_ports(struct bs_spray *s, const struct bs_endpoint *to, uint8_t round, bs_time now);
 /** One packet from each of the sockets 1..n, per_tick of them every gap_ms. */
 void bs_spray_sockets(struct bs_spray *s, const struct bs_endpoint *to, uint16_t n,
 		      uint16_t per_tick, uint16_t gap_ms, bs_time now);

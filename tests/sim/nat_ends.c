@@ -146,8 +146,12 @@ static void begin(struct world *w)
 	conf.nsi_sp = w->nsi;
 	conf.nsi_cp = 1000;
 	conf.relay_wait_ms = w->conf.stock ? RELAY_WAIT_STOCK : RELAY_WAIT_OWN;
-	conf.sockets = world_server_client_symmetric(w) ? BS_SPRAY_SOCKETS : 0;
+	conf.sockets = BS_SPRAY_SOCKETS;
+	conf.symmetric = world_server_client_symmetric(w);
 	conf.guess_ports = device_symmetric;
+	conf.can_ask = !w->conf.stock;
+	bs_endpoint_set_ip4(&conf.priv, w->host[HOST_CLIENT].ip, w->host[HOST_CLIENT].port[0]);
+	conf.global = w->server.probe[1];
 	if (bs_peer_init(&w->p, &conf, w->now)) {
 		world_fail(w, "peer refused");
 		return;
@@ -301,7 +305,7 @@ static void setup(struct world *w, const struct world_conf *conf)
 	w->dconf.id.ptr = (const uint8_t *)"dev.sim";
 	w->dconf.id.len = 7;
 	w->dconf.psk = psk;
-	w->dconf.ext_offer = conf->stock ? 0 : BS_EXT_CLOSE | BS_EXT_ATTEMPT;
+	w->dconf.ext_offer = conf->stock ? 0 : BS_EXT_CLOSE | BS_EXT_ATTEMPT | BS_EXT_PATH;
 	w->dconf.sockets = BS_SPRAY_SOCKETS;
 	w->dconf.ops = &w->ops;
 	w->dconf.app = w;

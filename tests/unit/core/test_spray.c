@@ -48,7 +48,7 @@ START_TEST(test_recorded_series)
 
 	ck_assert_uint_ge(n_first, 14);
 	ck_assert_uint_eq(n_around, 12);
-	bs_port_guess_start(&g, 40000);
+	bs_port_guess_start(&g, 40000, 0);
 	for (i = 0; i < 96; i++) {
 		uint16_t port = bs_port_guess_next(&g);
 
@@ -69,7 +69,7 @@ START_TEST(test_series_stays_in_range)
 	size_t i;
 
 	memset(seen, 0, sizeof(seen));
-	bs_port_guess_start(&g, bases[_i]);
+	bs_port_guess_start(&g, bases[_i], 0);
 	for (i = 0; i < 1000; i++) {
 		uint16_t port = bs_port_guess_next(&g);
 
@@ -77,6 +77,27 @@ START_TEST(test_series_stays_in_range)
 		seen[port]++;
 		/* The walk may meet one of the first hundred again, never one of its own. */
 		ck_assert_uint_le(seen[port], 2);
+	}
+}
+END_TEST
+
+/* A later round goes on behind the one before: nothing is guessed twice. */
+START_TEST(test_rounds_differ)
+{
+	static bool seen[65536];
+	struct bs_port_guess g;
+	uint8_t round;
+	size_t i;
+
+	memset(seen, 0, sizeof(seen));
+	for (round = 1; round < 8; round++) {
+		bs_port_guess_start(&g, 40000, round);
+		for (i = 0; i < 980; i++) {
+			uint16_t port = bs_port_guess_next(&g);
+
+			ck_assert(!seen[port]);
+			seen[port] = true;
+		}
 	}
 }
 END_TEST
@@ -91,7 +112,7 @@ START_TEST(test_ports_pace)
 	size_t n = 0;
 	size_t burst;
 
-	bs_spray_ports(&s, &base, now);
+	bs_spray_ports(&s, &base, 0, now);
 	while (bs_spray_next_timeout(&s, &at)) {
 		now = at;
 		bs_spray_timeout(&s, now);
@@ -142,7 +163,7 @@ START_TEST(test_nowhere)
 	bs_time at;
 
 	memset(&none, 0, sizeof(none));
-	bs_spray_ports(&s, &none, BENCH_START);
+	bs_spray_ports(&s, &none, 0, BENCH_START);
 	ck_assert(!bs_spray_next_timeout(&s, &at));
 	bs_spray_sockets(&s, &none, 250, 1, 20, BENCH_START);
 	ck_assert(!bs_spray_next_timeout(&s, &at));
@@ -283,6 +304,7 @@ Suite *bs_suite_spray(void)
 
 	tcase_add_test(tc, test_recorded_series);
 	tcase_add_loop_test(tc, test_series_stays_in_range, 0, 6);
+	tcase_add_test(tc, test_rounds_differ);
 	tcase_add_test(tc, test_ports_pace);
 	tcase_add_test(tc, test_sockets_pace);
 	tcase_add_test(tc, test_nowhere);
