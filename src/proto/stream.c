@@ -220,15 +220,17 @@ static void set_gone(struct bs_stream *s)
 	s->ss->n_gone++;
 }
 
-/* Neither side needs the stream: an initiator still keeps the tag from being used again. */
+/* Neither side needs the stream.  An initiator still keeps the tag from being used again, and where
+ * an RST would mean failure there must be somebody to acknowledge what comes twice. */
 static void start_linger(struct bs_stream *s, bs_time now)
 {
+	uint32_t ms = s->ss->fast ? BS__STREAM_LINGER_FAST_MS : BS__STREAM_LINGER_MS;
+
 	s->state = BS_STREAM_LINGER;
-	if (!bs__is_initiator(s) && !s->send_rst && !s->rx.ack_now) {
+	if (bs__is_done_here(s))
 		set_gone(s);
-		return;
-	}
-	bs__stream_set_timer(s, now + BS_TIME_MS(BS__STREAM_LINGER_MS));
+	else
+		bs__stream_set_timer(s, now + BS_TIME_MS(ms));
 }
 
 void bs__stream_end(struct bs_stream *s, int err, bs_time now)
@@ -358,6 +360,8 @@ void bs_streams_path_changed(struct bs_streams *ss, bs_time now)
 		bs_stream_rtt_relax(&s->rtt);
 		s->rx.ack_now = true;
 		s->tx.probed = false;
+		s->send_fin = s->tx.fin == BS_STREAM_FIN_SENT;
+		s->tx.tries = 0;
 		bs__tx_arm(s, now);
 		bs__stream_queue(s, BS__LIST_CONTROL);
 		bs__stream_queue(s, BS__LIST_DATA);
@@ -421,8 +425,8 @@ static bool find_tag(struct bs_streams *ss, uint16_t *tag)
 	return false;
 }
 
-/* Without a slot the oldest stream that only keeps its tag gives way. */
-static void make_room(struct bs_streams *ss)
+/* The oldest stream that only lingers gives way. */
+void bs__streams_make_room(struct bs_streams *ss)
 {
 	struct bs_stream_mem *m = ss->mem;
 	struct bs_stream *oldest = NULL;
@@ -451,7 +455,7 @@ int bs_stream_open(struct bs_streams *ss, bs_time now, struct bs_stream **out)
 		bs__streams_bind(ss, now);
 	if (ss->crypto->random(ss->crypto->ctx, raw, sizeof(raw)))
 		return BS_ERANDOM;
-	make_room(ss);
+	bs__streams_make_room(ss);
 	if (!find_tag(ss, &tag))
 		return BS_EFULL;
 	s = bs__streams_make(ss, tag, now);
@@ -496,9 +500,13 @@ static bool is_writable(const struct bs_stream *s)
 	return s->state == BS_STREAM_OPEN && s->tx.fin == BS_STREAM_FIN_NONE;
 }
 
+/* What one stream keeps for retransmission must not keep others from being opened. */
 static bool may_take(const struct bs_stream *s)
 {
-	return ring_room(s) && (s->tx.held < BS__STREAM_TX_KEEP || bs__mem_left(s->ss->mem));
+	const struct bs_stream_mem *m = s->ss->mem;
+
+	return ring_room(s) &&
+	       (s->tx.held < BS__STREAM_TX_KEEP || bs__mem_left(m) > bs__mem_total(m) / SHARE);
 }
 
 size_t bs_stream_can_write(const struct bs_stream *s)
@@ -536,7 +544,7 @@ static struct bs_segment *new_segment(struct bs_stream *s)
 	struct bs_stream_tx *t = &s->tx;
 	struct bs_segment *g;
 
-	if (!ring_room(s))
+	if (!may_take(s))
 		return NULL;
 	g = bs__mem_take(s->ss->mem, t->held < BS__STREAM_TX_KEEP);
 	if (!g)

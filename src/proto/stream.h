@@ -39,8 +39,10 @@ enum bs_stream_event {
 	BS_STREAM_EV_READABLE = 0x02,    /**< bytes arrived */
 	BS_STREAM_EV_WRITABLE = 0x04,    /**< room again, after a write that took less */
 	BS_STREAM_EV_PEER_CLOSED = 0x08, /**< the peer sends no more: after the last byte EOF */
-	BS_STREAM_EV_CLOSED = 0x10,      /**< both directions ended in order; release it */
-	BS_STREAM_EV_ABORTED = 0x20,     /**< it failed: s->err says why; release it */
+	/** Both directions ended; release it.  Devices of others may end so without EOF, when they
+	 *  reset a stream that we had ended already: bs_stream_is_eof tells. */
+	BS_STREAM_EV_CLOSED = 0x10,
+	BS_STREAM_EV_ABORTED = 0x20, /**< it failed: s->err says why; release it */
 };
 
 /** Flag of a write: nothing will be added to the segment that ends with these bytes. */
@@ -120,6 +122,7 @@ struct bs_stream_tx {
 	uint32_t n_flight;
 	uint32_t held; /**< segments of the pool */
 	uint32_t part_seq;
+	uint16_t part_packet; /**< the largest packet of these pieces */
 	bs_time fin_sent;
 	uint32_t small;   /**< segments under way that are not full */
 	uint16_t window;  /**< most segments between una and next */
@@ -199,6 +202,8 @@ struct bs_stream {
 	bs_time pause;  /**< end of a burst's pause */
 	bs_time born;
 	bs_time syn_sent;
+	bs_time quiet; /**< when the peer is asked whether it knows the stream */
+	uint32_t quiet_ms;
 	bs_time quit; /**< released: when patience ends */
 	struct bs_stream_stats stats;
 };

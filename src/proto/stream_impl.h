@@ -43,6 +43,11 @@ enum {
 	BS__STREAM_ACK_MS = 20,
 	BS__STREAM_ACK_FAST_MS = 5,
 	BS__STREAM_LINGER_MS = 2000,
+	BS__STREAM_LINGER_FAST_MS = 8000,
+	/** Silence after which the peer is made to say whether it still knows the stream; doubles
+	 *  up to the second. */
+	BS__STREAM_QUIET_MS = 10000,
+	BS__STREAM_QUIET_MOST_MS = 80000,
 	BS__STREAM_QUIT_MS = 10000,
 	/** Base protocol: packets in a row, and the pause that follows. */
 	BS__STREAM_BURST = 24,
@@ -86,6 +91,8 @@ bool bs__mem_reserve(struct bs_stream_mem *m, uint32_t n);
 void bs__mem_unreserve(struct bs_stream_mem *m, uint32_t n);
 /** Take a segment that was promised, or one that nobody was promised; NULL when there is none. */
 struct bs_segment *bs__mem_take(struct bs_stream_mem *m, bool promised);
+/** How many there are or could be. */
+uint32_t bs__mem_total(const struct bs_stream_mem *m);
 /** How many are promised to nobody. */
 uint32_t bs__mem_left(const struct bs_stream_mem *m);
 /** Give it back; renew: the promise holds again. */
@@ -111,12 +118,21 @@ void bs__stream_settle(struct bs_stream *s, bs_time now);
 void bs__stream_fail(struct bs_stream *s, int err, bs_time now);
 /** Free the slots of streams that are gone. */
 void bs__streams_sweep(struct bs_streams *ss);
+/** Let a slot be free if a lingering stream has one. */
+void bs__streams_make_room(struct bs_streams *ss);
 /** First use of the connection, or another path: what was measured starts anew. */
 void bs__streams_bind(struct bs_streams *ss, bs_time now);
 
 static inline bool bs__is_initiator(const struct bs_stream *s)
 {
 	return s->ss->conn->role == BS_INITIATOR;
+}
+
+/** A lingering stream that has nothing more to say, and whose end keeps no memory: stock devices
+ *  do not, and their slots are few. */
+static inline bool bs__is_done_here(const struct bs_stream *s)
+{
+	return !s->ss->fast && !bs__is_initiator(s) && !s->send_rst && !s->rx.ack_now;
 }
 
 /* stream_recv.c */
@@ -136,6 +152,8 @@ void bs__rx_tell(const struct bs_stream *s, struct bs_window_pl *w);
 size_t bs__rx_ranges(const struct bs_stream *s, struct bs_sack_pair *out, size_t max);
 /** A packet with ack and window went out. */
 void bs__rx_told(struct bs_stream *s, const struct bs_window_pl *w, bs_time now);
+/** The peer may not know the window: tell it again until data comes. */
+void bs__rx_repeat(struct bs_stream *s, bs_time now);
 /** ack_at has come. */
 void bs__rx_timeout(struct bs_stream *s, bs_time now);
 
@@ -166,5 +184,7 @@ uint16_t bs__streams_room(const struct bs_streams *ss, size_t packet, size_t out
 void bs__stream_set_timer(struct bs_stream *s, bs_time at);
 void bs__stream_set_ack(struct bs_stream *s, bs_time at);
 void bs__stream_set_pause(struct bs_stream *s, bs_time at);
+/** A packet of the stream came. */
+void bs__stream_heard(struct bs_stream *s, bs_time now);
 
 #endif

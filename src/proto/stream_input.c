@@ -5,6 +5,10 @@
 
 #include "proto/stream_impl.h"
 
+enum {
+	FIN_REPEATS = 2,
+};
+
 /* One packet, taken apart. */
 struct packet {
 	struct bs_window_pl w;
@@ -77,6 +81,7 @@ static int input_syn(struct bs_streams *ss, uint16_t tag, const struct bs_window
 		return BS_ESTATE;
 	if (w->id_cp == 0 || w->seq == 0 || w->seq == UINT32_MAX)
 		return BS_EFIELD;
+	bs__streams_make_room(ss);
 	if (!conf->accept_max || ss->n < conf->accept_max)
 		s = bs__streams_make(ss, tag, now);
 	if (!s) {
@@ -198,10 +203,12 @@ static int input_fin(struct bs_stream *s, struct packet *p, bs_time now)
 	if (err)
 		return err;
 	/* Devices of others leave our FIN out of their acknowledgement while they have unread
-	 * data: their own FIN proves that everything before ours arrived. */
+	 * data: their own FIN proves that everything before ours arrived.  Only a few repeats of
+	 * it are worth while then. */
 	if (bs__is_initiator(s) && !s->ss->fast && s->tx.fin == BS_STREAM_FIN_SENT &&
-	    bs_stream_is_flushed(s) && p->w.ack == s->tx.next)
-		s->tx.fin = BS_STREAM_FIN_DONE;
+	    bs_stream_is_flushed(s) && p->w.ack == s->tx.next &&
+	    s->tx.tries + FIN_REPEATS < s->retrans)
+		s->tx.tries = (uint16_t)(s->retrans - FIN_REPEATS);
 	if (!s->rx.has_fin)
 		p->progress = true;
 	bs__rx_fin(s, p->w.seq, now);
@@ -211,6 +218,7 @@ static int input_fin(struct bs_stream *s, struct packet *p, bs_time now)
 static int input_rst(struct bs_stream *s, bs_time now)
 {
 	bool sent_all = s->tx.fin >= BS_STREAM_FIN_SENT && bs_stream_is_flushed(s);
+	bool lenient = bs__is_initiator(s) && !s->ss->fast;
 
 	s->send_rst = false;
 	if (s->state == BS_STREAM_LINGER || s->state == BS_STREAM_ENDED) {
@@ -219,7 +227,7 @@ static int input_rst(struct bs_stream *s, bs_time now)
 	}
 	/* A peer that keeps no memory of ended streams answers what is late so. */
 	if (s->state == BS_STREAM_OPEN &&
-	    (bs__is_initiator(s) ? s->rx.fin_done || sent_all : s->rx.fin_done && sent_all))
+	    (lenient ? s->rx.fin_done || sent_all : s->rx.fin_done && sent_all))
 		bs__stream_end(s, BS_OK, now);
 	else
 		bs__stream_end(s, s->state == BS_STREAM_SYN_SENT ? BS_EREFUSED : BS_ECLOSED, now);
@@ -248,6 +256,7 @@ static int input_stream(struct bs_stream *s, struct packet *p, const struct bs_e
 
 	if (w->id_cp != s->id_cp || (w->id_sp != s->id_sp && s->state != BS_STREAM_SYN_SENT))
 		return BS_EUNKNOWN;
+	bs__stream_heard(s, now);
 	if (w->flags == BS_WINDOW_RST)
 		return input_rst(s, now);
 	if (w->flags == (BS_WINDOW_SYN | BS_WINDOW_ACK)) {

@@ -117,6 +117,11 @@ void bs__mem_unreserve(struct bs_stream_mem *m, uint32_t n)
 	m->reserved -= n < m->reserved ? n : m->reserved;
 }
 
+uint32_t bs__mem_total(const struct bs_stream_mem *m)
+{
+	return m->alloc && m->limit > m->n_segments ? m->limit : m->n_segments;
+}
+
 uint32_t bs__mem_left(const struct bs_stream_mem *m)
 {
 	uint32_t have = available(m);

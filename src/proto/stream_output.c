@@ -153,6 +153,9 @@ static size_t put_fin(struct bs_stream *s, uint8_t *buf, size_t cap, bs_time now
 	s->tx.tries++;
 	s->tx.fin_sent = now;
 	s->send_fin = false;
+	/* It acknowledges without a window: if the packet that told it is lost, the peer knows of
+	 * no room until the next one. */
+	bs__rx_repeat(s, now);
 	bs__tx_arm(s, now);
 	return compose(s->ss, &w, &x, buf, cap);
 }
@@ -160,12 +163,10 @@ static size_t put_fin(struct bs_stream *s, uint8_t *buf, size_t cap, bs_time now
 /* A released stream of a responder has said its last word. */
 static void check_last(struct bs_stream *s)
 {
-	if (s->state != BS_STREAM_LINGER || bs__is_initiator(s) || s->gone)
+	if (s->state != BS_STREAM_LINGER || s->gone || !bs__is_done_here(s))
 		return;
-	if (!s->send_rst && !s->rx.ack_now) {
-		s->gone = true;
-		s->ss->n_gone++;
-	}
+	s->gone = true;
+	s->ss->n_gone++;
 }
 
 static size_t control_of(struct bs_stream *s, uint8_t *buf, size_t cap, bs_time now)
@@ -280,10 +281,13 @@ static size_t put_data(struct bs_stream *s, struct bs_segment *g, uint8_t *buf, 
 		s->rx.told = s->rx.ack + w.window;
 	else
 		bs__rx_told(s, &w, now);
+	/* Of several pieces the largest says what the path takes. */
+	if (part.off == 0 || len > s->tx.part_packet)
+		s->tx.part_packet = (uint16_t)len;
 	s->tx.part = (uint16_t)(part.off + x.plain.len);
 	if (!x.part || s->tx.part >= g->len) {
 		s->tx.part = 0;
-		bs__tx_sent(s, g, len, now);
+		bs__tx_sent(s, g, s->tx.part_packet, now);
 	}
 	return len;
 }

@@ -72,8 +72,8 @@ void bs__rx_fini(struct bs_stream *s)
 	}
 	bs__mem_unreserve(s->ss->mem, r->reserved);
 	r->reserved = 0;
-	r->ack = r->read;
-	r->high = r->read;
+	r->read = r->ack;
+	r->high = r->ack;
 	r->off = 0;
 }
 
@@ -324,6 +324,13 @@ void bs__rx_told(struct bs_stream *s, const struct bs_window_pl *w, bs_time now)
 	r->ack_now = false;
 	s->ack_on = false;
 	if (s->state == BS_STREAM_OPEN && repeats && !r->fin_done && r->idle_acks < s->retrans)
+		bs__stream_set_ack(s, now + BS_TIME_MS(2u * s->timeout_ms));
+}
+
+void bs__rx_repeat(struct bs_stream *s, bs_time now)
+{
+	s->rx.reopened = true;
+	if (!s->rx.fin_done && !s->ack_on && s->rx.idle_acks < s->retrans)
 		bs__stream_set_ack(s, now + BS_TIME_MS(2u * s->timeout_ms));
 }
 

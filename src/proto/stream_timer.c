@@ -37,6 +37,26 @@ static bool is_due(bool on, bs_time at, bs_time now)
 	return on && BS_TIME_DIFF(now, at) >= 0;
 }
 
+void bs__stream_heard(struct bs_stream *s, bs_time now)
+{
+	s->quiet_ms = BS__STREAM_QUIET_MS;
+	s->quiet = now + BS_TIME_MS(s->quiet_ms);
+	lower(s->ss, s->quiet);
+}
+
+/* An RST is sent once, and may be lost: whoever waits for data asks now and then.  A peer that
+ * still knows the stream says nothing. */
+static void ask(struct bs_stream *s, bs_time now)
+{
+	if (s->state != BS_STREAM_OPEN || BS_TIME_DIFF(now, s->quiet) < 0)
+		return;
+	s->rx.ack_now = true;
+	bs__stream_queue(s, BS__LIST_CONTROL);
+	if (s->quiet_ms < BS__STREAM_QUIET_MOST_MS)
+		s->quiet_ms *= 2;
+	s->quiet = now + BS_TIME_MS(s->quiet_ms);
+}
+
 /* SYN or SYN|ACK without an answer. */
 static void repeat_open(struct bs_stream *s, bs_time now)
 {
@@ -100,6 +120,7 @@ static void run(struct bs_stream *s, bs_time now)
 		bs__stream_queue(s, BS__LIST_DATA);
 	}
 	bs__rx_timeout(s, now);
+	ask(s, now);
 	if (is_due(s->timer_on, s->timer, now) && !s->gone)
 		main_timer(s, now);
 }
@@ -116,6 +137,8 @@ static void collect(struct bs_streams *ss)
 			lower(ss, s->ack_at);
 		if (s->pause_on)
 			lower(ss, s->pause);
+		if (s->state == BS_STREAM_OPEN)
+			lower(ss, s->quiet);
 	}
 }
 

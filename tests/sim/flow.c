@@ -48,6 +48,7 @@ struct app {
 	bool failed[2];
 	bool ended[2];
 	bool doomed;
+	bool refused;
 };
 
 struct flow {
@@ -333,9 +334,11 @@ static void app_event(struct flow *f, unsigned i, struct bs_stream *s, unsigned 
 	app_read(f, i, n);
 	if (ev & BS_STREAM_EV_ABORTED) {
 		a->failed[i] = true;
+		a->refused = a->refused || s->err == BS_EREFUSED;
 		a->ended[i] = true;
 	} else if (ev & BS_STREAM_EV_CLOSED) {
 		a->ended[i] = true;
+		a->failed[i] = !f->plan->fast && s->rx.read == s->rx.ack && !bs_stream_is_eof(s);
 	} else {
 		app_write(f, i, n);
 		if (a->doomed && a->half[i].wrote > f->plan->bytes[i] / 2) {
@@ -536,7 +539,9 @@ static void count(struct flow *f)
 	for (n = 0; n < f->plan->streams; n++) {
 		const struct app *a = &f->app[n];
 
-		if (a->failed[0] || a->failed[1])
+		if (a->refused)
+			f->r->refused++;
+		else if (a->failed[0] || a->failed[1])
 			f->r->failed++;
 		else if (a->half[0].eof && a->half[1].eof)
 			f->r->whole++;

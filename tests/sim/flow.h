@@ -44,6 +44,7 @@ struct flow_result {
 	bs_time took;     /**< until the last byte was there */
 	unsigned whole;   /**< streams that carried all bytes both ways */
 	unsigned failed;  /**< that reported failure */
+	unsigned refused; /**< for which the responder had no memory */
 	uint64_t packets; /**< sent, both ways */
 	uint64_t again;   /**< data packets sent again */
 	uint64_t data;    /**< data packets */
