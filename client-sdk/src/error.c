@@ -83,6 +83,7 @@ static const struct code_row codes[] = {
 	{ BSC_REDIRECTS, BS_EPROTO, "redirects", "too many redirects" },
 	{ BSC_PROTOCOL, BS_EPROTO, "server-protocol", "the server broke the protocol" },
 	{ BSC_NO_PATH, BS_EUNREACH, "no-path", "no direct path to the device opened" },
+	{ BSC_NO_LOCAL, BS_EUNREACH, "no-local", "no answer on the local network" },
 	{ BSC_SILENT, BS_ETIMEDOUT, "silent", "the device fell silent" },
 	{ BSC_DEVICE_CLOSED, BS_ECLOSED, "device-closed", "the other side closed the connection" },
 	{ BSC_EXCEPTION, BS_EREFUSED, "exception", "the device answered with an exception" },

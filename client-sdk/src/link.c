@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "local.h"
 #include "machine.h"
 #include "note.h"
 #include "util/endpoint_text.h"
@@ -177,13 +178,51 @@ static int look_up_pair(struct bsc_conn *c)
 	return rc == BS_ENOENT ? BS_OK : rc;
 }
 
-int bsc__link_new(struct bsc__machine *m, const char *device, bsc_conn_fn fn, void *arg,
-		  bs_time now, struct bsc_conn **out)
+/** The local network: as the caller wants it, or beside the basestation with a pairing secret. */
+static int begin_local(struct bsc_conn *c, const struct bsc__local_how *how, bs_time now)
+{
+	struct bsc__local_how own;
+	int rc;
+
+	if (how != NULL)
+		return bsc__local_begin(c, how, true, now);
+	if (!c->has_pair || c->m->set.no_local)
+		return c->m->set.host[0] == '\0' ? BS_ENOENT : BS_OK;
+	rc = bsc__local_how_pair(c, &own);
+	if (rc == BS_OK)
+		rc = bsc__local_begin(c, &own, c->m->set.host[0] == '\0', now);
+	bs_wipe(&own, sizeof own);
+	return rc;
+}
+
+/** Ask the basestation, unless there is none or it shall not be asked. */
+static int ask_server(struct bsc_conn *c, bs_time now)
+{
+	struct bsc__machine *m = c->m;
+	struct bsc__req *r;
+
+	if (c->local != NULL && c->local->only)
+		return BS_OK;
+	/* Our probes must be answered while the server looks at the CONNECT: renew the token. */
+	if (m->state == BSC_SESSION_OPEN &&
+	    (BS_TIME_DIFF(now, m->token_at) > (bs_time_diff)BS_TIME_MS(BSC__TOKEN_MS) ||
+	     m->prober.counter - m->token_counter > BSC__TOKEN_PROBES)) {
+		m->token_counter = m->prober.counter;
+		(void)bsc__request_ping(m, NULL, NULL, now);
+	}
+	r = bsc__request_new(m, BS_TYPE_CONNECT, now);
+	if (r == NULL)
+		return BS_ENOMEM;
+	r->conn = c;
+	return BS_OK;
+}
+
+int bsc__link_new(struct bsc__machine *m, const char *device, const struct bsc__local_how *how,
+		  bsc_conn_fn fn, void *arg, bs_time now, struct bsc_conn **out)
 {
 	size_t len = device == NULL ? 0 : strlen(device);
-	struct bsc__req *r = NULL;
 	struct bsc_conn *c;
-	int rc = BS_ENOMEM;
+	int rc;
 
 	if (len == 0 || len > BS_DEVICE_ID_MAX)
 		return BS_EINVAL;
@@ -207,30 +246,24 @@ int bsc__link_new(struct bsc__machine *m, const char *device, bsc_conn_fn fn, vo
 	if (rc != BS_OK)
 		goto fail;
 	rc = look_up_pair(c);
+	if (rc == BS_OK)
+		rc = begin_local(c, how, now);
+	if (rc == BS_OK)
+		rc = ask_server(c, now);
 	if (rc != BS_OK)
 		goto fail;
-	/* Our probes must be answered while the server looks at the CONNECT: renew the token. */
-	if (m->state == BSC_SESSION_OPEN &&
-	    (BS_TIME_DIFF(now, m->token_at) > (bs_time_diff)BS_TIME_MS(BSC__TOKEN_MS) ||
-	     m->prober.counter - m->token_counter > BSC__TOKEN_PROBES)) {
-		m->token_counter = m->prober.counter;
-		(void)bsc__request_ping(m, NULL, NULL, now);
-	}
-	r = bsc__request_new(m, BS_TYPE_CONNECT, now);
-	if (r == NULL) {
-		rc = BS_ENOMEM;
-		goto fail;
-	}
-	r->conn = c;
 	c->next = m->links;
 	m->links = c;
 	m->n_links++;
 	*out = c;
-	bsc__machine_open(m, now);
-	if (m->state == BSC_SESSION_OPEN)
-		tell(c, BSC_ASKING, NULL);
+	if (c->local == NULL || !c->local->only) {
+		bsc__machine_open(m, now);
+		if (m->state == BSC_SESSION_OPEN)
+			tell(c, BSC_ASKING, NULL);
+	}
 	return BS_OK;
 fail:
+	bsc__local_free(c);
 	bs_wipe(c, sizeof *c);
 	free(c);
 	return rc;
@@ -259,7 +292,7 @@ static void say_goodbye(struct bsc_conn *c, bs_time now)
 {
 	struct bsc__req *r;
 
-	if (c->m->state != BSC_SESSION_OPEN || c->peer.conn.nsi_sp == 0)
+	if (c->m->state != BSC_SESSION_OPEN || c->peer.conn.nsi_sp == 0 || c->is_local)
 		return;
 	r = bsc__request_new(c->m, BS_TYPE_DISCONNECT, now);
 	if (r != NULL) {
@@ -271,7 +304,7 @@ static void say_goodbye(struct bsc_conn *c, bs_time now)
 void bsc__link_fail(struct bsc_conn *c, const struct bsc_error *why, bs_time now)
 {
 	(void)now;
-	if (c->closed)
+	if (c->closed || (c->connect_ms == 0 && bsc__local_is_reserve(c, why)))
 		return;
 	c->error = *why;
 	if (c->has_peer)
@@ -283,7 +316,7 @@ void bsc__link_closed_by_server(struct bsc__machine *m, uint32_t nsi,
 				const struct bs_status_text *st, bs_time now)
 {
 	for (struct bsc_conn *c = m->links; c != NULL; c = c->next)
-		if (c->has_peer && !c->closed && c->peer.conn.nsi_sp == nsi) {
+		if (c->has_peer && !c->is_local && !c->closed && c->peer.conn.nsi_sp == nsi) {
 			struct bsc_error e;
 
 			(void)bsc__fail_status(&e, BSC_FROM_BASESTATION, st->code, st->text);
@@ -349,8 +382,13 @@ static void no_path(struct bsc_conn *c, bs_time now)
 	struct bsc_error e;
 
 	no_path_text(c, &e);
-	c->error = e;
 	say_goodbye(c, now);
+	if (bsc__local_is_reserve(c, &e)) {
+		/* The local network has the word now; its own limits end it. */
+		c->path_deadline = now + BS_TIME_MS(2 * BS_LOCAL_LIMIT_MS);
+		return;
+	}
+	c->error = e;
 	bs_peer_end(&c->peer, BS_CONN_END_LOCAL);
 	end_conn(c, &e);
 }
@@ -399,7 +437,7 @@ void bsc__link_relay_refused(struct bsc__machine *m, uint32_t nsi, const struct 
 	for (struct bsc_conn *c = m->links; c != NULL; c = c->next) {
 		const struct bs_endpoint *ep = bs_relay_client_endpoint(&c->relay);
 
-		if (!c->has_peer || c->closed || c->peer.conn.nsi_sp != nsi)
+		if (!c->has_peer || c->is_local || c->closed || c->peer.conn.nsi_sp != nsi)
 			continue;
 		(void)bsc__fail_status(&c->relay_error, BSC_FROM_BASESTATION, st->code, st->text);
 		if (ep != NULL)
@@ -495,6 +533,60 @@ static bool is_as_asked(const struct bsc_conn *c, const struct bs_gate_connect_a
 	       (a->key.suite == BS_SUITE_AES_GCM && (ext & BS_EXT_GCM));
 }
 
+/** The local network has a connection for us: whatever the basestation does is not needed. */
+static void adopt_local(struct bsc_conn *c, struct bs_peer_conf *conf, const struct bs_endpoint *ep,
+			bs_time now)
+{
+	struct bsc_error e;
+	int rc;
+
+	bsc__request_forget(c->m, c);
+	if (c->has_peer)
+		bs_peer_fini(&c->peer);
+	bs_relay_client_stop(&c->relay);
+	conf->interval_ms = c->m->set.conn_keepalive_max_ms;
+	conf->pace_ms = c->m->set.conn_keepalive_ms;
+	conf->search_ms = c->m->set.path_timeout_ms;
+	rc = bs_peer_init(&c->peer, conf, now);
+	c->has_peer = rc == BS_OK;
+	if (rc != BS_OK) {
+		(void)bsc__fail(&e, rc, BSC_FROM_LIBRARY, BSC_INTERNAL,
+				"%s: the local connection cannot be used (%s)", c->device,
+				bs_strerror(rc));
+		end_conn(c, &e);
+		return;
+	}
+	c->is_local = true;
+	c->ext = 0;
+	c->suite = conf->suite->code;
+	c->path_deadline = now + BS_TIME_MS(c->m->set.path_timeout_ms);
+	bs_peer_set_path(&c->peer, ep, BS_PATH_LOCAL, now);
+	while (c->waiting != NULL) {
+		struct bsc__call *q = c->waiting;
+
+		c->waiting = q->next;
+		start_call(c, q, now);
+	}
+	tell(c, BSC_PROBING, NULL);
+}
+
+/** What became of the attempt on the local network. */
+static void look_at_local(struct bsc_conn *c, bs_time now)
+{
+	struct bs_peer_conf conf = { .interval_ms = 0 };
+	struct bs_endpoint ep;
+	struct bsc_error e;
+
+	if (c->connect_ms == 0 && bsc__local_take(c, &conf, &ep)) {
+		adopt_local(c, &conf, &ep, now);
+		bs_wipe(&conf, sizeof conf);
+	} else if (c->connect_ms == 0 && bsc__local_is_lost(c, &e)) {
+		if (c->has_peer)
+			bs_peer_end(&c->peer, BS_CONN_END_LOCAL);
+		end_conn(c, &e);
+	}
+}
+
 int bsc__link_answer(struct bsc_conn *c, const struct bs_packet *p, bs_time now)
 {
 	struct bs_gate_connect_answer a;
@@ -513,7 +605,7 @@ int bsc__link_answer(struct bsc_conn *c, const struct bs_packet *p, bs_time now)
 				       a.status.code, a.status.text);
 		if (a.params.has & BS_PARAM_BIT(BS_PARAM_RETRY_AFTER))
 			e.retry_after_ms = a.params.retry_after_ms;
-		end_conn(c, &e);
+		bsc__link_fail(c, &e, now);
 	} else if (!is_as_asked(c, &a)) {
 		rc = BS_ESUITE;
 	} else {
@@ -539,8 +631,15 @@ static bool may_come(const struct bsc_conn *c, const struct bs_endpoint *from)
 {
 	const struct bs_endpoint *relay = bs_relay_client_endpoint(&c->relay);
 
-	return c->m->set.relay != BSC_RELAY_ONLY ||
+	return c->is_local || c->m->set.relay != BSC_RELAY_ONLY ||
 	       (relay != NULL && bs_endpoint_equal(from, relay));
+}
+
+/** Devices number their local connections alike, so there the source tells them apart. */
+static bool is_for(const struct bsc_conn *c, uint32_t nsi, const struct bs_endpoint *from)
+{
+	return c->has_peer && c->peer.conn.nsi_sp == nsi &&
+	       (!c->is_local || bs_endpoint_equal(from, &c->peer.conn.remote));
 }
 
 void bsc__link_input(struct bsc__machine *m, uint8_t *pkt, size_t len,
@@ -548,11 +647,17 @@ void bsc__link_input(struct bsc__machine *m, uint8_t *pkt, size_t len,
 {
 	uint32_t nsi;
 
+	for (struct bsc_conn *c = m->links; c != NULL; c = c->next)
+		if (bsc__local_input(c, pkt, len, from, now)) {
+			c->now = now;
+			look_at_local(c, now);
+			return;
+		}
 	if (len < BS_HEADER_MIN)
 		return;
 	nsi = bs_get_u32(pkt + 4);
 	for (struct bsc_conn *c = m->links; c != NULL; c = c->next)
-		if (c->has_peer && c->peer.conn.nsi_sp == nsi) {
+		if (is_for(c, nsi, from)) {
 			c->now = now;
 			if (pkt[TYPE_OFF] == BS_TYPE_PROBE)
 				(void)bs_relay_client_input(&c->relay, pkt, len, from, now);
@@ -574,15 +679,18 @@ static bool may_rest(const struct bsc_conn *c)
 
 void bsc__link_timeout(struct bsc__machine *m, bs_time now)
 {
-	for (struct bsc_conn *c = m->links; c != NULL; c = c->next)
+	for (struct bsc_conn *c = m->links; c != NULL; c = c->next) {
+		c->now = now;
+		bsc__local_timeout(c, now);
+		look_at_local(c, now);
 		if (c->has_peer) {
-			c->now = now;
 			bs_relay_client_rest(&c->relay, may_rest(c), now);
 			bs_relay_client_timeout(&c->relay, now);
 			look_at_relay(c, now);
 			bs_peer_timeout(&c->peer, now);
 			look_at_peer(c, now);
 		}
+	}
 }
 
 size_t bsc__link_output(struct bsc__machine *m, uint8_t *buf, size_t cap, struct bs_endpoint *to,
@@ -592,6 +700,8 @@ size_t bsc__link_output(struct bsc__machine *m, uint8_t *buf, size_t cap, struct
 		size_t limit = c->has_peer && c->peer.conn.large ? BS_PACKET_MAX : BS_PACKET_SMALL;
 		size_t n = bs_relay_client_output(&c->relay, buf, cap, to, now);
 
+		if (n == 0)
+			n = bsc__local_output(c, buf, cap, to);
 		if (n == 0 && c->has_peer)
 			n = bs_peer_output(&c->peer, buf, cap < limit ? cap : limit, to, now);
 		if (n > 0)
@@ -609,6 +719,8 @@ bool bsc__link_next_timeout(const struct bsc__machine *m, bs_time *at)
 		if (c->has_peer && !c->closed && c->connect_ms == 0)
 			bsc__earlier(&have, at, c->path_deadline);
 		if (c->has_peer && bs_peer_next_timeout(&c->peer, &t))
+			bsc__earlier(&have, at, t);
+		if (bsc__local_next_timeout(c, &t))
 			bsc__earlier(&have, at, t);
 		if (bs_relay_client_next_timeout(&c->relay, &t))
 			bsc__earlier(&have, at, t);
@@ -655,6 +767,7 @@ void bsc__link_free(struct bsc_conn *c)
 	if (c->has_peer)
 		bs_peer_fini(&c->peer);
 	bs_relay_client_fini(&c->relay);
+	bsc__local_free(c);
 	while (c->waiting != NULL) {
 		struct bsc__call *q = c->waiting;
 
@@ -679,7 +792,7 @@ static enum bsc_path path_of(const struct bsc_conn *c)
 {
 	if (c->peer.conn.path == BS_PATH_UDP_RELAY)
 		return BSC_PATH_UDP_RELAY;
-	return is_local(c) ? BSC_PATH_LOCAL : BSC_PATH_DIRECT;
+	return c->is_local || is_local(c) ? BSC_PATH_LOCAL : BSC_PATH_DIRECT;
 }
 
 void bsc__link_get_info(const struct bsc_conn *c, struct bsc_conn_info *info)

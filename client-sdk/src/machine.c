@@ -8,6 +8,7 @@
 
 #include "basestation/version.h"
 #include "error.h"
+#include "local.h"
 
 static void tell(struct bsc__machine *m, enum bsc_progress step, const struct bsc_error *err)
 {
@@ -37,6 +38,7 @@ void bsc__machine_fini(struct bsc__machine *m)
 		m->links = c->next;
 		bsc__link_free(c);
 	}
+	free(m->search);
 	bsc__prober_clear(&m->prober);
 	bs_wipe(m->in, sizeof m->in);
 }
@@ -47,7 +49,7 @@ static bool is_needed(const struct bsc__machine *m)
 	if (m->reqs != NULL || m->watch.fn != NULL)
 		return true;
 	for (const struct bsc_conn *c = m->links; c != NULL; c = c->next)
-		if (!c->closed)
+		if (!c->closed && !c->is_local && !(c->local != NULL && c->local->only))
 			return true;
 	return false;
 }
@@ -74,7 +76,8 @@ static void begin(struct bsc__machine *m, bs_time now)
 
 void bsc__machine_open(struct bsc__machine *m, bs_time now)
 {
-	if (m->state != BSC_SESSION_IDLE)
+	/* Without a basestation there is only the local network. */
+	if (m->state != BSC_SESSION_IDLE || m->set.host[0] == '\0')
 		return;
 	m->redirects = 0;
 	set_target(m, m->set.host, strlen(m->set.host), m->set.port);
@@ -347,6 +350,8 @@ void bsc__machine_bytes(struct bsc__machine *m, const uint8_t *data, size_t len,
 void bsc__machine_datagram(struct bsc__machine *m, uint8_t *pkt, size_t len,
 			   const struct bs_endpoint *from, bs_time now)
 {
+	if (bsc__search_input(m, pkt, len, from))
+		return;
 	if (bsc__prober_input(&m->prober, pkt, len, from))
 		bsc__paths_probed(m);
 	else
@@ -396,6 +401,7 @@ void bsc__machine_timeout(struct bsc__machine *m, bs_time now)
 	if (m->state == BSC_SESSION_OPEN)
 		keep_alive(m, now);
 	bsc__prober_timeout(&m->prober, now);
+	bsc__search_timeout(m, now);
 	bsc__request_timeout(m, now);
 	bsc__link_timeout(m, now);
 }
@@ -451,7 +457,7 @@ bool bsc__machine_has_output(const struct bsc__machine *m)
 		return false;
 	if (m->state == BSC_SESSION_OPENING)
 		return !m->hello_sent;
-	while (r != NULL && r->sent)
+	while (r != NULL && !bsc__request_is_due(r))
 		r = r->next;
 	return m->state == BSC_SESSION_OPEN && r != NULL;
 }
@@ -461,6 +467,8 @@ size_t bsc__machine_datagram_out(struct bsc__machine *m, uint8_t *buf, size_t ca
 {
 	size_t n = bsc__prober_output(&m->prober, m->crypto, buf, cap, to);
 
+	if (n == 0 && m->search != NULL)
+		n = bs_discovery_output(&m->search->d, buf, cap, to);
 	if (n == 0)
 		n = bsc__link_output(m, buf, cap, to, now);
 	if (n > 0)
@@ -484,6 +492,8 @@ bool bsc__machine_next_timeout(const struct bsc__machine *m, bs_time *at)
 		bsc__earlier(&have, at,
 			     m->last_rx + BS_TIME_MS(m->keepalive_ms / 2 + BSC__ANSWER_MS));
 	}
+	if (m->search != NULL && bs_discovery_next_timeout(&m->search->d, &t))
+		bsc__earlier(&have, at, t);
 	if (bsc__prober_next_timeout(&m->prober, &t))
 		bsc__earlier(&have, at, t);
 	if (bsc__request_next_timeout(m, &t))

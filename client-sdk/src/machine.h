@@ -22,6 +22,8 @@
 #include "util/endpoint.h"
 #include "wire/gate.h"
 
+/** Places that a search on the local network asks. */
+#define BSC__NEAR_MAX 16
 /** Redirects that are followed in a row. */
 #define BSC__REDIRECTS_MAX 3
 /** Requests to the basestation that may wait at a time. */
@@ -56,6 +58,8 @@ struct bsc__settings {
 	bsc_session_fn fn;
 	void *arg;
 	bsc_pair_fn pair_fn;
+	uint16_t local_port; /**< of devices */
+	bool no_local;       /**< do not look for paired devices on the local network */
 	void *pair_arg;
 	struct bsc_session *owner; /**< for the callbacks; opaque here */
 	bsc_log_fn note_fn;        /**< lines about attempts; NULL = not wanted */
@@ -90,6 +94,8 @@ struct bsc__watch {
 	uint8_t n;
 	char ids[BSC_WATCH_MAX][BS_DEVICE_ID_MAX + 1];
 };
+
+struct bsc__search;
 
 struct bsc__machine {
 	const struct bs_crypto *crypto;
@@ -136,6 +142,14 @@ struct bsc__machine {
 	struct bs_ep6 hosts[BS_GATE_HOSTS_MAX];
 	uint8_t n_hosts;
 
+	/* The local network: where searches go, kept up to date by the port, and who we are. */
+	struct bs_endpoint near[BSC__NEAR_MAX];
+	uint8_t n_near;
+	bool has_fp;
+	uint8_t key_fp[32];
+	char identity[BS_CLIENT_ID_MAX + 1];
+	struct bsc__search *search; /**< NULL until the first one */
+
 	/* For bsc_session_info. */
 	char node[BS_NODE_HOST_MAX + 8];
 	struct bs_endpoint tcp_seen;
@@ -158,8 +172,13 @@ struct bsc__call {
 	uint8_t req[];
 };
 
+struct bsc__local;
+struct bsc__local_how;
+
 struct bsc_conn {
 	struct bsc__machine *m;
+	struct bsc__local *local; /**< the attempt on the local network; NULL = none */
+	bool is_local;            /**< the peer was reached by it */
 	struct bsc_conn *next;
 	char device[BS_DEVICE_ID_MAX + 1];
 	uint8_t attempt[BS_ATTEMPT_LEN];
@@ -240,6 +259,8 @@ void bsc__request_unwatch(struct bsc__machine *m, bs_time now);
 void bsc__request_rewatch(struct bsc__machine *m, bs_time now);
 /** Remove the requests of a connection without calling back. */
 void bsc__request_forget(struct bsc__machine *m, const struct bsc_conn *c);
+/** Whether a request waits to be sent, and may be. */
+bool bsc__request_is_due(const struct bsc__req *r);
 /** Encode one request that waits; its length, 0 when none. */
 size_t bsc__request_output(struct bsc__machine *m, uint8_t *buf, size_t cap, bs_time now);
 /** Take an answer.  BS_OK (also when nobody waits for it), else the server broke the protocol. */
@@ -258,8 +279,9 @@ void bsc__machine_refused(struct bsc__machine *m, const struct bs_status_text *s
 
 /* ---- link.c */
 
-int bsc__link_new(struct bsc__machine *m, const char *device, bsc_conn_fn fn, void *arg,
-		  bs_time now, struct bsc_conn **out);
+/** how: only on the local network, that way; NULL: through the basestation, too. */
+int bsc__link_new(struct bsc__machine *m, const char *device, const struct bsc__local_how *how,
+		  bsc_conn_fn fn, void *arg, bs_time now, struct bsc_conn **out);
 /** The basestation answered CONNECT. */
 int bsc__link_answer(struct bsc_conn *c, const struct bs_packet *p, bs_time now);
 /** A connection that waits for its answer, or runs, is over. */

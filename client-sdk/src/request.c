@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "local.h"
 #include "machine.h"
 
 struct bsc__req *bsc__request_new(struct bsc__machine *m, uint8_t type, bs_time now)
@@ -253,12 +254,17 @@ static uint16_t next_seq(struct bsc__machine *m)
 	return m->seq;
 }
 
+bool bsc__request_is_due(const struct bsc__req *r)
+{
+	return !r->sent && !(r->conn != NULL && bsc__local_holds(r->conn));
+}
+
 size_t bsc__request_output(struct bsc__machine *m, uint8_t *buf, size_t cap, bs_time now)
 {
 	struct bsc__req *r = m->reqs;
 	bs_ssize n;
 
-	while (r != NULL && r->sent)
+	while (r != NULL && !bsc__request_is_due(r))
 		r = r->next;
 	if (r == NULL)
 		return 0;

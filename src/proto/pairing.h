@@ -14,9 +14,7 @@
 #include "crypto/keys.h"
 #include "wire/local.h"
 
-/** Bytes of a pairing secret, and of the number that names it. */
-#define BS_PAIR_SECRET_LEN 32
-#define BS_PAIR_ID_LEN     8
+
 /** Most bytes of a printed secret that count. */
 #define BS_PAIR_TEXT_MAX 64
 /** Rounds from the printed secret to the key: an eavesdropper's guesses cost as much. */

@@ -95,6 +95,7 @@ enum bsc_code {
 	BSC_NO_PATH = 0x8250,           /**< device accepted, but no direct path opened */
 	BSC_SILENT = 0x8251,            /**< the device fell silent on an established path */
 	BSC_DEVICE_CLOSED = 0x8252,     /**< the connection was closed by the other side */
+	BSC_NO_LOCAL = 0x8253,          /**< no answer on the local network */
 	BSC_EXCEPTION = 0x8260,         /**< the device answered the query with an exception */
 	BSC_NO_ANSWER = 0x8261,         /**< the device did not answer the query in time */
 	BSC_QUERY = 0x8262, /**< query, argument or answer disagree with the interface */
@@ -247,9 +248,12 @@ struct bsc_config {
 	/** Cool-down: for so long after such a search none uses further sockets; 60 by default. */
 	uint32_t sockets_pause_s;
 	bool no_port_mapping; /**< do not ask the router for a mapped port (UPnP, NAT-PMP) */
-	bsc_pair_fn pair_fn;       /**< pairing secrets; NULL = none */
-	void *pair_arg;            /**< for pair_fn; borrowed */
-	enum bsc_relay relay;      /**< BSC_RELAY_AUTO by default */
+	bsc_pair_fn pair_fn;  /**< pairing secrets; NULL = none */
+	void *pair_arg;       /**< for pair_fn; borrowed */
+	enum bsc_relay relay; /**< BSC_RELAY_AUTO by default */
+	bool local_only; /**< no basestation: server and cert_file may be NULL, see client_local.h */
+	bool no_local;   /**< do not look for paired devices on the local network */
+	uint16_t local_port; /**< of devices on the local network; 5570 by default */
 };
 
 /** What a session knows of itself. */
@@ -352,6 +356,7 @@ BS_API void bsc_session_free(struct bsc_session *s);
  * themselves.  The result arrives at session_fn.
  *
  * Returns BS_OK, or
+ *   BS_EINVAL  the session is local_only: there is no basestation
  *   BS_ESTATE  after fork(): make a new session
  *   BS_ENOMEM  no memory
  *

@@ -100,3 +100,37 @@ uint8_t bsc__addr_hosts(uint16_t port, bool ip6, struct bs_ep6 *out, uint8_t cap
 	freeifaddrs(list);
 	return n;
 }
+
+static void add_near(struct bs_endpoint *out, uint8_t *n, uint8_t cap, uint32_t ip4, uint16_t port)
+{
+	struct bs_endpoint ep;
+
+	bs_endpoint_set_ip4(&ep, ip4, port);
+	for (uint8_t k = 0; k < *n; k++)
+		if (bs_endpoint_equal(&out[k], &ep))
+			return;
+	if (*n < cap)
+		out[(*n)++] = ep;
+}
+
+uint8_t bsc__addr_near(uint16_t port, struct bs_endpoint *out, uint8_t cap)
+{
+	struct ifaddrs *list;
+	uint8_t n = 0;
+
+	add_near(out, &n, cap, INADDR_LOOPBACK, port);
+	if (getifaddrs(&list) != 0)
+		return n;
+	/* One per network: the limited broadcast leaves by the default route only. */
+	for (const struct ifaddrs *i = list; i != NULL; i = i->ifa_next) {
+		const struct sockaddr_in *in = (const void *)i->ifa_broadaddr;
+
+		if (i->ifa_addr != NULL && i->ifa_addr->sa_family == AF_INET &&
+		    (i->ifa_flags & IFF_UP) != 0 && (i->ifa_flags & IFF_BROADCAST) != 0 &&
+		    in != NULL && in->sin_addr.s_addr != 0)
+			add_near(out, &n, cap, ntohl(in->sin_addr.s_addr), port);
+	}
+	add_near(out, &n, cap, INADDR_BROADCAST, port);
+	freeifaddrs(list);
+	return n;
+}

@@ -22,4 +22,10 @@ bool bsc__addr_parse(const char *text, uint16_t port, struct bs_endpoint *ep);
  */
 uint8_t bsc__addr_hosts(uint16_t port, bool ip6, struct bs_ep6 *out, uint8_t cap);
 
+/**
+ * Where a search on the local network goes: the broadcast address of each IPv4 network, the limited
+ * one, and this machine.  Returns how many, at most cap.
+ */
+uint8_t bsc__addr_near(uint16_t port, struct bs_endpoint *out, uint8_t cap);
+
 #endif

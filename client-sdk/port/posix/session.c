@@ -74,6 +74,7 @@ void bsc_config_init(struct bsc_config *cfg, size_t len)
 		.conn_keepalive_max_ms = BSC_CONN_KEEPALIVE_MAX_MS,
 		.sockets_max = BS_SOCKETS_MAX,
 		.sockets_pause_s = 60,
+		.local_port = 5570,
 	};
 
 	/* A program built against an older header has a shorter struct. */
@@ -98,12 +99,16 @@ static bool is_host(const char *s)
 
 static int check_config(const struct bsc_config *cfg, struct bsc_error *err)
 {
-	if (!is_host(cfg->server))
+	if (cfg->local_only ? cfg->server != NULL : !is_host(cfg->server))
 		return usage(err, "server: give the name or address of the basestation");
 	if (cfg->server_name != NULL && !is_host(cfg->server_name))
 		return usage(err, "server name: is no host name");
 	if (cfg->port == 0)
 		return usage(err, "port: 0 is no port");
+	if (cfg->local_port == 0)
+		return usage(err, "local port: 0 is no port");
+	if (cfg->local_only && cfg->cert_file == NULL)
+		return BS_OK;
 	if (cfg->cert_file == NULL)
 		return usage(err, "certificate file: give one; the basestation wants to know us");
 	if (cfg->key_file == NULL && cfg->sign == NULL)
@@ -133,7 +138,10 @@ static void settings_from(const struct bsc_config *cfg, struct bsc_session *s,
 			  struct bsc__settings *set)
 {
 	memset(set, 0, sizeof *set);
-	memcpy(set->host, cfg->server, strlen(cfg->server) + 1);
+	if (cfg->server != NULL)
+		memcpy(set->host, cfg->server, strlen(cfg->server) + 1);
+	set->local_port = cfg->local_port;
+	set->no_local = cfg->no_local;
 	set->port = cfg->port;
 	set->open_timeout_ms = cfg->open_timeout_ms;
 	set->path_timeout_ms = cfg->path_timeout_ms;
@@ -185,7 +193,7 @@ int bsc_session_new(const struct bsc_config *cfg, struct bsc_session **out, stru
 	s->batch = bs_batch_new();
 	if (rc == BS_OK && s->batch == NULL)
 		rc = bsc__fail_nomem(err);
-	if (rc == BS_OK)
+	if (rc == BS_OK && full.cert_file != NULL)
 		rc = bsc__tls_ctx_new(&full, &s->ctx, err);
 	if (rc == BS_OK)
 		rc = bsc__resolver_new(full.dns_servers, &s->resolver, err);
@@ -198,18 +206,24 @@ int bsc_session_new(const struct bsc_config *cfg, struct bsc_session **out, stru
 	}
 	bsc__transport_init(&s->transport, s->resolver, s->ctx);
 	bsc__machine_init(&s->m, bs_openssl_crypto(s->openssl), &set);
+	if (s->ctx != NULL) {
+		s->m.has_fp = true;
+		memcpy(s->m.key_fp, bsc__tls_ctx_key_fp(s->ctx), sizeof s->m.key_fp);
+		memcpy(s->m.identity, bsc__tls_ctx_identity(s->ctx), sizeof s->m.identity);
+	}
 	*out = s;
 	return BS_OK;
 }
 
 /** Open the rendezvous socket, once; without it no device can be reached. */
-static int open_udp(struct bsc_session *s)
+int bsc__session_udp(struct bsc_session *s)
 {
 	struct sockaddr_storage ss;
 	struct bs_endpoint any = { .port = 0 };
 	struct bs_endpoint self;
 	socklen_t len;
 	int off = 0;
+	int on = 1;
 
 	if (s->udp >= 0)
 		return BS_OK;
@@ -232,6 +246,8 @@ static int open_udp(struct bsc_session *s)
 			return BS_EIO;
 	}
 	bs_batch_prepare(s->batch, s->udp);
+	/* A search on the local network is broadcast. */
+	(void)setsockopt(s->udp, SOL_SOCKET, SO_BROADCAST, &on, sizeof on);
 	len = sizeof ss;
 	if (getsockname(s->udp, (struct sockaddr *)&ss, &len) == 0 &&
 	    bsc__addr_from((const struct sockaddr *)&ss, &self))
@@ -490,10 +506,20 @@ int32_t bsc_session_timeout_ms(struct bsc_session *s)
 
 /* ---- what a caller asks for */
 
-int bsc_session_open(struct bsc_session *s)
+/** BS_OK when there is a basestation to ask. */
+static int check_server(const struct bsc_session *s)
 {
 	if (bsc__check_process(s) != BS_OK)
 		return BS_ESTATE;
+	return s->m.set.host[0] == '\0' ? BS_EINVAL : BS_OK;
+}
+
+int bsc_session_open(struct bsc_session *s)
+{
+	int rc = check_server(s);
+
+	if (rc != BS_OK)
+		return rc;
 	s->dirty = true;
 	bsc__machine_open(&s->m, bsc__now());
 	return BS_OK;
@@ -506,13 +532,14 @@ int bsc_connect(struct bsc_session *s, const char *device, bsc_conn_fn fn, void 
 
 	if (bsc__check_process(s) != BS_OK)
 		return BS_ESTATE;
-	rc = open_udp(s);
+	rc = bsc__session_udp(s);
 	if (rc != BS_OK)
 		return rc;
 	memset(s->m.hosts, 0, sizeof s->m.hosts);
 	s->m.n_hosts = own_hosts(s, s->m.hosts);
 	s->dirty = true;
-	return bsc__link_new(&s->m, device, fn, arg, bsc__now(), out);
+	s->m.n_near = bsc__addr_near(s->m.set.local_port, s->m.near, BSC__NEAR_MAX);
+	return bsc__link_new(&s->m, device, NULL, fn, arg, bsc__now(), out);
 }
 
 void bsc_conn_close(struct bsc_conn *c)
@@ -539,16 +566,20 @@ int bsc_rpc(struct bsc_conn *c, const uint8_t *req, size_t len, unsigned options
 
 int bsc_list(struct bsc_session *s, bsc_presence_fn fn, void *arg)
 {
-	if (bsc__check_process(s) != BS_OK)
-		return BS_ESTATE;
+	int rc = check_server(s);
+
+	if (rc != BS_OK)
+		return rc;
 	return fn == NULL ? BS_EINVAL : bsc__request_list(&s->m, fn, arg, bsc__now());
 }
 
 int bsc_watch(struct bsc_session *s, const char *const *devices, size_t n, uint64_t since,
 	      bsc_presence_fn fn, void *arg)
 {
-	if (bsc__check_process(s) != BS_OK)
-		return BS_ESTATE;
+	int rc = check_server(s);
+
+	if (rc != BS_OK)
+		return rc;
 	if (fn == NULL || n == 0 || n > BSC_WATCH_MAX)
 		return BS_EINVAL;
 	return bsc__request_watch(&s->m, devices, n, since, fn, arg, bsc__now());
@@ -562,8 +593,10 @@ void bsc_unwatch(struct bsc_session *s)
 
 int bsc_ping(struct bsc_session *s, bsc_done_fn fn, void *arg)
 {
-	if (bsc__check_process(s) != BS_OK)
-		return BS_ESTATE;
+	int rc = check_server(s);
+
+	if (rc != BS_OK)
+		return rc;
 	return fn == NULL ? BS_EINVAL : bsc__request_ping(&s->m, fn, arg, bsc__now());
 }
 
@@ -604,8 +637,8 @@ void bsc_session_get_info(const struct bsc_session *s, struct bsc_session_info *
 
 	memset(info, 0, sizeof *info);
 	info->state = m->state;
-	memcpy(info->identity, bsc__tls_ctx_identity(s->ctx), sizeof info->identity);
-	memcpy(info->key_fp, bsc__tls_ctx_key_fp(s->ctx), sizeof info->key_fp);
+	memcpy(info->identity, m->identity, sizeof info->identity);
+	memcpy(info->key_fp, m->key_fp, sizeof info->key_fp);
 	info->tx_bytes = m->tx_bytes;
 	info->rx_bytes = m->rx_bytes;
 	info->handshakes = s->handshakes;

@@ -42,6 +42,8 @@ struct bsc_session {
 
 /** Monotonic time. */
 bs_time bsc__now(void);
+/** Open the socket for datagrams, once.  BS_OK or BS_EIO. */
+int bsc__session_udp(struct bsc_session *s);
 /** BS_OK, or BS_ESTATE in the child of a fork. */
 int bsc__check_process(const struct bsc_session *s);
 
