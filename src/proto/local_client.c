@@ -186,6 +186,16 @@ static void fail(struct bs_local_connect *c, uint32_t status)
 	c->send = false;
 }
 
+/* A refusal.  Slots come free again within a second or so: who is busy is asked again until the
+ * limit, and only then it is the reason. */
+static void refused(struct bs_local_connect *c, uint32_t status)
+{
+	if (status == BS_ST_BUSY)
+		c->status = status;
+	else
+		fail(c, status);
+}
+
 static int input_plain(struct bs_local_connect *c, const struct bs_packet *p)
 {
 	struct bs_plain_answer m;
@@ -198,7 +208,7 @@ static int input_plain(struct bs_local_connect *c, const struct bs_packet *p)
 	if (m.cp != c->cp || m.seq != c->seq)
 		return BS_EUNKNOWN;
 	if (m.code != BS_ST_OK) {
-		fail(c, m.code);
+		refused(c, m.code);
 		return BS_OK;
 	}
 	if (m.nsi == 0)
@@ -272,7 +282,7 @@ static int input_notice(struct bs_local_connect *c, const struct bs_packet *p)
 	if (m.type == BS_TYPE_U_CONNECT_PSK) {
 		if (c->state != BS_LOCAL_ASKING)
 			return BS_ESTATE;
-		fail(c, m.code);
+		refused(c, m.code);
 		return BS_OK;
 	}
 	if (c->state != BS_LOCAL_VERIFYING || m.sp != c->sp)
@@ -309,7 +319,7 @@ void bs_local_connect_timeout(struct bs_local_connect *c, bs_time now)
 	if (c->state != BS_LOCAL_ASKING && c->state != BS_LOCAL_VERIFYING)
 		return;
 	if (BS_TIME_DIFF(now, c->until) >= 0) {
-		fail(c, 0);
+		fail(c, c->status);
 	} else if (BS_TIME_DIFF(now, c->due) >= 0) {
 		c->send = true;
 		c->due = now + BS_TIME_MS(BS_LOCAL_REPEAT_MS);

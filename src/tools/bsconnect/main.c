@@ -6,19 +6,11 @@
 #include <time.h>
 
 #include "basestation/version.h"
-#include "report.h"
+#include "pairings.h"
+#include "run.h"
 
 /** Most arguments of a query: no device takes more than 200 bytes. */
 #define ARGS_MAX 200
-
-/** What the commands share. */
-struct run {
-	struct options o;
-	struct bsc_session *session;
-	struct bsc_conn *conn;
-	int n;       /**< words behind the command */
-	char **word; /**< they */
-};
 
 /** The one query that every device with an interface answers (basestation-wire(7), QUERIES). */
 static const char known[] =
@@ -43,8 +35,7 @@ static void show(struct run *r, enum bsc_progress step)
 				       : bsc_progress_name(step));
 }
 
-static void on_conn(void *arg, struct bsc_conn *c, enum bsc_progress step,
-		    const struct bsc_error *err)
+void run_on_conn(void *arg, struct bsc_conn *c, enum bsc_progress step, const struct bsc_error *err)
 {
 	(void)c;
 	(void)err;
@@ -63,14 +54,27 @@ static void on_session(void *arg, struct bsc_session *s, enum bsc_progress step,
 		show(r, step);
 }
 
-static int open_session(struct run *r, struct bsc_error *err)
+/** Pairing secrets: also what the library looks for on the local network. */
+static int on_pair(void *arg, const char *device, uint8_t *id, uint8_t *secret)
+{
+	const struct run *r = arg;
+
+	return pairings_load(r->o.pairings, device, id, secret);
+}
+
+int run_open_session(struct run *r, struct bsc_error *err)
 {
 	struct bsc_config cfg;
 	const struct options *o = &r->o;
 
 	bsc_config_init(&cfg, sizeof cfg);
-	cfg.server = o->host;
-	cfg.port = o->port;
+	cfg.local_only = o->local_only;
+	cfg.server = o->local_only ? NULL : o->host;
+	cfg.local_port = o->local_port;
+	cfg.pair_fn = on_pair;
+	cfg.pair_arg = r;
+	if (!o->local_only)
+		cfg.port = o->port;
 	cfg.server_name = o->server_name;
 	cfg.ca_file = o->ca;
 	cfg.crl_file = o->crl;
@@ -89,18 +93,22 @@ static int open_session(struct run *r, struct bsc_error *err)
 	return bsc_session_new(&cfg, &r->session, err);
 }
 
-static int open_conn(struct run *r, struct bsc_error *err)
+int run_open_conn(struct run *r, const char *device, struct bsc_error *err)
 {
-	int rc = open_session(r, err);
+	struct bsc_local how = { .len = sizeof how, .plain = r->o.plain };
+	int rc = run_open_session(r, err);
 
-	if (rc == BS_OK)
-		rc = bsc_connect_wait(r->session, r->word[0], (int32_t)r->o.timeout_ms, on_conn, r,
+	if (rc == BS_OK && r->o.local_only)
+		rc = bsc_connect_local_wait(r->session, device, &how, run_on_conn, r, &r->conn,
+					    err);
+	else if (rc == BS_OK)
+		rc = bsc_connect_wait(r->session, device, (int32_t)r->o.timeout_ms, run_on_conn, r,
 				      &r->conn, err);
 	report_progress(&r->o, NULL);
 	return rc;
 }
 
-static void close_all(struct run *r)
+void run_close(struct run *r)
 {
 	bsc_conn_close_wait(r->conn, -1);
 	bsc_session_free(r->session);
@@ -108,8 +116,8 @@ static void close_all(struct run *r)
 
 /* ---- rpc */
 
-static int ask(struct run *r, const struct bsc_query *q, const uint8_t *req, size_t len,
-	       json_t **answer, struct bsc_error *err)
+int run_ask(struct run *r, const struct bsc_query *q, const uint8_t *req, size_t len,
+	    json_t **answer, struct bsc_error *err)
 {
 	uint8_t buf[BSC_RPC_ANSWER_MAX];
 	size_t got;
@@ -196,15 +204,15 @@ static int run_rpc(struct run *r)
 	int rc;
 
 	if (status == STATUS_OK) {
-		rc = open_conn(r, &err);
+		rc = run_open_conn(r, r->word[0], &err);
 		if (rc == BS_OK)
-			rc = ask(r, q, req, len, &answer, &err);
+			rc = run_ask(r, q, req, len, &answer, &err);
 		if (rc != BS_OK)
 			status = report_failure(&err);
 		if (report_json(rpc_object(r, bsc_query_get_name(q), answer, &err)) != STATUS_OK)
 			status = STATUS_FAILED;
 	}
-	close_all(r);
+	run_close(r);
 	bsc_interface_free(i);
 	return status;
 }
@@ -295,6 +303,11 @@ static void print_info(const struct bsc_conn_info *c, const struct bsc_session_i
 	} else
 		report_text("interface", "not told");
 	report_text("attempt", json_string_value(json_object_get(j, "attempt")));
+	if (s->server[0] == '\0') {
+		report_text("basestation", "not asked");
+		report_text("client", s->identity);
+		return;
+	}
 	(void)snprintf(text, sizeof text, "%s, node %s, %s%s", s->server, s->node, s->tls,
 		       s->resumed ? " (resumed)" : "");
 	report_text("basestation", text);
@@ -313,7 +326,7 @@ static int run_info(struct run *r)
 	json_t *interface = NULL;
 	json_t *j;
 	int status = STATUS_OK;
-	int rc = open_conn(r, &err);
+	int rc = run_open_conn(r, r->word[0], &err);
 
 	if (rc != BS_OK) {
 		status = report_failure(&err);
@@ -324,7 +337,7 @@ static int run_info(struct run *r)
 	}
 	/* Not every device answers this one; that is no failure. */
 	if (bsc_interface_parse(known, sizeof known - 1, "built in", &i, &err) == BS_OK)
-		(void)ask(r, bsc_interface_get(i, 0), req, sizeof req, &interface, &err);
+		(void)run_ask(r, bsc_interface_get(i, 0), req, sizeof req, &interface, &err);
 	bsc_conn_get_info(r->conn, &ci);
 	bsc_session_get_info(r->session, &si);
 	j = info_object(&ci, &si);
@@ -337,7 +350,7 @@ static int run_info(struct run *r)
 		json_decref(j);
 	}
 out:
-	close_all(r);
+	run_close(r);
 	bsc_interface_free(i);
 	return status;
 }
@@ -372,7 +385,7 @@ static int run_list(struct run *r)
 {
 	struct bsc_error err = { 0 };
 	int status = STATUS_OK;
-	int rc = open_session(r, &err);
+	int rc = run_open_session(r, &err);
 
 	if (rc == BS_OK)
 		rc = bsc_list_wait(r->session, (int32_t)r->o.timeout_ms, on_device, r, &err);
@@ -382,7 +395,7 @@ static int run_list(struct run *r)
 		if (r->o.json)
 			(void)report_json(json_pack("{s:o}", "error", report_error(&err)));
 	}
-	close_all(r);
+	run_close(r);
 	return status;
 }
 
@@ -392,9 +405,9 @@ static const struct {
 	int max;
 	int (*run)(struct run *r);
 } commands[] = {
-	{ "rpc", 2, 2 + ARGS_MAX, run_rpc },
-	{ "info", 1, 1, run_info },
-	{ "list", 0, 0, run_list },
+	{ "rpc", 2, 2 + ARGS_MAX, run_rpc }, { "info", 1, 1, run_info },
+	{ "list", 0, 0, run_list },          { "discover", 0, 1, run_discover },
+	{ "pair", 1, 1, run_pair },          { "users", 2, 4, run_users },
 };
 
 int main(int argc, char **argv)
@@ -423,8 +436,10 @@ int main(int argc, char **argv)
 				options_fini(&r.o);
 				return status;
 			}
-		(void)fprintf(stderr, "bsconnect: expected rpc DEVICE QUERY [ARG=VALUE ...], info "
-				      "DEVICE or list; try bsconnect --help\n");
+		(void)fprintf(
+			stderr,
+			"bsconnect: expected rpc DEVICE QUERY [ARG=VALUE ...], info "
+			"DEVICE, list, discover, pair DEVICE or users; try bsconnect --help\n");
 	}
 	options_fini(&r.o);
 	return status;

@@ -42,6 +42,15 @@ static const struct {
 	  "name server, instead of the system's" },
 	{ "relay", "BSCONNECT_RELAY", offsetof(struct options, relay_word), 'R', "WORD",
 	  "auto, off or only; auto by default" },
+	{ "pairings", "BSCONNECT_PAIRINGS", offsetof(struct options, pairings), 'P', "FOLDER",
+	  "pairing secrets; ~/.config/basestation/pairings by default" },
+	{ "pairing-secret-file", "BSCONNECT_PAIRING_SECRET_FILE",
+	  offsetof(struct options, pairing_secret_file), 'S', "FILE",
+	  "for pair: what is printed on the device" },
+	{ "name", "BSCONNECT_NAME", offsetof(struct options, name), 'M', "NAME",
+	  "for pair: ours in the device's access list" },
+	{ "local-port", "BSCONNECT_LOCAL_PORT", offsetof(struct options, local_port_text), 'L',
+	  "PORT", "of devices on the local network; 5570 by default" },
 };
 
 #define N_KEYS (sizeof keys / sizeof keys[0])
@@ -55,12 +64,20 @@ void options_usage(void)
 {
 	(void)printf("usage: bsconnect [options] rpc DEVICE QUERY [ARG=VALUE ...]\n"
 		     "       bsconnect [options] info DEVICE\n"
-		     "       bsconnect [options] list\n\n");
+		     "       bsconnect [options] list\n"
+		     "       bsconnect [options] discover [DEVICE]\n"
+		     "       bsconnect [options] pair DEVICE\n"
+		     "       bsconnect [options] users list DEVICE\n"
+		     "       bsconnect [options] users add DEVICE FINGERPRINT NAME\n"
+		     "       bsconnect [options] users remove DEVICE FINGERPRINT\n"
+		     "       bsconnect [options] users rights DEVICE FINGERPRINT RIGHTS\n\n");
 	for (size_t k = 0; k < N_KEYS; k++)
 		(void)printf("  -%c, --%-12s %-12s %s\n", keys[k].letter, keys[k].name, keys[k].arg,
 			     keys[k].help);
 	(void)printf("  -j, --json                      JSON from info and list, too\n"
 		     "  -n, --no-retry                  send the query once only\n"
+		     "  -l, --local                     only on the local network\n"
+		     "  -C, --plain                     there, in the clear: no secrets\n"
 		     "  -q, --quiet                     no progress\n"
 		     "  -v, --verbose                   details on standard error: addresses,\n"
 		     "                                  NATs and the way of each attempt\n"
@@ -79,11 +96,13 @@ static int complain(const char *where, const char *what)
 /** Long options and the short ones' string, from the table. */
 static int read_arguments(struct options *o, int argc, char **argv)
 {
-	struct option longs[N_KEYS + 7];
-	char shorts[2 * N_KEYS + 8];
+	struct option longs[N_KEYS + 9];
+	char shorts[2 * N_KEYS + 10];
 	static const struct option flags[] = {
 		{ "json", no_argument, NULL, 'j' },
 		{ "no-retry", no_argument, NULL, 'n' },
+		{ "local", no_argument, NULL, 'l' },
+		{ "plain", no_argument, NULL, 'C' },
 		{ "quiet", no_argument, NULL, 'q' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
@@ -99,11 +118,13 @@ static int read_arguments(struct options *o, int argc, char **argv)
 		shorts[n++] = ':';
 	}
 	memcpy(longs + N_KEYS, flags, sizeof flags);
-	memcpy(shorts + n, "jnqvhV", sizeof "jnqvhV");
+	memcpy(shorts + n, "jnlCqvhV", sizeof "jnlCqvhV");
 	while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
 		switch (c) {
 		case 'j': o->json = true; continue;
 		case 'n': o->no_retry = true; continue;
+		case 'l': o->local_only = true; continue;
+		case 'C': o->plain = o->local_only = true; continue;
 		case 'q': o->quiet = true; continue;
 		case 'v': o->verbose++; continue;
 		case 'h': o->help = true; continue;
@@ -287,6 +308,38 @@ static int parse_relay(struct options *o)
 	return STATUS_OK;
 }
 
+/** Where pairing secrets are, and the port of devices. */
+static int parse_local(struct options *o)
+{
+	const char *base = getenv("XDG_CONFIG_HOME");
+	const char *home = getenv("HOME");
+	bool xdg = base != NULL && *base != '\0';
+	char *rest = NULL;
+	unsigned long port = 5570;
+
+	(void)snprintf(o->folder, sizeof o->folder, "%s%s/basestation/pairings",
+		       xdg            ? base
+		       : home != NULL ? home
+				      : ".",
+		       xdg ? "" : "/.config");
+	if (o->pairings == NULL)
+		o->pairings = o->folder;
+	if (o->local_port_text != NULL)
+		port = strtoul(o->local_port_text, &rest, 10);
+	if (port == 0 || port > UINT16_MAX || (rest != NULL && *rest != '\0'))
+		return complain("--local-port", "the port must be a number of 1 to 65535");
+	o->local_port = (uint16_t)port;
+	return STATUS_OK;
+}
+
+/** discover and pair never ask the basestation, and anything may be told not to. */
+static bool is_local(const struct options *o, int argc, char **argv)
+{
+	const char *command = o->first < argc ? argv[o->first] : "";
+
+	return o->local_only || strcmp(command, "discover") == 0 || strcmp(command, "pair") == 0;
+}
+
 int options_read(struct options *o, int argc, char **argv)
 {
 	int rc;
@@ -299,6 +352,13 @@ int options_read(struct options *o, int argc, char **argv)
 	rc = read_file(o);
 	if (rc != STATUS_OK)
 		return rc;
+	rc = parse_local(o);
+	if (rc != STATUS_OK)
+		return rc;
+	if (is_local(o, argc, argv)) {
+		o->local_only = true;
+		return parse_timeout(o);
+	}
 	if (o->server == NULL)
 		return complain("no basestation", "give --server HOST or set BSCONNECT_SERVER");
 	if (o->cert == NULL || o->key == NULL)

@@ -37,8 +37,14 @@ struct options {
 	const char *timeout;   /**< seconds */
 	const char *dns;
 	const char *relay_word;
+	const char *pairings;            /**< folder of pairing secrets */
+	const char *pairing_secret_file; /**< what is printed on the device */
+	const char *name;                /**< ours in a device's access list */
+	const char *local_port_text;
 	bool json;
 	bool no_retry;
+	bool local_only; /**< do not ask the basestation */
+	bool plain;      /**< connect in the clear; implies local_only */
 	bool quiet;
 	unsigned verbose;
 	bool help;
@@ -50,7 +56,9 @@ struct options {
 	uint8_t pin_bytes[32];
 	uint32_t timeout_ms;
 	enum bsc_relay relay;
-	char *file_text; /**< of the conf file; free it */
+	uint16_t local_port;
+	char folder[512]; /**< for pairings, when it is not given */
+	char *file_text;  /**< of the conf file; free it */
 };
 
 /** Read everything.  STATUS_OK, or STATUS_USAGE after a message. */
