@@ -192,7 +192,7 @@ static void ask(struct state *s)
 	case 3: bsc__request_unwatch(&s->m, s->now); return;
 	case 4:
 		if (*c == NULL)
-			(void)!bsc__link_new(&s->m, ids[what >> 6 & 1], NULL, s, s->now, c);
+			(void)!bsc__link_new(&s->m, ids[what >> 6 & 1], NULL, NULL, s, s->now, c);
 		return;
 	case 5:
 		if (*c != NULL)

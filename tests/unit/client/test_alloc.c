@@ -137,7 +137,7 @@ static int requests(void)
 	if (rc == BS_OK)
 		rc = bsc__request_watch(&r.m, ids, 1, 0, on_row, &called, r.now);
 	if (rc == BS_OK)
-		rc = bsc__link_new(&r.m, "dev1", NULL, NULL, r.now, &c);
+		rc = bsc__link_new(&r.m, "dev1", NULL, NULL, NULL, r.now, &c);
 	if (rc == BS_OK)
 		rc = bsc__link_call(c, req, sizeof req, 0, on_answer, &called, r.now);
 	asked += rc == BS_OK;

@@ -49,7 +49,7 @@ static void teardown(void)
 
 static void begin(const char *device)
 {
-	ck_assert_int_eq(bsc__link_new(&r.m, device, rig_on_conn, &conn, r.now, &c), BS_OK);
+	ck_assert_int_eq(bsc__link_new(&r.m, device, NULL, rig_on_conn, &conn, r.now, &c), BS_OK);
 }
 
 /** Open the session and have the CONNECT in r.last. */
@@ -727,8 +727,9 @@ START_TEST(device_ids_are_checked)
 					   "a2345678901234567890123456789012345678901" };
 
 	for (size_t k = 0; k < LEN(bad); k++)
-		ck_assert_int_eq(bsc__link_new(&r.m, bad[k], NULL, NULL, r.now, &c), BS_EINVAL);
-	ck_assert_int_eq(bsc__link_new(&r.m, NULL, NULL, NULL, r.now, &c), BS_EINVAL);
+		ck_assert_int_eq(bsc__link_new(&r.m, bad[k], NULL, NULL, NULL, r.now, &c),
+				 BS_EINVAL);
+	ck_assert_int_eq(bsc__link_new(&r.m, NULL, NULL, NULL, NULL, r.now, &c), BS_EINVAL);
 	ck_assert_int_eq(r.m.state, BSC_SESSION_IDLE);
 }
 END_TEST
@@ -738,11 +739,12 @@ START_TEST(connections_are_bounded)
 	struct bsc_conn *all[BSC__LINKS_MAX];
 
 	for (int k = 0; k < BSC__LINKS_MAX; k++)
-		ck_assert_int_eq(bsc__link_new(&r.m, "dev1", NULL, NULL, r.now, &all[k]), BS_OK);
-	ck_assert_int_eq(bsc__link_new(&r.m, "dev1", NULL, NULL, r.now, &c), BS_EFULL);
+		ck_assert_int_eq(bsc__link_new(&r.m, "dev1", NULL, NULL, NULL, r.now, &all[k]),
+				 BS_OK);
+	ck_assert_int_eq(bsc__link_new(&r.m, "dev1", NULL, NULL, NULL, r.now, &c), BS_EFULL);
 	bsc__link_close(all[5], r.now);
 	rig_pass(&r, 0);
-	ck_assert_int_eq(bsc__link_new(&r.m, "dev1", NULL, NULL, r.now, &c), BS_OK);
+	ck_assert_int_eq(bsc__link_new(&r.m, "dev1", NULL, NULL, NULL, r.now, &c), BS_OK);
 }
 END_TEST
 
@@ -784,7 +786,7 @@ static void close_on_end(void *arg, struct bsc_conn *cn, enum bsc_progress step,
 
 START_TEST(the_last_callback_may_close)
 {
-	ck_assert_int_eq(bsc__link_new(&r.m, "dev1", close_on_end, &conn, r.now, &c), BS_OK);
+	ck_assert_int_eq(bsc__link_new(&r.m, "dev1", NULL, close_on_end, &conn, r.now, &c), BS_OK);
 	rig_up(&r);
 	rig_hello(&r);
 	rig_expect(&r, BS_TYPE_CONNECT);
