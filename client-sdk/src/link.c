@@ -693,17 +693,25 @@ void bsc__link_timeout(struct bsc__machine *m, bs_time now)
 	}
 }
 
+/** Largest packet to this device: a fast one finds out what the path takes. */
+static size_t packet_limit(const struct bsc_conn *c, size_t cap)
+{
+	size_t limit = c->has_peer && c->peer.conn.large ? BS_PACKET_MAX : BS_PACKET_SMALL;
+
+	return (c->has_peer && bs_conn_is_fast(&c->peer.conn)) || cap < limit ? cap : limit;
+}
+
 size_t bsc__link_output(struct bsc__machine *m, uint8_t *buf, size_t cap, struct bs_endpoint *to,
 			bs_time now)
 {
 	for (struct bsc_conn *c = m->links; c != NULL; c = c->next) {
-		size_t limit = c->has_peer && c->peer.conn.large ? BS_PACKET_MAX : BS_PACKET_SMALL;
+		size_t limit = packet_limit(c, cap);
 		size_t n = bs_relay_client_output(&c->relay, buf, cap, to, now);
 
 		if (n == 0)
 			n = bsc__local_output(c, buf, cap, to);
 		if (n == 0 && c->has_peer)
-			n = bs_peer_output(&c->peer, buf, cap < limit ? cap : limit, to, now);
+			n = bs_peer_output(&c->peer, buf, limit, to, now);
 		if (n > 0)
 			return n;
 	}

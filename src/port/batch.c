@@ -10,7 +10,6 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "basestation/wire.h"
 #include "util/endpoint.h"
 
 /* Linux has had both for longer than some C libraries have had their names. */
@@ -22,12 +21,13 @@
 #endif
 
 enum {
-	SLOT_LEN = 65536,        /* a merged arrival is at most this long */
-	SLOTS = 4,               /* of them a call */
-	SINGLE_LEN = 4096,       /* without merging: longer than any packet of ours */
-	SINGLES = 64,            /* of them a call, in the same memory */
-	SEND_MAX = 65000,        /* one merged message, below what IP can say */
-	SOCKET_BUFFER = 4 << 20, /* asked for; the system's limit rules */
+	SLOT_LEN = 65536,                  /* a merged arrival is at most this long */
+	SLOTS = 4,                         /* of them a call */
+	SINGLE_LEN = BS_BATCH_ROOM + 1024, /* without merging: longer than any packet of ours */
+	SINGLES = SLOTS * SLOT_LEN / SINGLE_LEN,
+	TX_LEN = 16 * BS_BATCH_ROOM, /* 64 packets of 4 KiB or 16 of the largest */
+	SEND_MAX = 65000,            /* one merged message, below what IP can say */
+	SOCKET_BUFFER = 4 << 20,     /* asked for; the system's limit rules */
 };
 
 /* One packet that waits to be sent. */
@@ -69,7 +69,7 @@ struct bs_batch {
 	size_t off;      /* of entry first in tx */
 	size_t used;
 	struct entry entry[BS_BATCH_PACKETS];
-	uint8_t tx[BS_BATCH_PACKETS * BS_PACKET_MAX];
+	uint8_t tx[TX_LEN];
 	/* Receiving. */
 	unsigned rx_n;  /* messages that came */
 	unsigned rx_at; /* the one that is being handed out */
@@ -320,11 +320,16 @@ int bs_batch_stuck(const struct bs_batch *b)
 	return b->stuck;
 }
 
+static bool is_full(const struct bs_batch *b)
+{
+	return b->n == BS_BATCH_PACKETS || b->used > sizeof(b->tx) - BS_BATCH_ROOM;
+}
+
 uint8_t *bs_batch_room(struct bs_batch *b)
 {
-	if (b->n == BS_BATCH_PACKETS)
+	if (is_full(b))
 		bs_batch_flush(b);
-	return b->n < BS_BATCH_PACKETS ? b->tx + b->used : NULL;
+	return is_full(b) ? NULL : b->tx + b->used;
 }
 
 void bs_batch_add(struct bs_batch *b, size_t len, int fd, int family, const struct bs_endpoint *to)
@@ -332,7 +337,7 @@ void bs_batch_add(struct bs_batch *b, size_t len, int fd, int family, const stru
 	struct entry *e = &b->entry[b->n];
 
 	/* Nothing goes from an IPv4 socket to an IPv6 address. */
-	if (len == 0 || len > BS_PACKET_MAX || fd < 0 ||
+	if (len == 0 || len > BS_BATCH_ROOM || fd < 0 ||
 	    (family == AF_INET && !bs_endpoint_is_ip4(to))) {
 		b->stats.lost++;
 		return;

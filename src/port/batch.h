@@ -10,7 +10,7 @@
  *	sending      room, compose there, add; flush before waiting
  *	receiving    receive, then next until it says no
  *
- * Owner: the port's thread.  May call: util, the C library.  Allocates: once, about 350 KiB.
+ * Owner: the port's thread.  May call: util, the C library.  Allocates: once, about half a MiB.
  */
 #ifndef BS_PORT_BATCH_H
 #define BS_PORT_BATCH_H
@@ -20,6 +20,8 @@
 
 /** Packets that can wait to be sent. */
 #define BS_BATCH_PACKETS 64
+/** Largest packet: what the loopback interface carries in one piece, and fast streams use. */
+#define BS_BATCH_ROOM 16384
 
 struct bs_batch;
 
@@ -43,7 +45,7 @@ void bs_batch_set_plain(struct bs_batch *b);
 /** Make a fresh socket ready: large buffers as far as the system allows, merged arrivals. */
 void bs_batch_prepare(struct bs_batch *b, int fd);
 
-/** Room for a packet of BS_PACKET_MAX bytes; NULL: the kernel's buffer is full, see stuck. */
+/** Room for a packet of BS_BATCH_ROOM bytes; NULL: the kernel's buffer is full, see stuck. */
 uint8_t *bs_batch_room(struct bs_batch *b);
 /** The packet in room has len bytes and goes to *to from this socket of this family; AF_UNSPEC: to
  *  where the socket is connected. */

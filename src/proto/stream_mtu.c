@@ -10,6 +10,8 @@ enum {
 	HOLES = 2,
 	LOW = 1200,
 	LEAST = 640,
+	/* A suite with padding cannot fill a size to the byte: what is as close counts as reached. */
+	QUANTUM = 16,
 	AGAIN_MS = 600000,
 	AGAIN_MOVED_MS = 10000,
 };
@@ -46,7 +48,7 @@ uint16_t bs_stream_mtu_probe(struct bs_stream_mtu *m, bs_time now)
 	if (m->probing || BS_TIME_DIFF(now, m->again) < 0)
 		return 0;
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		if (sizes[i] <= m->proven)
+		if (sizes[i] < m->proven + QUANTUM)
 			continue;
 		if (sizes[i] > m->ceiling)
 			return 0;

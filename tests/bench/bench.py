@@ -19,6 +19,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../integration"))
 import bs  # noqa: E402
+import bench_stream  # noqa: E402
 import relay_peers  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -281,7 +282,7 @@ def row_relay_coturn_burst(seconds):
 ROWS = {"relay-udp": row_relay_udp, "relay-udp-burst": row_relay_udp_burst,
         "relay-coturn": row_relay_coturn, "relay-coturn-burst": row_relay_coturn_burst,
         "keepalive": row_keepalive, "attach": row_attach, "tls12": row_tls12, "tls13": row_tls13,
-        "tls12-resumed": row_tls12_resumed, "tls13-resumed": row_tls13_resumed}
+        "tls12-resumed": row_tls12_resumed, "tls13-resumed": row_tls13_resumed, **bench_stream.ROWS}
 
 
 def machine():
@@ -316,6 +317,9 @@ def main():
             line += f"   {raw[0]['peer']:10} {theirs:10.0f} {ratio:6.2f}"
         else:
             line += "   no peer"
+        if "crypto_share" in raw[0]:
+            share = statistics.median(r["crypto_share"] for r in raw)
+            line += f"   MB/s, {100 * share:.0f}% in the cipher"
         print(line, flush=True)
         result["rows"][name] = raw
     if a.json:

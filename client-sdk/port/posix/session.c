@@ -383,7 +383,7 @@ static void write_udp(struct bsc_session *s, bs_time now)
 	while (s->udp >= 0 && (buf = bs_batch_room(s->batch)) != NULL) {
 		int fd;
 
-		n = bsc__machine_datagram_out(&s->m, buf, BS_PACKET_MAX, &to, now);
+		n = bsc__machine_datagram_out(&s->m, buf, BS_BATCH_ROOM, &to, now);
 		if (n == 0)
 			break;
 		fd = to.via == 0 ? s->udp : bs_sockets_get(&s->further, to.via, s->udp_family);

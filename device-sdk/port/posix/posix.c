@@ -267,7 +267,7 @@ static void take_output(struct bsdev_posix *p)
 		if (p->renew)
 			renew_socket(p);
 		buf = bs_batch_room(p->batch);
-		len = buf != NULL ? bsdev_output(p->dev, buf, BSDEV_PACKET_MAX, &to, now) : 0;
+		len = buf != NULL ? bsdev_output(p->dev, buf, BS_BATCH_ROOM, &to, now) : 0;
 		if (len == 0)
 			break;
 		if (to.via == BS_VIA_STREAM) {
