@@ -86,10 +86,13 @@ static void on_call_done(void *app, struct bs_rpc_call *call, int err, uint32_t 
 		e.exception = exception;
 	} else if (err == BS_ETIMEDOUT)
 		(void)bsc__fail(&e, BS_ETIMEDOUT, BSC_FROM_DEVICE, BSC_NO_ANSWER,
-				"%s: no answer to the query%s within %u ms; it may not know this "
-				"query",
-				c->device, call->noticed ? ", which it said it works on," : "",
-				(unsigned)c->m->set.rpc_timeout_ms);
+				"%s: no answer to the query%s within %u ms; %s", c->device,
+				call->noticed ? ", which it said it works on," : "",
+				(unsigned)c->m->set.rpc_timeout_ms,
+				c->peer.paths.suspect
+					? "nor to anything else: the device, the relay or a "
+					  "network on the way is gone; connect again"
+					: "it may not know this query");
 	else if (err == BS_ETOOBIG)
 		(void)bsc__fail(&e, BS_ETOOBIG, BSC_FROM_CALLER, BSC_USAGE,
 				"%s: the query is too long for this device; shorten its arguments",

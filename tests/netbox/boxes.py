@@ -335,11 +335,37 @@ class Side:
                    " chain p {\n type nat hook postrouting priority 100;\n"
                    f' oifname "out0" masquerade{how}\n }}\n}}\n')
 
+    def second_uplink(self, kind, number=None):
+        """Another network for this host, with a NAT and outside address of its own."""
+        return Uplink(self, kind, number or self.k + 120)
+
     def remove(self):
         for b in self.boxes:
             b.stop()
         for s in self.spaces:
             s.delete()
+
+
+class Uplink:
+    """A second way to the internet of a host, as cellular is beside Wi-Fi."""
+
+    def __init__(self, side, kind, number):
+        self.side, self.inside = side, f"10.{number}.0.2"
+        outside, dev = f"203.0.113.{number}", f"n{number}"
+        side.boxes.append(Box("nat", "--kind", kind, "--outside", outside, "--out",
+                              f"{side.net.name}:{dev}", "--in", f"{side.host.name}:up1", "--seed",
+                              number))
+        side.net.ip("link", "set", dev, "up")
+        side.net.ip("route", "add", f"{outside}/32", "dev", dev)
+        side.host.ip("link", "set", "up1", "up")
+
+    def use(self):
+        """Leave the first network for this one."""
+        host = self.side.host
+        host.ip("addr", "del", f"{self.side.inside}/32", "dev", "up0")
+        host.ip("link", "set", "up0", "down")
+        host.ip("addr", "add", f"{self.inside}/32", "dev", "up1")
+        host.ip("route", "add", "default", "dev", "up1")
 
 
 class Pair(Side):

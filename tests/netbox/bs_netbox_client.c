@@ -2,11 +2,14 @@
 /*
  * bs-netbox-client - connect, ask once, and watch until the path is direct.
  *
- * usage: bs-netbox-client SERVER PORT CA CERT KEY DEVICE SECONDS
+ * usage: bs-netbox-client SERVER PORT CA CERT KEY DEVICE SECONDS [PACE]
  *
  * Prints one JSON object: the path of the first answer and when it came, the best path within
  * SECONDS after that and when it was in use; or an error.  What is in the way of a direct path may
  * take a while: data flows meanwhile, and each answer proves that it does.
+ *
+ * With PACE it asks every PACE ms for SECONDS, whatever the path, and prints how long the longest
+ * gap between two answers was; or the error, and how long after the last answer it came.
  */
 #include <basestation/client.h>
 #include <stdio.h>
@@ -58,6 +61,16 @@ static bool ask(struct bsc_conn *c, struct bsc_error *e)
 	       e->code == BSC_EXCEPTION;
 }
 
+/** Wait, and let the library work meanwhile. */
+static void rest(struct bsc_session *s, int64_t ms)
+{
+	int64_t until = now_ms() + ms;
+
+	while (now_ms() < until)
+		if (bsc_session_wait(s, (int32_t)(until - now_ms())) != BS_OK)
+			break; /* what it is about, the next question tells */
+}
+
 static int watch(struct bsc_session *s, struct bsc_conn *c, int64_t start, int64_t settle)
 {
 	struct bsc_conn_info first, i;
@@ -70,17 +83,13 @@ static int watch(struct bsc_session *s, struct bsc_conn *c, int64_t start, int64
 	bsc_conn_get_info(c, &first);
 	i = first;
 	for (;;) {
-		int64_t until = now_ms() + PACE;
-
 		if (is_direct((int)i.path)) {
 			direct_ms = now_ms() - start;
 			break;
 		}
 		if (now_ms() - start > first_ms + settle)
 			break;
-		while (now_ms() < until)
-			if (bsc_session_wait(s, (int32_t)(until - now_ms())) != BS_OK)
-				break; /* what it is about, the next question tells */
+		rest(s, PACE);
 		if (!ask(c, &e))
 			return complain(&e);
 		bsc_conn_get_info(c, &i);
@@ -99,6 +108,36 @@ static int watch(struct bsc_session *s, struct bsc_conn *c, int64_t start, int64
 	return EXIT_SUCCESS;
 }
 
+static int follow(struct bsc_session *s, struct bsc_conn *c, int64_t settle, int64_t pace)
+{
+	int64_t end = now_ms() + settle, last = now_ms(), gap = 0;
+	struct bsc_conn_info i;
+	struct bsc_error e = { 0 };
+	unsigned n = 0;
+
+	while (now_ms() < end) {
+		if (!ask(c, &e)) {
+			(void)printf("{\"answers\":%u,\"after_ms\":%lld,\"failed\":", n,
+				     (long long)(now_ms() - last));
+			(void)complain(&e);
+			(void)puts("}");
+			return EXIT_FAILURE;
+		}
+		if (n++ > 0 && now_ms() - last > gap)
+			gap = now_ms() - last;
+		last = now_ms();
+		if (n == 1) {
+			(void)fputs("first answer\n", stderr);
+			(void)fflush(stderr);
+		}
+		rest(s, pace);
+	}
+	bsc_conn_get_info(c, &i);
+	(void)printf("{\"answers\":%u,\"gap_ms\":%lld,\"path\":\"%s\",\"remote\":\"%s\"}\n", n,
+		     (long long)gap, path_word((int)i.path), i.remote);
+	return EXIT_SUCCESS;
+}
+
 static void log_line(void *arg, const char *line)
 {
 	(void)arg;
@@ -114,8 +153,9 @@ int main(int argc, char **argv)
 	int64_t start;
 	int status;
 
-	if (argc != 8) {
-		(void)fputs("usage: bs-netbox-client SERVER PORT CA CERT KEY DEVICE SECONDS\n",
+	if (argc != 8 && argc != 9) {
+		(void)fputs("usage: bs-netbox-client SERVER PORT CA CERT KEY DEVICE SECONDS "
+			    "[PACE]\n",
 			    stderr);
 		return 2;
 	}
@@ -130,6 +170,9 @@ int main(int argc, char **argv)
 	if (bsc_session_new(&cfg, &s, &e) != BS_OK ||
 	    bsc_connect_wait(s, argv[6], 30000, NULL, NULL, &c, &e) != BS_OK)
 		status = complain(&e);
+	else if (argc == 9)
+		status = follow(s, c, (int64_t)strtol(argv[7], NULL, 10) * 1000,
+				(int64_t)strtol(argv[8], NULL, 10));
 	else
 		status = watch(s, c, start, (int64_t)strtol(argv[7], NULL, 10) * 1000);
 	if (c != NULL)

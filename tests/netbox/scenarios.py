@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""scenarios - what happens to a connection after it was made: moves, lost mappings, pulled plugs.
+
+Each takes the bed and a number of its own, and raises bs.Failure with the reason; what it returns
+is a line for people.
+"""
+import json
+import subprocess
+import time
+
+import boxes
+import bs
+
+
+class Ends:
+    """A client and a device behind boxes of these kinds; use with "with"."""
+
+    def __init__(self, bed, number, client, device, link=None):
+        self.bed, self.number = bed, number
+        self.sides = [boxes.Side(bed.internet, number, client, seed=number, link=link),
+                      boxes.Side(bed.internet, number + 1, device, seed=number + 1)]
+        self.client, self.device = self.sides[0].host, self.sides[1].host
+        self.id = f"s{number}.nb"
+        self.log = bed.node.path(self.id + ".log")
+        self.processes = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for p in self.processes:
+            boxes.end(p)
+        for s in self.sides:
+            s.remove()
+
+    def start_device(self, program="bs-weather", *args):
+        node = self.bed.node
+        secret = self.bed.add_device(self.id)
+        with open(self.log, "w", encoding="utf-8") as f:
+            p = self.device.spawn(bs.program(program), "--id", self.id, "--secret-file", secret,
+                                  "--controller", boxes.SERVER4, "--port",
+                                  node.ports["controller_port"], *args, stdout=f, stderr=f)
+        self.processes.append(p)
+        bs.until("device attached", lambda: "attached" in self.device_log().replace(
+            "attaching", ""), 15)
+        return p
+
+    def device_log(self):
+        with open(self.log, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def command(self, seconds, *pace):
+        node = self.bed.node
+        return [boxes.program("bs-netbox-client"), boxes.SERVER4, node.ports["client_port"],
+                node.path("ca/ca.crt"), *self.bed.cert, self.id, seconds, *pace]
+
+    def attempt(self, seconds=5):
+        """Connect once and look; what the client reports."""
+        r = self.client.run(*self.command(seconds), seconds=seconds + 60)
+        return json.loads(r.stdout)
+
+    def follow(self, seconds, pace):
+        """Start a client that asks on and on; it has its first answer when this returns."""
+        p = self.client.spawn(*self.command(seconds, pace), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
+        self.processes.append(p)
+        while True:
+            line = p.stderr.readline()
+            if "first answer" in line:
+                return p
+            if not line:
+                raise bs.Failure(f"the client never began: {p.stdout.read()}")
+
+    def result(self, p, seconds):
+        """What such a client reports in the end."""
+        out, _ = p.communicate(timeout=seconds)
+        return json.loads(out)
+
+
+def forget(bed, number):
+    """A device whose NAT forgets its mapping is reachable again within the keep-alive rules."""
+    with Ends(bed, number, "port", "random") as e:
+        e.start_device()
+        first = e.attempt()
+        bs.check(first.get("path") == "direct", f"before: {first}")
+        e.sides[1].nat.poke()
+        start = time.monotonic()
+        while True:
+            got = e.attempt()
+            if got.get("path") == "direct":
+                break
+            # 13 s of silence until the device polls, then the basestation checks the new address.
+            bs.check(time.monotonic() - start < 25, f"not within 25 s: {got}")
+        return f"reachable again after {time.monotonic() - start:.1f} s"
+
+
+def unplug(bed, number):
+    """Pulling the relay's plug gives the client a clear error within its timeout."""
+    with Ends(bed, number, "sym", "sym") as e:
+        e.start_device()
+        p = e.follow(120, 500)
+        time.sleep(2)
+        bed.internet.net.ip("link", "set", "srv", "down")
+        try:
+            r = e.result(p, 90)
+        finally:
+            bed.internet.net.ip("link", "set", "srv", "up")
+            bed.internet.net.ip("addr", "replace", "2001:db8:1::1/64", "dev", "srv")
+        bs.check("failed" in r, f"no error: {r}")
+        bs.check(r["after_ms"] < 45000, f"error after {r['after_ms']} ms only")
+        bs.check(r["failed"]["text"].strip(), "an error without a text")
+        return f"error after {r['after_ms'] / 1000:.1f} s: {r['failed']['text']}"
+
+
+def move(bed, number):
+    """A client that changes from one network to another goes on with its connection."""
+    with Ends(bed, number, "port", "port") as e:
+        e.start_device()
+        second = e.sides[0].second_uplink("random")
+        p = e.follow(25, 200)
+        time.sleep(4)
+        second.use()
+        r = e.result(p, 60)
+        bs.check("failed" not in r, f"the connection broke: {r}")
+        bs.check(r["gap_ms"] < 15000, f"longest gap {r['gap_ms']} ms")
+        return (f"longest gap {r['gap_ms'] / 1000:.1f} s, {r['answers']} answers, "
+                f"{r['path']} in the end")
+
+
+def idle(bed, number):
+    """A connection that is hardly used outlives the short timeout of a NAT."""
+    with Ends(bed, number, "short", "port") as e:
+        e.start_device()
+        p = e.follow(100, 45000)
+        r = e.result(p, 150)
+        bs.check("failed" not in r, f"the connection broke: {r}")
+        return f"{r['answers']} answers, path {r['path']}"
+
+
+SCENARIOS = {f.__name__: f for f in (forget, unplug, move, idle)}
