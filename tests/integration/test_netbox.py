@@ -11,7 +11,7 @@ import boxes  # noqa: E402
 import netbox  # noqa: E402
 import scenarios  # noqa: E402
 
-BED = []
+BED = []  # the network, or why it could not be built
 
 
 def bed():
@@ -21,7 +21,12 @@ def bed():
         raise bs.Skip(why)
     if not BED:
         boxes.prepare()
-        BED.append(netbox.Bed())
+        try:
+            BED.append(netbox.Bed())
+        except Exception as e:  # noqa: BLE001 - it may fail in any way
+            BED.append(bs.Failure(f"the network could not be built: {e}"))
+    if isinstance(BED[0], bs.Failure):
+        raise BED[0]
     return BED[0]
 
 
