@@ -251,9 +251,9 @@ struct bsc_config {
 	bsc_pair_fn pair_fn;  /**< pairing secrets; NULL = none */
 	void *pair_arg;       /**< for pair_fn; borrowed */
 	enum bsc_relay relay; /**< BSC_RELAY_AUTO by default */
-	bool local_only; /**< no basestation: server and cert_file may be NULL, see client_local.h */
-	bool no_local;   /**< do not look for paired devices on the local network */
-	uint16_t local_port; /**< of devices on the local network; 5570 by default */
+	bool local_only;      /**< no basestation; server and cert_file may be NULL */
+	bool no_local;        /**< do not look for paired devices on the local network */
+	uint16_t local_port;  /**< of devices on the local network; 5570 by default */
 };
 
 /** What a session knows of itself. */

@@ -21,12 +21,16 @@ int report_status(const struct bsc_error *e)
 	case BSC_NO_ANSWER:
 	case BSC_QUERY: return e->source == BSC_FROM_CALLER ? STATUS_USAGE : STATUS_QUERY;
 	case BSC_NO_PATH:
+	case BSC_NO_LOCAL:
 	case BSC_SILENT:
 	case BSC_DEVICE_CLOSED:
 	case BS_ST_NOT_ATTACHED:
 	case BS_ST_REATTACHING: return STATUS_NO_DEVICE;
 	case BS_ST_REFUSED_DEVICE:
 	case BS_ST_ENCRYPTION:
+	case BS_ST_KEY_ID:
+	case BS_ST_CAPABILITY:
+	case BS_ST_WRONG_KEY:
 	case BS_ST_BUSY: return STATUS_DEVICE;
 	default: break;
 	}
