@@ -299,6 +299,8 @@ struct bs_stream *bs_streams_next_event(struct bs_streams *ss, unsigned *events)
 
 /** Bytes that a write would take now; 0 after close. */
 size_t bs_stream_can_write(const struct bs_stream *s);
+/** Tell WRITABLE when there is room again, as after a write that was cut short. */
+void bs_stream_want(struct bs_stream *s);
 /** Take up to len bytes: how many were taken (WRITABLE follows a short count), or BS_ECLOSED. */
 BS_MUSTCHECK bs_ssize bs_stream_write(struct bs_stream *s, const void *data, size_t len,
 				      unsigned flags);
@@ -308,6 +310,8 @@ void bs_stream_commit(struct bs_stream *s, size_t n, unsigned flags);
 
 /** The next bytes in order, borrowed until consume; len 0 when there are none now. */
 struct bs_slice bs_stream_peek(const struct bs_stream *s);
+/** The same, up to n pieces in order: how many.  One consume may cover them all. */
+size_t bs_stream_pieces(const struct bs_stream *s, struct bs_slice *v, size_t n);
 /** n bytes of what peek gave are done with. */
 void bs_stream_consume(struct bs_stream *s, size_t n);
 /** Copy up to cap bytes out: how many. */
