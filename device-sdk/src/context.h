@@ -22,6 +22,12 @@
 # define BSDEV__PLAIN_SUITE   NULL
 #endif
 
+/** What a device knows of its streams (stream.c): enough to reach them without linking them. */
+struct bsdev__streams {
+	struct bsdev *dev;
+	void (*report)(struct bsdev *dev); /**< tell the application what happened */
+};
+
 /** A device of the SDK.  Small fields first, as in proto/conn.h. */
 struct bsdev {
 	const struct bsdev_conf *conf;
@@ -33,6 +39,9 @@ struct bsdev {
 	struct bs_device_conf core_conf;
 	struct bs_crypto small; /**< built-in crypto, unless the port brought its own */
 	uint8_t secret[BS_PSK_LEN];
+#ifndef BS_PROFILE_MCU
+	struct bsdev__streams *streams; /**< NULL = none */
+#endif
 };
 
 /** Further sockets of a port; 0 at compile time in the MCU profile. */
@@ -96,6 +105,27 @@ bool bsdev__query_is_bad(const struct bsdev_query *q);
 void bsdev__timers_run(struct bsdev *dev, bs_time now);
 /** Offer the TCP relay where port and build can use it. */
 void bsdev__allow_relay(struct bs_device_conf *c, const struct bsdev_port *port);
+/** Who is at the other end of a connection. */
+void bsdev__peer_from_conn(struct bsdev_peer *peer, const struct bs_conn *conn);
+/** The streams of a device; NULL = none, always in the MCU profile. */
+static inline struct bsdev__streams *bsdev__streams(const struct bsdev *dev)
+{
+#ifdef BS_PROFILE_MCU
+	(void)dev;
+	return NULL;
+#else
+	return dev->streams;
+#endif
+}
+static inline void bsdev__keep_streams(struct bsdev *dev, struct bsdev__streams *streams)
+{
+#ifdef BS_PROFILE_MCU
+	(void)dev;
+	(void)streams;
+#else
+	dev->streams = streams;
+#endif
+}
 /** Tell port and application what changed since the last call. */
 void bsdev__report(struct bsdev *dev);
 

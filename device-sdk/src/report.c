@@ -14,7 +14,7 @@ void bsdev__peer_from_access(struct bsdev_peer *peer, const struct bs_access *wh
 	bsdev__peer_set_origin(peer, bs_access_origin(who), who->pair);
 }
 
-static void peer_from_conn(struct bsdev_peer *peer, const struct bs_conn *conn)
+void bsdev__peer_from_conn(struct bsdev_peer *peer, const struct bs_conn *conn)
 {
 	const struct bs_slice id = bs_conn_client_id(conn);
 
@@ -51,7 +51,7 @@ static void on_connection(void *app, const struct bs_conn *conn, bool open)
 
 	if (dev->conf->connection == NULL)
 		return;
-	peer_from_conn(&peer, conn);
+	bsdev__peer_from_conn(&peer, conn);
 	dev->conf->connection(dev->conf->ctx, dev, &peer, open);
 }
 
@@ -148,6 +148,8 @@ void bsdev__report(struct bsdev *dev)
 	report_state(dev, events);
 	if (BS_WITH_GW && relay_fn(port) != NULL)
 		report_relays(dev);
+	if (bsdev__streams(dev) != NULL)
+		bsdev__streams(dev)->report(dev);
 	if ((events & BS_ATTACH_EV_RENEW_SOCKET) != 0 && port->renew_socket != NULL)
 		port->renew_socket(port->ctx, dev);
 	if ((events & BS_ATTACH_EV_RESOLVE) == 0)
@@ -166,7 +168,7 @@ bool bsdev__query_is_bad(const struct bsdev_query *q)
 
 void bsdev_query_peer(const struct bsdev_query *q, struct bsdev_peer *peer)
 {
-	peer_from_conn(peer, request(q)->conn);
+	bsdev__peer_from_conn(peer, request(q)->conn);
 }
 
 uint32_t bsdev_query_token(const struct bsdev_query *q)

@@ -22,7 +22,7 @@ struct pollfd;
 struct bsdev_posix;
 
 /** Descriptors that bsdev_posix_poll may ask for at most. */
-#define BSDEV_POSIX_FDS_MAX 35
+#define BSDEV_POSIX_FDS_MAX 36
 
 /** How the port behaves; zero is a good start.  Texts are borrowed for the object's life. */
 struct bsdev_posix_conf {

@@ -14,6 +14,7 @@
 #include "crypto/openssl.h"
 #include "legs.h"
 #include "local_port.h"
+#include "part.h"
 #include "port/batch.h"
 #include "port/sockets.h"
 #include "resolver.h"
@@ -52,6 +53,8 @@ struct bsdev_posix {
 	int wake[2];                   /**< read end, write end */
 	bool renew;                    /**< the device wants a new socket before its next packet */
 	bool stopped;                  /**< bsdev_posix_stop was called */
+	bool busy;                     /**< the part has more to do at once */
+	struct bsdev__part *part;      /**< tunnels; NULL = none */
 	void *storage;
 	size_t storage_len;
 };
@@ -222,6 +225,8 @@ void bsdev_posix_free(struct bsdev_posix *p)
 	bsdev__local_close(&p->local);
 	bsdev_fini(p->dev);
 	bsdev__legs_free(&p->legs);
+	if (p->part != NULL)
+		p->part->end(p->part);
 	bs_batch_free(p->batch);
 	bsdev__socket_close(&p->sock);
 	bs_sockets_close_all(&p->further);
@@ -422,7 +427,14 @@ int bsdev_posix_poll(struct bsdev_posix *p, struct pollfd *fds, int cap, int *ti
 	fds[n].fd = p->sock.fd;
 	fds[n].revents = 0;
 	fds[n++].events = bs_batch_stuck(p->batch) == p->sock.fd ? POLLIN | POLLOUT : POLLIN;
-	if (bsdev_next_timeout(p->dev, &at)) {
+	if (p->part != NULL) {
+		fds[n].fd = p->part->fd;
+		fds[n].revents = 0;
+		fds[n++].events = POLLIN;
+	}
+	if (p->busy)
+		*timeout_ms = 0;
+	else if (bsdev_next_timeout(p->dev, &at)) {
 		const bs_time_diff d = BS_TIME_DIFF(at, bsdev_posix_now());
 
 		*timeout_ms = d > 0 ? (int)BS_TIME_DIFF_MS(d) + 1 : 0;
@@ -439,12 +451,14 @@ int bsdev_posix_poll(struct bsdev_posix *p, struct pollfd *fds, int cap, int *ti
 
 int bsdev_posix_step(struct bsdev_posix *p, const struct pollfd *fds, int n)
 {
+	const int own = p->part != NULL ? 3 : 2;
+
 	take_requests(p);
 	if (p->stopped)
 		return BS_ECLOSED;
-	if (bsdev_get_state(p->dev) != BSDEV_OFF && n > 2)
-		bsdev__resolver_step(p->resolver, fds + 2,
-				     p->n_resolver < n - 2 ? p->n_resolver : n - 2);
+	if (bsdev_get_state(p->dev) != BSDEV_OFF && n > own)
+		bsdev__resolver_step(p->resolver, fds + own,
+				     p->n_resolver < n - own ? p->n_resolver : n - own);
 	take_socket(p, &p->sock, 0);
 	take_further(p);
 	take_local(p);
@@ -452,7 +466,18 @@ int bsdev_posix_step(struct bsdev_posix *p, const struct pollfd *fds, int n)
 	p->legs.ctx = p;
 	bsdev__legs_step(&p->legs, p->dev, fds, n, bsdev_posix_now());
 	bsdev_timeout(p->dev, bsdev_posix_now());
+	/* After the datagrams, so that a burst of them costs a service one write. */
+	p->busy = p->part != NULL && p->part->step(p->part);
 	flush_output(p);
+	return BS_OK;
+}
+
+int bsdev__posix_attach(struct bsdev_posix *p, struct bsdev__part *part)
+{
+	if (part != NULL && p->part != NULL)
+		return BS_EEXIST;
+	p->part = part;
+	p->busy = false;
 	return BS_OK;
 }
 
