@@ -89,6 +89,11 @@ static const struct code_row codes[] = {
 	{ BSC_EXCEPTION, BS_EREFUSED, "exception", "the device answered with an exception" },
 	{ BSC_NO_ANSWER, BS_ETIMEDOUT, "no-answer", "the device did not answer the query" },
 	{ BSC_QUERY, BS_EPROTO, "query", "answer does not fit the query interface file" },
+	{ BSC_STREAM_REFUSED, BS_EREFUSED, "stream-refused", "the device takes no more streams" },
+	{ BSC_STREAM_RESET, BS_ECLOSED, "stream-reset", "the device cut the stream" },
+	{ BSC_STREAM_LOST, BS_ETIMEDOUT, "stream-lost", "the stream is not acknowledged any more" },
+	{ BSC_TUNNEL_NO_SERVICE, BS_EREFUSED, "no-service",
+	  "target not allowed by the device, or nobody listens there" },
 };
 
 static const struct {

@@ -7,6 +7,7 @@
 #include "local.h"
 #include "machine.h"
 #include "note.h"
+#include "stream.h"
 #include "util/endpoint_text.h"
 
 /** Where a packet says what it is. */
@@ -272,7 +273,7 @@ fail:
 	return rc;
 }
 
-/** End once: queries first, then whoever watches the connection. */
+/** End once: queries and streams first, then whoever watches the connection. */
 static void end_conn(struct bsc_conn *c, const struct bsc_error *why)
 {
 	if (c->closed)
@@ -287,6 +288,7 @@ static void end_conn(struct bsc_conn *c, const struct bsc_error *why)
 		c->waiting = q->next;
 		end_call(q, (struct bs_slice){ NULL, 0 }, &c->error);
 	}
+	bsc__stream_fail(c, &c->error);
 	tell(c, BSC_CLOSED, &c->error);
 }
 
@@ -415,6 +417,8 @@ static void look_at_peer(struct bsc_conn *c, bs_time now)
 		ended(c, now);
 	else if (c->connect_ms == 0 && BS_TIME_DIFF(now, c->path_deadline) >= 0)
 		no_path(c, now);
+	else
+		bsc__stream_report(c, now);
 }
 
 /** What became of the relay: a path more, or one less. */
@@ -775,6 +779,7 @@ void bsc__link_silence(struct bsc_conn *c, bs_time now)
 void bsc__link_free(struct bsc_conn *c)
 {
 	mute(c, NULL);
+	bsc__stream_fini(c);
 	if (c->has_peer)
 		bs_peer_fini(&c->peer);
 	bs_relay_client_fini(&c->relay);

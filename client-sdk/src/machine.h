@@ -30,6 +30,8 @@
 #define BSC__REQUESTS_MAX 64
 /** Connections of one session: the server's limit per client. */
 #define BSC__LINKS_MAX 64
+/** Streams of one connection. */
+#define BSC__STREAMS_MAX 4096
 /** Queries that wait in one connection. */
 #define BSC__CALLS_MAX 32
 /** A request that was sent and not answered for so long is over; the server needs 4.5 s at most. */
@@ -109,6 +111,7 @@ struct bsc__machine {
 	uint16_t port;
 
 	bool up;              /**< the transport carries bytes */
+	bool touched;         /**< a stream was written or read since the last step */
 	enum bsc_progress at; /**< what an opening session is doing, for its error text */
 	uint8_t redirects;    /**< in a row */
 	uint32_t cp;          /**< our number of this session */
@@ -204,6 +207,7 @@ struct bsc_conn {
 	uint8_t nat;               /**< enum bs_nat_kind: how the basestation found our NAT */
 	bool device_symmetric;     /**< and the device's */
 	struct bs_peer peer;
+	struct bsc__streams *streams; /**< stream.h; NULL before the first stream */
 	struct bs_relay_client relay;
 	struct bsc_error relay_error; /**< why the basestation relays no more; code 0 = it does */
 };

@@ -38,8 +38,9 @@ extern "C" {
 #define BSC_PORT 5571
 /** Bytes of an error text with terminator: place, reason and remedy on one line. */
 #define BSC_ERROR_TEXT_MAX 320
-/** Most descriptors that bsc_session_fds() returns: one TCP, two UDP, sixteen of the resolver. */
-#define BSC_FDS_MAX 35
+/** Most descriptors that bsc_session_fds() returns: one TCP, two UDP, one for all tunnels, sixteen
+ *  of the resolver. */
+#define BSC_FDS_MAX 36
 /** Most device ids in one bsc_watch(): the limit of a WATCH packet. */
 #define BSC_WATCH_MAX 64
 /** Bytes of an endpoint as text, "[v6]:port" with terminator. */
@@ -98,7 +99,11 @@ enum bsc_code {
 	BSC_NO_LOCAL = 0x8253,          /**< no answer on the local network */
 	BSC_EXCEPTION = 0x8260,         /**< the device answered the query with an exception */
 	BSC_NO_ANSWER = 0x8261,         /**< the device did not answer the query in time */
-	BSC_QUERY = 0x8262, /**< query, argument or answer disagree with the interface */
+	BSC_QUERY = 0x8262,          /**< query, argument or answer disagree with the interface */
+	BSC_STREAM_REFUSED = 0x8270, /**< the device takes no stream, or no more of them */
+	BSC_STREAM_RESET = 0x8271,   /**< the device cut the stream */
+	BSC_STREAM_LOST = 0x8272,    /**< the device acknowledged nothing any more */
+	BSC_TUNNEL_NO_SERVICE = 0x8273, /**< target not allowed, or nobody listens there */
 };
 
 /** Who refused or failed. */

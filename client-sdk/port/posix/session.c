@@ -13,6 +13,8 @@
 
 #include "addr.h"
 #include "error.h"
+#include "part.h"
+#include "stream.h"
 #include "util/endpoint.h"
 
 /** Datagrams taken in one step: a flood must not keep the caller's loop. */
@@ -179,6 +181,7 @@ int bsc_session_new(const struct bsc_config *cfg, struct bsc_session **out, stru
 		return bsc__fail_nomem(err);
 	s->udp = -1;
 	bs_sockets_init(&s->further, (uint16_t)full.sockets_max);
+	s->set.fd = -1;
 	s->pid = getpid();
 	s->no_hosts = full.no_host_candidates;
 	s->log_fn = full.log_fn;
@@ -420,6 +423,15 @@ static void look_at_hosts(struct bsc_session *s, bs_time now)
 	bsc__paths_network_changed(&s->m, now);
 }
 
+/** After the datagrams, so that a burst of them costs a TCP client one write. */
+static void step_parts(struct bsc_session *s, bs_time now)
+{
+	if (s->parts != NULL)
+		bs_poller_step(&s->set);
+	for (struct bsc__part *p = s->parts; p != NULL; p = p->next)
+		p->step(p, now);
+}
+
 int bsc_session_step(struct bsc_session *s)
 {
 	bs_time now = bsc__now();
@@ -427,7 +439,7 @@ int bsc_session_step(struct bsc_session *s)
 	if (bsc__check_process(s) != BS_OK || s->stepping)
 		return BS_ESTATE;
 	s->stepping = true;
-	s->dirty = false;
+	s->dirty = s->m.touched = false;
 	follow_wishes(s);
 	bsc__transport_step(&s->transport, now);
 	report_transport(s, now);
@@ -435,10 +447,13 @@ int bsc_session_step(struct bsc_session *s)
 	read_udp(s, now);
 	look_at_hosts(s, now);
 	bsc__machine_timeout(&s->m, now);
+	step_parts(s, now);
 	/* A callback may have asked for a new transport; its first step runs at once. */
 	follow_wishes(s);
 	write_stream(s, now);
 	write_udp(s, now);
+	/* What parts and callbacks wrote has gone out with the rest. */
+	s->m.touched = false;
 	bsc__machine_reap(&s->m);
 	s->stepping = false;
 	return BS_OK;
@@ -468,6 +483,8 @@ bs_ssize bsc_session_fds(struct bsc_session *s, struct bsc_fd *fds, size_t cap)
 		all[n++].events = bs_batch_stuck(s->batch) == s->udp ? POLLIN | POLLOUT : POLLIN;
 	}
 	n += further_fds(s, all + n, FURTHER_FDS);
+	if (s->parts != NULL)
+		all[n++] = (struct bsc_fd){ .fd = s->set.fd, .events = POLLIN };
 	if (n > cap)
 		return BS_ETOOBIG;
 	if (n > 0)
@@ -486,7 +503,7 @@ int32_t bsc_session_timeout_ms(struct bsc_session *s)
 	if (bsc__check_process(s) != BS_OK)
 		return -1;
 	/* Something waits for a step already. */
-	if (s->dirty || (s->m.want && s->generation != s->m.transport) ||
+	if (s->dirty || s->m.touched || (s->m.want && s->generation != s->m.transport) ||
 	    (!s->m.want && s->transport.state != BSC__TRANSPORT_IDLE))
 		return 0;
 	if (bsc__transport_writable(&s->transport) && bsc__machine_has_output(&s->m))
@@ -497,11 +514,38 @@ int32_t bsc_session_timeout_ms(struct bsc_session *s)
 		bsc__earlier(&have, &at,
 			     now + BS_TIME_MS(s->further.n > FURTHER_FDS ? SOCKETS_LOOK_MS
 									 : SOCKETS_SWEEP_MS));
+	for (const struct bsc__part *p = s->parts; p != NULL; p = p->next)
+		if (p->next_timeout(p, &t))
+			bsc__earlier(&have, &at, t);
 	if (!have)
 		return -1;
 	left = BS_TIME_DIFF(at, now);
 	/* Rounded up: waking early would only spin. */
 	return left <= 0 ? 0 : (int32_t)((left + 999999) / 1000000);
+}
+
+/* ---- parts */
+
+struct bs_poller *bsc__session_poller(struct bsc_session *s)
+{
+	if (s->set.fd < 0 && bs_poller_init(&s->set) != BS_OK)
+		return NULL;
+	return &s->set;
+}
+
+void bsc__session_attach(struct bsc_session *s, struct bsc__part *part)
+{
+	part->next = s->parts;
+	s->parts = part;
+}
+
+void bsc__session_detach(struct bsc_session *s, struct bsc__part *part)
+{
+	struct bsc__part **at = &s->parts;
+
+	while (*at != part)
+		at = &(*at)->next;
+	*at = part->next;
 }
 
 /* ---- what a caller asks for */
@@ -562,6 +606,42 @@ int bsc_rpc(struct bsc_conn *c, const uint8_t *req, size_t len, unsigned options
 		return BS_ESTATE;
 	c->m->set.owner->dirty = true;
 	return bsc__link_call(c, req, len, options, fn, arg, bsc__now());
+}
+
+/** The session that a stream belongs to; NULL when its connection is gone. */
+static struct bsc_session *session_of(const struct bsc_stream *s)
+{
+	return s->c == NULL ? NULL : s->c->m->set.owner;
+}
+
+int bsc_stream_open(struct bsc_conn *c, bsc_stream_fn fn, void *arg, struct bsc_stream **out)
+{
+	if (bsc__check_process(c->m->set.owner) != BS_OK)
+		return BS_ESTATE;
+	c->m->set.owner->dirty = true;
+	return bsc__stream_open(c, fn, arg, bsc__now(), out);
+}
+
+static void end_stream(struct bsc_stream *s, bool abort)
+{
+	struct bsc_session *owner;
+
+	if (s == NULL)
+		return;
+	owner = session_of(s);
+	if (owner != NULL)
+		owner->dirty = true;
+	bsc__stream_close(s, abort, bsc__now());
+}
+
+void bsc_stream_close(struct bsc_stream *s)
+{
+	end_stream(s, false);
+}
+
+void bsc_stream_abort(struct bsc_stream *s)
+{
+	end_stream(s, true);
 }
 
 int bsc_list(struct bsc_session *s, bsc_presence_fn fn, void *arg)
@@ -673,6 +753,7 @@ void bsc_session_free(struct bsc_session *s)
 	if (s->udp >= 0)
 		(void)close(s->udp);
 	bs_sockets_close_all(&s->further);
+	bs_poller_fini(&s->set);
 	bsc__resolver_free(s->resolver);
 	bsc__tls_ctx_free(s->ctx);
 	bs_openssl_free(s->openssl);

@@ -8,8 +8,11 @@
 #include "crypto/openssl.h"
 #include "machine.h"
 #include "port/batch.h"
+#include "port/poller.h"
 #include "port/sockets.h"
 #include "transport.h"
+
+struct bsc__part;
 
 struct bsc_session {
 	struct bsc__machine m;
@@ -38,6 +41,8 @@ struct bsc_session {
 	struct bs_endpoint remote;
 	bsc_log_fn log_fn;
 	void *log_arg;
+	struct bsc__part *parts; /**< tunnels */
+	struct bs_poller set;    /**< descriptors of all parts; fd -1 = none yet */
 };
 
 /** Monotonic time. */
