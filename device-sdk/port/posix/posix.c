@@ -291,7 +291,7 @@ static void fetch_for_leg(void *ctx)
 
 static void flush_output(struct bsdev_posix *p)
 {
-	/* Switched off means that nothing leaves, also of what the kernel had no room for before. */
+	/* Switched off means that nothing leaves, also of what the kernel had no room for. */
 	if (bsdev_get_state(p->dev) == BSDEV_OFF)
 		bs_batch_drop(p->batch);
 	take_output(p);

@@ -342,6 +342,97 @@ START_TEST(answers_that_break_the_protocol)
 }
 END_TEST
 
+static int no_secret(void *arg, const char *device, uint8_t *id, uint8_t *secret)
+{
+	(void)arg;
+	(void)id;
+	(void)secret;
+	return strcmp(device, "dev1.example") == 0 ? BS_EIO : BS_ENOENT;
+}
+
+static int my_secret(void *arg, const char *device, uint8_t *id, uint8_t *secret)
+{
+	(void)arg;
+	(void)device;
+	memset(id, 7, BS_PAIR_ID_LEN);
+	memset(secret, 9, BS_PAIR_SECRET_LEN);
+	return BS_OK;
+}
+
+START_TEST(a_pairing_is_asked_for_and_insisted_on)
+{
+	struct bs_gate_connect_answer a;
+	struct bs_gate_connect m;
+	struct bs_key_block mixed;
+
+	r.m.set.pair_fn = my_secret;
+	r.m.set.no_local = true;
+	ask();
+	ck_assert_int_eq(bs_gate_connect_decode(&r.last, &m), BS_OK);
+	ck_assert(m.has_pair && (m.ext & BS_EXT_PAIR));
+	ck_assert_uint_eq(m.pair[0], 7);
+	make_answer(&a);
+	if (_i == 0) {
+		/* A device without the extension: nobody may talk us down to it. */
+		send_answer(&a);
+		ck_assert_int_eq(conn.step, BSC_CLOSED);
+		ck_assert_uint_eq(conn.err.code, BSC_PROTOCOL);
+	} else {
+		a.ext.bits |= BS_EXT_PAIR;
+		send_answer(&a);
+		ck_assert_int_eq(conn.step, BSC_PROBING);
+		ck_assert(bs_conn_is_paired(&c->peer.conn));
+		ck_assert_int_eq(bs_keys_derive_pair(r.m.crypto, &dev.key, c->pair_secret, NSI,
+						     a.attempt, &mixed),
+				 BS_OK);
+		ck_assert_mem_eq(&c->peer.conn.key, &mixed, sizeof mixed);
+	}
+	bsc__link_close(c, r.now);
+}
+END_TEST
+
+START_TEST(without_a_pairing_none_is_asked_for)
+{
+	struct bs_gate_connect m;
+
+	r.m.set.pair_fn = no_secret;
+	ck_assert_int_eq(bsc__link_new(&r.m, "dev1.example", NULL, rig_on_conn, &conn, r.now, &c),
+			 BS_EIO);
+	begin("dev2.example");
+	rig_up(&r);
+	rig_hello(&r);
+	rig_expect(&r, BS_TYPE_CONNECT);
+	ck_assert_int_eq(bs_gate_connect_decode(&r.last, &m), BS_OK);
+	ck_assert(!m.has_pair && !(m.ext & BS_EXT_PAIR) && (m.ext & BS_EXT_FAST_STREAM));
+	bsc__link_close(c, r.now);
+}
+END_TEST
+
+/* Suite GCM only where we asked for it and the device was granted it. */
+START_TEST(the_suite_is_one_that_both_have)
+{
+	struct bs_gate_connect_answer a;
+	bool ours;
+
+	ask();
+	ours = bs_crypto_gcm(r.m.crypto) != NULL;
+	make_answer(&a);
+	a.key.suite = BS_SUITE_AES_GCM;
+	if (_i == 1)
+		a.ext.bits |= BS_EXT_GCM | BS_EXT_FAST_STREAM;
+	send_answer(&a);
+	if (_i == 1 && ours) {
+		ck_assert_int_eq(conn.step, BSC_PROBING);
+		ck_assert_ptr_eq(c->peer.conn.suite, &bs_suite_aes_gcm);
+		ck_assert(bs_conn_is_fast(&c->peer.conn));
+	} else {
+		ck_assert_int_eq(conn.step, BSC_CLOSED);
+		ck_assert_uint_eq(conn.err.code, BSC_PROTOCOL);
+	}
+	bsc__link_close(c, r.now);
+}
+END_TEST
+
 START_TEST(every_cut_answer_is_refused)
 {
 	struct bs_gate_connect_answer a;
@@ -853,6 +944,9 @@ Suite *bs_suite_link(void)
 	tcase_add_loop_test(t, every_refusal_reaches_the_caller, 0, (int)LEN(refusals));
 	tcase_add_loop_test(t, answers_that_break_the_protocol, 0, 3);
 	tcase_add_test(t, every_cut_answer_is_refused);
+	tcase_add_loop_test(t, a_pairing_is_asked_for_and_insisted_on, 0, 2);
+	tcase_add_test(t, without_a_pairing_none_is_asked_for);
+	tcase_add_loop_test(t, the_suite_is_one_that_both_have, 0, 2);
 	tcase_add_test(t, a_silent_server_times_out);
 	tcase_add_test(t, a_lost_session_repeats_the_same_attempt);
 	tcase_add_test(t, a_connect_follows_a_redirect);

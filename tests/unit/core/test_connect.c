@@ -157,6 +157,57 @@ START_TEST(all_parts_are_read_again)
 }
 END_TEST
 
+/* What a connection has beyond a stock one, in its order, with the bytes of the payloads. */
+START_TEST(parts_of_our_own_devices)
+{
+	static const uint8_t pair[] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+	static const uint8_t want[] = { BS_PL_PAIR, 0x80, 0,    12,   1,           2,
+					3,          4,    5,    6,    7,           8,
+					BS_PL_EXT,  0x80, 0,    10,   0,           1,
+					0,          0,    3,    0x80, BS_PL_SUITE, 0x80,
+					0,          6,    0x40, 0x0A, BS_PL_CRYPTO };
+	struct bs_connect_request in = sample();
+	struct bs_connect_request out;
+	struct bs_payload pl;
+	struct bs_packet p;
+	size_t n;
+
+	in.attempt = attempt;
+	in.pair = pair;
+	in.ext = BS_EXT_GCM | BS_EXT_FAST_STREAM | BS_EXT_PAIR;
+	in.suite = BS_SUITE_AES_GCM;
+	n = build(&in, BS_CONNECT_REQUEST_MAX);
+	ck_assert_uint_eq(n, 187 + 12 + sizeof(want) - 1);
+	ck_assert_mem_eq(buf + n - 150 - (sizeof(want) - 1), want, sizeof(want));
+	ck_assert_int_eq(bs_packet_decode(buf, n, &p), BS_OK);
+	ck_assert_int_eq(bs_connect_request_decode(&p, &out), BS_OK);
+	ck_assert_mem_eq(out.pair, pair, sizeof(pair));
+	ck_assert_uint_eq(out.ext, in.ext);
+	ck_assert_uint_eq(out.suite, BS_SUITE_AES_GCM);
+	/* With everything at its longest it still fits what such devices take. */
+	in.fp = fp;
+	in.client_id = bs_test_text("0123456789012345678901234567890123456789"
+				    "012345678901234567890123");
+	in.ipx.has_full = true;
+	n = build(&in, BS_CONNECT_REQUEST_MAX);
+	ck_assert_int_eq(bs_packet_decode(buf, n, &p), BS_OK);
+	ck_assert_int_eq(bs_connect_request_decode(&p, &out), BS_OK);
+	ck_assert_uint_eq(out.client_id.len, 64);
+	/* The name gives way first, then nothing. */
+	n = build(&in, BS_PACKET_SMALL);
+	ck_assert_int_eq(bs_packet_decode(buf, n, &p), BS_OK);
+	ck_assert_int_eq(bs_connect_request_decode(&p, &out), BS_OK);
+	ck_assert(out.client_id.len < 64 && out.pair && out.ext && out.suite && out.has_crypto);
+	/* Other lengths count as absent. */
+	ck_assert(bs_payload_find(&p, BS_PL_SUITE, &pl));
+	buf[pl.data - buf - 4] = BS_PL_PAD;
+	ck_assert_int_eq(bs_connect_request_decode(&p, &out), BS_OK);
+	ck_assert_uint_eq(out.suite, 0);
+	n = build(&in, BS_CONNECT_REQUEST_MAX);
+	bs_test_maltreat(buf, n, 37, request);
+}
+END_TEST
+
 /* Sizes of basestation-wire(7) for IPX with NSI, FP and the client id. */
 START_TEST(sizes)
 {
@@ -357,6 +408,7 @@ Suite *bs_suite_connect(void)
 	tcase_add_test(tc, recorded_requests_are_rebuilt);
 	tcase_add_test(tc, recorded_answers_are_rebuilt);
 	tcase_add_test(tc, all_parts_are_read_again);
+	tcase_add_test(tc, parts_of_our_own_devices);
 	tcase_add_test(tc, sizes);
 	tcase_add_test(tc, a_long_client_id_is_cut_to_fit);
 	tcase_add_test(tc, endpoints_go_before_the_packet_grows_too_large);

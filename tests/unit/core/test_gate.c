@@ -773,6 +773,39 @@ static void add_rows(TCase *tc)
 	tcase_add_loop_test(tc, each_decoder_takes_its_own_message_only, 0, N_ROWS);
 }
 
+/* What a client speaks beyond the base protocol, and the pairing that it insists on. */
+START_TEST(extensions_of_a_client)
+{
+	struct bs_gate_connect m = connect_request();
+	struct bs_gate_connect out;
+	struct bs_payload pl;
+	struct bs_packet p;
+	uint8_t buf[BS_GATE_PACKET_MAX];
+	bs_ssize n = bs_gate_connect_encode(&m, buf, sizeof(buf));
+	bs_ssize bare = n;
+
+	ck_assert_int_gt(n, 0);
+	ck_assert_int_eq(bs_packet_decode(buf, (size_t)n, &p), BS_OK);
+	ck_assert_int_eq(bs_gate_connect_decode(&p, &out), BS_OK);
+	ck_assert(out.ext == 0 && !out.has_pair);
+	m.ext = BS_EXT_GCM | BS_EXT_PAIR;
+	m.has_pair = true;
+	memcpy(m.pair, "PAIRPAIR", 8);
+	n = bs_gate_connect_encode(&m, buf, sizeof(buf));
+	ck_assert_int_eq(n, bare + 10 + 12);
+	ck_assert_int_eq(bs_packet_decode(buf, (size_t)n, &p), BS_OK);
+	ck_assert_int_eq(bs_gate_connect_decode(&p, &out), BS_OK);
+	ck_assert_uint_eq(out.ext, BS_EXT_GCM | BS_EXT_PAIR);
+	ck_assert(out.has_pair);
+	ck_assert_mem_eq(out.pair, "PAIRPAIR", 8);
+	ck_assert_uint_eq(out.n_hosts, 2);
+	/* A PAIR of another length is an error, not an absent one. */
+	ck_assert(bs_payload_find(&p, BS_PL_EXT, &pl));
+	buf[pl.data - buf - 4] = BS_PL_PAIR;
+	ck_assert_int_eq(bs_gate_connect_decode(&p, &out), BS_EFIELD);
+}
+END_TEST
+
 Suite *bs_suite_gate(void);
 Suite *bs_suite_gate(void)
 {
@@ -786,6 +819,7 @@ Suite *bs_suite_gate(void)
 	tcase_add_test(tc, a_refused_hello_needs_nothing_but_its_status);
 	tcase_add_test(tc, connect_carries_its_candidates);
 	tcase_add_test(tc, connect_with_too_many_or_odd_candidates_is_refused);
+	tcase_add_test(tc, extensions_of_a_client);
 	tcase_add_test(tc, a_device_id_that_is_none_is_not_sent);
 	tcase_add_test(tc, the_connect_answer_carries_everything_ipx_first);
 	tcase_add_test(tc, a_refused_connect_holds_no_key);
