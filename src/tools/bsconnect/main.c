@@ -87,6 +87,8 @@ int run_open_session(struct run *r, struct bsc_error *err)
 	if (o->timeout_ms < cfg.open_timeout_ms)
 		cfg.open_timeout_ms = o->timeout_ms;
 	cfg.no_reconnect = true;
+	if (r->brisk)
+		cfg.conn_keepalive_max_ms = cfg.conn_keepalive_ms;
 	cfg.session_fn = on_session;
 	cfg.session_arg = r;
 	cfg.log_fn = o->verbose > 0 ? on_log : NULL;
@@ -408,6 +410,8 @@ static const struct {
 	{ "rpc", 2, 2 + ARGS_MAX, run_rpc }, { "info", 1, 1, run_info },
 	{ "list", 0, 0, run_list },          { "discover", 0, 1, run_discover },
 	{ "pair", 1, 1, run_pair },          { "users", 2, 4, run_users },
+	{ "tunnel", 2, TUNNEL_WORDS_MAX, run_tunnel },
+	{ "stream", 1, 2, run_stream },
 };
 
 int main(int argc, char **argv)
@@ -439,7 +443,8 @@ int main(int argc, char **argv)
 		(void)fprintf(
 			stderr,
 			"bsconnect: expected rpc DEVICE QUERY [ARG=VALUE ...], info "
-			"DEVICE, list, discover, pair DEVICE or users; try bsconnect --help\n");
+			"DEVICE, list, tunnel DEVICE PORT:HOST:PORT ..., stream DEVICE, "
+			"discover, pair DEVICE or users; try bsconnect --help\n");
 	}
 	options_fini(&r.o);
 	return status;

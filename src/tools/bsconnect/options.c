@@ -11,6 +11,8 @@
 /** Largest conf file: ten short lines. */
 #define FILE_MAX_LEN       65536
 #define TIMEOUT_DEFAULT_MS 30000
+/** Value of an option without a letter. */
+#define LONG_STDIO 256
 
 /** One table for the option, the variable and the line of the file. */
 static const struct {
@@ -65,6 +67,9 @@ void options_usage(void)
 	(void)printf("usage: bsconnect [options] rpc DEVICE QUERY [ARG=VALUE ...]\n"
 		     "       bsconnect [options] info DEVICE\n"
 		     "       bsconnect [options] list\n"
+		     "       bsconnect [options] tunnel DEVICE [BIND:]PORT:HOST:HOSTPORT ...\n"
+		     "       bsconnect [options] tunnel --stdio DEVICE HOST:PORT\n"
+		     "       bsconnect [options] stream DEVICE [COMMAND]\n"
 		     "       bsconnect [options] discover [DEVICE]\n"
 		     "       bsconnect [options] pair DEVICE\n"
 		     "       bsconnect [options] users list DEVICE\n"
@@ -78,6 +83,7 @@ void options_usage(void)
 		     "  -n, --no-retry                  send the query once only\n"
 		     "  -l, --local                     only on the local network\n"
 		     "  -C, --plain                     there, in the clear: no secrets\n"
+		     "      --stdio                     tunnel standard input and output\n"
 		     "  -q, --quiet                     no progress\n"
 		     "  -v, --verbose                   details on standard error: addresses,\n"
 		     "                                  NATs and the way of each attempt\n"
@@ -96,7 +102,7 @@ static int complain(const char *where, const char *what)
 /** Long options and the short ones' string, from the table. */
 static int read_arguments(struct options *o, int argc, char **argv)
 {
-	struct option longs[N_KEYS + 9];
+	struct option longs[N_KEYS + 10];
 	char shorts[2 * N_KEYS + 10];
 	static const struct option flags[] = {
 		{ "json", no_argument, NULL, 'j' },
@@ -107,6 +113,7 @@ static int read_arguments(struct options *o, int argc, char **argv)
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
+		{ "stdio", no_argument, NULL, LONG_STDIO },
 		{ NULL, 0, NULL, 0 },
 	};
 	size_t n = 0;
@@ -129,6 +136,7 @@ static int read_arguments(struct options *o, int argc, char **argv)
 		case 'v': o->verbose++; continue;
 		case 'h': o->help = true; continue;
 		case 'V': o->version = true; continue;
+		case LONG_STDIO: o->stdio = true; continue;
 		case '?':
 			(void)fprintf(stderr, "bsconnect: try bsconnect --help\n");
 			return STATUS_USAGE;

@@ -46,6 +46,7 @@ struct options {
 	bool local_only; /**< do not ask the basestation */
 	bool plain;      /**< connect in the clear; implies local_only */
 	bool quiet;
+	bool stdio; /**< tunnel standard input and output */
 	unsigned verbose;
 	bool help;
 	bool version;

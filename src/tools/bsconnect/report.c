@@ -24,6 +24,7 @@ int report_status(const struct bsc_error *e)
 	case BSC_NO_LOCAL:
 	case BSC_SILENT:
 	case BSC_DEVICE_CLOSED:
+	case BSC_STREAM_LOST:
 	case BS_ST_NOT_ATTACHED:
 	case BS_ST_REATTACHING: return STATUS_NO_DEVICE;
 	case BS_ST_REFUSED_DEVICE:
@@ -31,6 +32,9 @@ int report_status(const struct bsc_error *e)
 	case BS_ST_KEY_ID:
 	case BS_ST_CAPABILITY:
 	case BS_ST_WRONG_KEY:
+	case BSC_STREAM_REFUSED:
+	case BSC_STREAM_RESET:
+	case BSC_TUNNEL_NO_SERVICE:
 	case BS_ST_BUSY: return STATUS_DEVICE;
 	default: break;
 	}

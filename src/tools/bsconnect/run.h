@@ -10,6 +10,7 @@ struct run {
 	struct options o;
 	struct bsc_session *session;
 	struct bsc_conn *conn;
+	bool brisk;  /**< a dead device shall be noticed soon, whatever a battery says */
 	int n;       /**< words behind the command */
 	char **word; /**< they */
 };
@@ -30,5 +31,11 @@ void run_on_conn(void *arg, struct bsc_conn *c, enum bsc_progress step,
 int run_discover(struct run *r);
 int run_pair(struct run *r);
 int run_users(struct run *r);
+
+/** Most words behind "tunnel": a device and its listeners. */
+#define TUNNEL_WORDS_MAX 65
+/* tunnel.c: run until a signal or the end of the stream. */
+int run_tunnel(struct run *r);
+int run_stream(struct run *r);
 
 #endif
