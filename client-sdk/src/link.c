@@ -282,6 +282,9 @@ static void end_conn(struct bsc_conn *c, const struct bsc_error *why)
 	c->error = *why;
 	bsc__note(c, c->now ? c->now : c->born, "over: %s", why->text);
 	bs_relay_client_stop(&c->relay);
+	/* A leg that carries the connection stays for the last packet. */
+	if (c->gw.state != BS_GW_CLIENT_UP)
+		bs_gw_client_stop(&c->gw);
 	while (c->waiting != NULL) {
 		struct bsc__call *q = c->waiting;
 
@@ -415,7 +418,8 @@ static void look_at_peer(struct bsc_conn *c, bs_time now)
 	}
 	if (ev & BS_PEER_EV_CLOSED)
 		ended(c, now);
-	else if (c->connect_ms == 0 && BS_TIME_DIFF(now, c->path_deadline) >= 0)
+	else if (c->connect_ms == 0 && BS_TIME_DIFF(now, c->path_deadline) >= 0 &&
+		 !bs_gw_client_is_busy(&c->gw))
 		no_path(c, now);
 	else
 		bsc__stream_report(c, now);
@@ -462,7 +466,7 @@ static void begin_relay(struct bsc_conn *c, const struct bs_gate_connect_answer 
 {
 	bs_relay_client_init(&c->relay, c->m->crypto, a->relay_key, a->h.sp,
 			     bs_get_u32(c->attempt) | 0x100);
-	if (c->m->set.relay == BSC_RELAY_OFF)
+	if (c->m->set.relay != BSC_RELAY_AUTO && c->m->set.relay != BSC_RELAY_ONLY)
 		return;
 	for (uint8_t k = 0; k < a->n_eps; k++)
 		if (a->eps[k].kind == BS_EP6_RELAY)
@@ -473,7 +477,7 @@ static void begin_relay(struct bsc_conn *c, const struct bs_gate_connect_answer 
 /** The device's addresses, as many as there is room for: the first are its own words. */
 static void begin_direct(struct bsc_conn *c, const struct bs_gate_connect_answer *a, bs_time now)
 {
-	if (c->m->set.relay == BSC_RELAY_ONLY)
+	if (c->m->set.relay >= BSC_RELAY_ONLY)
 		return;
 	for (uint8_t k = 0; k < a->n_eps; k++)
 		if (a->eps[k].kind == BS_EP6_HOST)
@@ -519,6 +523,7 @@ static void begin_search(struct bsc_conn *c, const struct bs_gate_connect_answer
 	c->path_deadline = now + BS_TIME_MS(c->m->set.path_timeout_ms);
 	begin_direct(c, a, now);
 	begin_relay(c, a, now);
+	bsc__gw_begin(c, a, now);
 	while (c->waiting != NULL) {
 		struct bsc__call *q = c->waiting;
 
@@ -638,7 +643,8 @@ static bool may_come(const struct bsc_conn *c, const struct bs_endpoint *from)
 {
 	const struct bs_endpoint *relay = bs_relay_client_endpoint(&c->relay);
 
-	return c->is_local || c->m->set.relay != BSC_RELAY_ONLY ||
+	return c->is_local || c->m->set.relay < BSC_RELAY_ONLY ||
+	       bs_endpoint_via(from) == BS_VIA_STREAM ||
 	       (relay != NULL && bs_endpoint_equal(from, relay));
 }
 
@@ -693,6 +699,7 @@ void bsc__link_timeout(struct bsc__machine *m, bs_time now)
 		if (c->has_peer) {
 			bs_relay_client_rest(&c->relay, may_rest(c), now);
 			bs_relay_client_timeout(&c->relay, now);
+			bsc__gw_timeout(c, now);
 			look_at_relay(c, now);
 			bs_peer_timeout(&c->peer, now);
 			look_at_peer(c, now);
@@ -739,6 +746,8 @@ bool bsc__link_next_timeout(const struct bsc__machine *m, bs_time *at)
 			bsc__earlier(&have, at, t);
 		if (bs_relay_client_next_timeout(&c->relay, &t))
 			bsc__earlier(&have, at, t);
+		if (bs_gw_client_next_timeout(&c->gw, &t))
+			bsc__earlier(&have, at, t);
 	}
 	return have;
 }
@@ -784,6 +793,7 @@ void bsc__link_free(struct bsc_conn *c)
 		bs_peer_fini(&c->peer);
 	bs_relay_client_fini(&c->relay);
 	bsc__local_free(c);
+	bs_gw_client_fini(&c->gw);
 	while (c->waiting != NULL) {
 		struct bsc__call *q = c->waiting;
 
@@ -808,6 +818,8 @@ static enum bsc_path path_of(const struct bsc_conn *c)
 {
 	if (c->peer.conn.path == BS_PATH_UDP_RELAY)
 		return BSC_PATH_UDP_RELAY;
+	if (c->peer.conn.path == BS_PATH_TCP_RELAY)
+		return c->gw.mode == BS_GW_MODE_TLS ? BSC_PATH_TLS_RELAY : BSC_PATH_TCP_RELAY;
 	return c->is_local || is_local(c) ? BSC_PATH_LOCAL : BSC_PATH_DIRECT;
 }
 

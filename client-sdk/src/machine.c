@@ -426,7 +426,7 @@ static size_t hello_out(struct bsc__machine *m, uint8_t *buf, bs_time now)
 	bs_ssize n;
 
 	h.caps.bits = h.caps.mask = BS_CAP_DIRECT | BS_CAP_UDP | BS_CAP_TAGS | BS_CAP_FRAMING |
-				    BS_CAP_ASYNC | BS_CAP_FINGERPRINT;
+				    BS_CAP_ASYNC | BS_CAP_FINGERPRINT | BS_CAP_GW_CLEAR_CLIENT;
 	n = bs_gate_hello_encode(&h, buf, BS_GATE_PACKET_MAX);
 	m->hello_sent = true;
 	m->hello_at = now;

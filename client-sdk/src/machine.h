@@ -17,6 +17,7 @@
 #include "backoff.h"
 #include "basestation/client.h"
 #include "prober.h"
+#include "proto/gw_client.h"
 #include "proto/peer.h"
 #include "proto/relay_client.h"
 #include "util/endpoint.h"
@@ -156,6 +157,7 @@ struct bsc__machine {
 	/* For bsc_session_info. */
 	char node[BS_NODE_HOST_MAX + 8];
 	struct bs_endpoint tcp_seen;
+	struct bs_endpoint gate; /**< where the transport leads to; the port sets it */
 	uint64_t server_time_ms;
 	uint32_t rtt_us;
 	uint64_t tx_bytes;
@@ -209,6 +211,7 @@ struct bsc_conn {
 	struct bs_peer peer;
 	struct bsc__streams *streams; /**< stream.h; NULL before the first stream */
 	struct bs_relay_client relay;
+	struct bs_gw_client gw;       /**< leg to a TCP relay */
 	struct bsc_error relay_error; /**< why the basestation relays no more; code 0 = it does */
 };
 
@@ -318,6 +321,23 @@ bool bsc__link_is_live(const struct bsc_conn *c);
 void bsc__link_forget_arg(struct bsc_conn *c, const void *arg);
 /** Free one connection without calling back. */
 void bsc__link_free(struct bsc_conn *c);
+
+/* ---- gw.c */
+
+/** The CONNECT answer may offer the TCP relay. */
+void bsc__gw_begin(struct bsc_conn *c, const struct bs_gate_connect_answer *a, bs_time now);
+void bsc__gw_timeout(struct bsc_conn *c, bs_time now);
+/** The next connection that wants a byte stream, c->gw says which; NULL after the last. */
+struct bsc_conn *bsc__gw_next(const struct bsc__machine *m, const struct bsc_conn *after);
+/** The one of this number; NULL when it wants none. */
+struct bsc_conn *bsc__gw_find(const struct bsc__machine *m, uint32_t nsi);
+void bsc__gw_opened(struct bsc_conn *c, bs_time now);
+/** It could not be had, or ended. (cb) */
+void bsc__gw_closed(struct bsc_conn *c, bs_time now);
+/** What goes first over it; 0 = nothing. */
+size_t bsc__gw_output(struct bsc_conn *c, uint8_t *buf, size_t cap, bs_time now);
+/** One packet of the stream; decrypted in place. (cb) */
+void bsc__gw_input(struct bsc_conn *c, uint8_t *pkt, size_t len, bs_time now);
 
 /* ---- paths.c */
 

@@ -178,7 +178,7 @@ static bs_ssize encode_connect(struct bsc__machine *m, const struct bsc__req *r,
 	memcpy(c.attempt, r->conn->attempt, sizeof c.attempt);
 	memcpy(c.hosts, m->hosts, sizeof c.hosts);
 	c.caps.bits = c.caps.mask = BS_CAP_DIRECT | BS_CAP_UDP | BS_CAP_TAGS | BS_CAP_FRAMING |
-				    BS_CAP_ASYNC | BS_CAP_FINGERPRINT;
+				    BS_CAP_ASYNC | BS_CAP_FINGERPRINT | BS_CAP_GW_CLEAR_CLIENT;
 	return bs_gate_connect_encode(&c, buf, cap);
 }
 

@@ -55,7 +55,7 @@ def words():
     node, alice = shared()
     r = node.connect(alice, "--relay", "sometimes", "info", ID, ok=False)
     equal(r.returncode, 2, "status")
-    check("auto, off or only" in r.stderr, r.stderr)
+    check("auto, off, only" in r.stderr, r.stderr)
 
 
 @test

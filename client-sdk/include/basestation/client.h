@@ -38,9 +38,9 @@ extern "C" {
 #define BSC_PORT 5571
 /** Bytes of an error text with terminator: place, reason and remedy on one line. */
 #define BSC_ERROR_TEXT_MAX 320
-/** Most descriptors that bsc_session_fds() returns: one TCP, two UDP, one for all tunnels, sixteen
- *  of the resolver. */
-#define BSC_FDS_MAX 36
+/** Most descriptors that bsc_session_fds() returns: one TCP, two UDP, eight of TCP relays, one for
+ *  all tunnels, sixteen of the resolver. */
+#define BSC_FDS_MAX 44
 /** Most device ids in one bsc_watch(): the limit of a WATCH packet. */
 #define BSC_WATCH_MAX 64
 /** Bytes of an endpoint as text, "[v6]:port" with terminator. */
@@ -195,7 +195,9 @@ typedef void (*bsc_session_fn)(void *arg, struct bsc_session *s, enum bsc_progre
 enum bsc_relay {
 	BSC_RELAY_AUTO = 0, /**< until, and whenever, there is no direct path */
 	BSC_RELAY_OFF = 1,  /**< never: direct or not at all */
-	BSC_RELAY_ONLY = 2, /**< nothing else: to find faults, or to see what a relay does */
+	BSC_RELAY_ONLY = 2, /**< nothing but the UDP relay, to find faults or to see what it does */
+	BSC_RELAY_TCP = 3,  /**< nothing but the TCP relay */
+	BSC_RELAY_TLS = 4,  /**< nothing but the TCP relay, through TLS to the client port */
 };
 
 /**
@@ -287,6 +289,8 @@ enum bsc_path {
 	BSC_PATH_LOCAL = 1,     /**< direct, the device's host candidate or private address */
 	BSC_PATH_DIRECT = 2,    /**< direct, through NATs or the open network */
 	BSC_PATH_UDP_RELAY = 3, /**< over the basestation's UDP relay */
+	BSC_PATH_TCP_RELAY = 4, /**< over its TCP relay */
+	BSC_PATH_TLS_RELAY = 5, /**< over its TCP relay, through TLS to the client port */
 };
 
 /** What a connection knows of itself. */

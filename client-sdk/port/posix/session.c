@@ -27,6 +27,8 @@
 #define SOCKETS_LOOK_MS 20
 /** So many are waited for. */
 #define FURTHER_FDS 8
+/** The same for legs to TCP relays. */
+#define LEGS_FDS 8
 /** How often it is looked whether further sockets are still needed. */
 #define SOCKETS_SWEEP_MS 2000
 /** How often our own addresses are compared while a path is in doubt. */
@@ -208,6 +210,7 @@ int bsc_session_new(const struct bsc_config *cfg, struct bsc_session **out, stru
 		return rc;
 	}
 	bsc__transport_init(&s->transport, s->resolver, s->ctx);
+	bsc__legs_init(&s->legs, s->ctx, s->server_name);
 	bsc__machine_init(&s->m, bs_openssl_crypto(s->openssl), &set);
 	if (s->ctx != NULL) {
 		s->m.has_fp = true;
@@ -301,6 +304,7 @@ static void report_transport(struct bsc_session *s, bs_time now)
 	if (at == BSC__TRANSPORT_UP) {
 		(void)bsc__transport_remote(&s->transport, &s->remote);
 		note_tls(s);
+		s->m.gate = s->remote;
 		bsc__machine_up(&s->m, now);
 	} else if (at == BSC__TRANSPORT_FAILED) {
 		log_line(s, "%s", s->transport.error.text);
@@ -389,6 +393,10 @@ static void write_udp(struct bsc_session *s, bs_time now)
 		n = bsc__machine_datagram_out(&s->m, buf, BS_BATCH_ROOM, &to, now);
 		if (n == 0)
 			break;
+		if (bs_endpoint_via(&to) == BS_VIA_STREAM) {
+			bsc__legs_send(&s->legs, buf, n);
+			continue;
+		}
 		fd = to.via == 0 ? s->udp : bs_sockets_get(&s->further, to.via, s->udp_family);
 		bs_batch_add(s->batch, n, fd, s->udp_family, &to);
 	}
@@ -445,6 +453,7 @@ int bsc_session_step(struct bsc_session *s)
 	report_transport(s, now);
 	read_stream(s, now);
 	read_udp(s, now);
+	bsc__legs_step(&s->legs, &s->m, now);
 	look_at_hosts(s, now);
 	bsc__machine_timeout(&s->m, now);
 	step_parts(s, now);
@@ -485,6 +494,7 @@ bs_ssize bsc_session_fds(struct bsc_session *s, struct bsc_fd *fds, size_t cap)
 	n += further_fds(s, all + n, FURTHER_FDS);
 	if (s->parts != NULL)
 		all[n++] = (struct bsc_fd){ .fd = s->set.fd, .events = POLLIN };
+	n += bsc__legs_fds(&s->legs, all + n, LEGS_FDS);
 	if (n > cap)
 		return BS_ETOOBIG;
 	if (n > 0)
@@ -509,6 +519,8 @@ int32_t bsc_session_timeout_ms(struct bsc_session *s)
 	if (bsc__transport_writable(&s->transport) && bsc__machine_has_output(&s->m))
 		return 0;
 	if (bsc__transport_next_timeout(&s->transport, now, &t))
+		bsc__earlier(&have, &at, t);
+	if (bsc__legs_next_timeout(&s->legs, &s->m, LEGS_FDS, now, &t))
 		bsc__earlier(&have, &at, t);
 	if (s->further.n > 0)
 		bsc__earlier(&have, &at,
@@ -752,6 +764,7 @@ void bsc_session_free(struct bsc_session *s)
 	bsc__machine_fini(&s->m);
 	if (s->udp >= 0)
 		(void)close(s->udp);
+	bsc__legs_close_all(&s->legs);
 	bs_sockets_close_all(&s->further);
 	bs_poller_fini(&s->set);
 	bsc__resolver_free(s->resolver);

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "crypto/openssl.h"
+#include "legs.h"
 #include "machine.h"
 #include "port/batch.h"
 #include "port/poller.h"
@@ -20,6 +21,7 @@ struct bsc_session {
 	struct bsc__tls_ctx *ctx;
 	struct bsc__resolver *resolver;
 	struct bsc__transport transport;
+	struct bsc__legs legs;          /**< to TCP relays */
 	uint32_t generation;            /**< m.transport that the transport was started for */
 	enum bsc__transport_state told; /**< last state that the machine was told */
 	int udp;                        /**< rendezvous socket, -1 = none */

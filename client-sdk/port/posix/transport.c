@@ -34,7 +34,8 @@ static void close_tcp(struct bsc__transport *t)
 
 static void failed(struct bsc__transport *t)
 {
-	bsc__resolver_stop(t->resolver);
+	if (t->resolver != NULL)
+		bsc__resolver_stop(t->resolver);
 	close_tcp(t);
 	t->state = BSC__TRANSPORT_FAILED;
 }
@@ -75,7 +76,7 @@ static void fail_closed(struct bsc__transport *t)
 
 void bsc__transport_stop(struct bsc__transport *t, bool polite)
 {
-	if (polite && t->state == BSC__TRANSPORT_UP && t->out_len == 0) {
+	if (polite && t->state == BSC__TRANSPORT_UP && t->out_len == 0 && !t->plain) {
 		size_t n;
 
 		bsc__tls_close(t->tls);
@@ -83,7 +84,8 @@ void bsc__transport_stop(struct bsc__transport *t, bool polite)
 		if (n > 0)
 			(void)!send(t->fd, t->out, n, MSG_NOSIGNAL);
 	}
-	bsc__resolver_stop(t->resolver);
+	if (t->resolver != NULL)
+		bsc__resolver_stop(t->resolver);
 	close_tcp(t);
 	t->state = BSC__TRANSPORT_IDLE;
 }
@@ -127,6 +129,23 @@ static bool try_next(struct bsc__transport *t, bs_time now)
 	return false;
 }
 
+void bsc__transport_start_at(struct bsc__transport *t, const char *host, uint16_t port,
+			     const char *name, const struct bs_endpoint *addr, bs_time now)
+{
+	bsc__transport_stop(t, true);
+	memcpy(t->host, host, strlen(host) + 1);
+	if (name != NULL)
+		memcpy(t->name, name, strlen(name) + 1);
+	t->plain = name == NULL;
+	t->port = port;
+	t->addr[0] = *addr;
+	t->n_addr = 1;
+	t->next_addr = 0;
+	t->state = BSC__TRANSPORT_TCP;
+	if (!try_next(t, now))
+		failed(t);
+}
+
 static void step_resolving(struct bsc__transport *t, bs_time now)
 {
 	bs_ssize n = bsc__resolver_step(t->resolver, t->addr, &t->error);
@@ -161,6 +180,10 @@ static void step_tcp(struct bsc__transport *t, bs_time now)
 			failed(t);
 		return;
 	}
+	if (t->plain) {
+		t->state = BSC__TRANSPORT_UP;
+		return;
+	}
 	t->tls = bsc__tls_new(t->ctx, t->host, t->port, t->name);
 	if (t->tls == NULL) {
 		(void)bsc__fail_nomem(&t->error);
@@ -174,7 +197,9 @@ static void step_tcp(struct bsc__transport *t, bs_time now)
 static bool flush(struct bsc__transport *t)
 {
 	for (;;) {
-		size_t n = bsc__tls_take(t->tls, t->out + t->out_len, sizeof t->out - t->out_len);
+		size_t n = t->plain ? 0
+				    : bsc__tls_take(t->tls, t->out + t->out_len,
+						    sizeof t->out - t->out_len);
 		ssize_t sent;
 
 		t->out_len += n;
@@ -255,12 +280,30 @@ void bsc__transport_step(struct bsc__transport *t, bs_time now)
 		(void)flush(t);
 }
 
+static bs_ssize read_plain(struct bsc__transport *t, uint8_t *buf, size_t cap)
+{
+	ssize_t n = recv(t->fd, buf, cap, 0);
+
+	if (n > 0)
+		return (bs_ssize)n;
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return BS_EAGAIN;
+	if (n < 0)
+		fail_errno(t, errno);
+	else
+		fail_closed(t);
+	failed(t);
+	return BS_ECLOSED;
+}
+
 bs_ssize bsc__transport_read(struct bsc__transport *t, uint8_t *buf, size_t cap)
 {
 	int e;
 
 	if (t->state != BSC__TRANSPORT_UP)
 		return BS_EAGAIN;
+	if (t->plain)
+		return read_plain(t, buf, cap);
 	for (;;) {
 		bs_ssize n = bsc__tls_read(t->tls, buf, cap, &t->error);
 		int got;
@@ -289,8 +332,23 @@ bool bsc__transport_writable(const struct bsc__transport *t)
 	return t->state == BSC__TRANSPORT_UP && t->out_len == 0;
 }
 
+size_t bsc__transport_room(const struct bsc__transport *t)
+{
+	/* A record adds less than this to what it carries. */
+	const size_t keep = t->plain ? 0 : 256;
+	size_t left = sizeof t->out - t->out_len;
+
+	return t->state == BSC__TRANSPORT_UP && left > keep ? left - keep : 0;
+}
+
 void bsc__transport_write(struct bsc__transport *t, const uint8_t *data, size_t len)
 {
+	if (t->plain) {
+		memcpy(t->out + t->out_len, data, len);
+		t->out_len += len;
+		(void)flush(t);
+		return;
+	}
 	if (bsc__tls_write(t->tls, data, len, &t->error) != BS_OK) {
 		failed(t);
 		return;

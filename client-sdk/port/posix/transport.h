@@ -25,9 +25,10 @@ enum bsc__transport_state {
 
 struct bsc__transport {
 	enum bsc__transport_state state;
-	struct bsc__resolver *resolver; /**< borrowed */
+	struct bsc__resolver *resolver; /**< borrowed; NULL = started at addresses only */
 	struct bsc__tls_ctx *ctx;       /**< borrowed */
 	struct bsc__tls *tls;
+	bool plain; /**< TCP only: a relay */
 	int fd;
 	char host[256];
 	char name[256]; /**< that the certificate must carry */
@@ -49,13 +50,18 @@ void bsc__transport_stop(struct bsc__transport *t, bool polite);
 /** Begin anew. */
 void bsc__transport_start(struct bsc__transport *t, const char *host, uint16_t port,
 			  const char *name);
+/** Begin anew at this address, without a lookup; name NULL = TCP alone. */
+void bsc__transport_start_at(struct bsc__transport *t, const char *host, uint16_t port,
+			     const char *name, const struct bs_endpoint *addr, bs_time now);
 /** Go on as far as possible; afterwards look at state. */
 void bsc__transport_step(struct bsc__transport *t, bs_time now);
 /** Plain bytes: their number, BS_EAGAIN, or BS_ECLOSED: it failed, error says why. */
 BS_MUSTCHECK bs_ssize bsc__transport_read(struct bsc__transport *t, uint8_t *buf, size_t cap);
 /** Whether a whole packet may be written. */
 bool bsc__transport_writable(const struct bsc__transport *t);
-/** Encrypt and send, or keep until the socket takes it; only when writable. */
+/** Bytes that may be written although others wait. */
+size_t bsc__transport_room(const struct bsc__transport *t);
+/** Encrypt and send, or keep until the socket takes it; only when writable, or with room. */
 void bsc__transport_write(struct bsc__transport *t, const uint8_t *data, size_t len);
 /** Descriptors to wait for. */
 size_t bsc__transport_fds(struct bsc__transport *t, struct bsc_fd *fds, size_t cap);

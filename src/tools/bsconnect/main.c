@@ -247,6 +247,8 @@ static const char *path_name(enum bsc_path path)
 	case BSC_PATH_LOCAL: return "local";
 	case BSC_PATH_DIRECT: return "direct";
 	case BSC_PATH_UDP_RELAY: return "relay";
+	case BSC_PATH_TCP_RELAY: return "tcp-relay";
+	case BSC_PATH_TLS_RELAY: return "tls-relay";
 	default: return "none";
 	}
 }

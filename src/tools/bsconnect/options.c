@@ -43,7 +43,7 @@ static const struct {
 	{ "dns", "BSCONNECT_DNS", offsetof(struct options, dns), 'd', "ADDR:PORT",
 	  "name server, instead of the system's" },
 	{ "relay", "BSCONNECT_RELAY", offsetof(struct options, relay_word), 'R', "WORD",
-	  "auto, off or only; auto by default" },
+	  "auto, off, only, tcp or tls; auto by default" },
 	{ "pairings", "BSCONNECT_PAIRINGS", offsetof(struct options, pairings), 'P', "FOLDER",
 	  "pairing secrets; ~/.config/basestation/pairings by default" },
 	{ "pairing-secret-file", "BSCONNECT_PAIRING_SECRET_FILE",
@@ -303,12 +303,14 @@ static int parse_relay(struct options *o)
 		enum bsc_relay relay;
 	} words[] = { { "auto", BSC_RELAY_AUTO },
 		      { "off", BSC_RELAY_OFF },
-		      { "only", BSC_RELAY_ONLY } };
+		      { "only", BSC_RELAY_ONLY },
+		      { "tcp", BSC_RELAY_TCP },
+		      { "tls", BSC_RELAY_TLS } };
 
 	o->relay = BSC_RELAY_AUTO;
 	for (size_t k = 0; o->relay_word != NULL; k++) {
 		if (k == sizeof words / sizeof words[0])
-			return complain("--relay", "expected auto, off or only");
+			return complain("--relay", "expected auto, off, only, tcp or tls");
 		o->relay = words[k].relay;
 		if (strcmp(o->relay_word, words[k].word) == 0)
 			break;
