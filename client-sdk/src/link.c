@@ -807,6 +807,9 @@ void bsc__link_free(struct bsc_conn *c)
 /** Whether the device itself named the address that is in use. */
 static bool is_local(const struct bsc_conn *c)
 {
+	/* A public IPv6 address names the device wherever we are. */
+	if (!bs_endpoint_is_private(&c->peer.conn.remote))
+		return false;
 	for (uint8_t k = 0; k < c->peer.rv.n; k++)
 		if (c->peer.rv.cand[k].kind == BS_CANDIDATE_HOST &&
 		    bs_endpoint_equal(&c->peer.rv.cand[k].ep, &c->peer.conn.remote))

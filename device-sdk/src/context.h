@@ -55,6 +55,28 @@ static inline uint16_t bsdev__sockets(const struct bsdev_port *port)
 #endif
 }
 
+/** Candidates for clients besides the local address: IPv6, which the MCU profile does not have. */
+size_t bsdev__candidates(void *app, struct bs_endpoint *out, size_t cap);
+#ifdef BS_PROFILE_MCU
+# define BSDEV__CANDIDATES NULL
+#else
+# define BSDEV__CANDIDATES bsdev__candidates
+#endif
+
+/** What the port has of them. */
+static inline size_t bsdev__hosts(const struct bsdev_port *port, struct bs_endpoint *out,
+				  size_t cap)
+{
+#ifdef BS_PROFILE_MCU
+	(void)port;
+	(void)out;
+	(void)cap;
+	return 0;
+#else
+	return port->hosts != NULL ? port->hosts(port->ctx, out, cap) : 0;
+#endif
+}
+
 /** Fill the facts of the local network and of pairing, where the profile has them. */
 static inline void bsdev__peer_set_origin(struct bsdev_peer *peer, uint8_t origin,
 					  const uint8_t *pair)

@@ -79,11 +79,19 @@ static int on_rpc(void *app, struct bs_rpc_request *req)
 	return dev->conf->query(dev->conf->ctx, dev, req->query, (struct bsdev_query *)req);
 }
 
+size_t bsdev__candidates(void *app, struct bs_endpoint *out, size_t cap)
+{
+	const struct bsdev *dev = app;
+
+	return bsdev__hosts(dev->port, out, cap);
+}
+
 const struct bs_device_ops bsdev__ops = {
 	.access = on_access,
 	.rpc = on_rpc,
 	.connection = on_connection,
 	.events = BS_WITH_EVENTS ? on_events : NULL,
+	.candidates = BSDEV__CANDIDATES,
 	.pair = BS_WITH_CONN_EXT ? on_pair : NULL,
 };
 

@@ -15,11 +15,18 @@
 #include "proto/rendezvous.h"
 #include "proto/spray.h"
 
-/** Searches that the client asked for. */
+/** Endpoints of a client beyond the two of the base protocol: IPv6. */
+#define BS_SEARCH_MORE 3
+
+/** What a search has beyond the base protocol. */
 struct bs_search_state {
+	struct bs_endpoint more[BS_SEARCH_MORE];
+	uint8_t n_more;
+	uint8_t more_left;           /**< of this round, still to be composed */
+	uint8_t rounds;              /**< rounds left when more_left was set */
 	struct bs_endpoint observed; /**< the client's endpoint as the basestation saw it */
-	uint32_t number;             /**< of the last one, 0 = none */
-	bs_time at;
+	uint32_t number;             /**< of the last search that the client asked for, 0 = none */
+	bs_time at;                  /**< when it came */
 };
 
 /** One connection slot of a device. */
@@ -46,7 +53,7 @@ static inline struct bs_spray *bs_device_spray(struct bs_device_conn *dc)
 #endif
 }
 
-/** The same for the searches that the client asked for. */
+/** The same for the rest of a search's state. */
 static inline struct bs_search_state *bs_device_search(struct bs_device_conn *dc)
 {
 #if BS_WITH_SPRAY

@@ -74,10 +74,8 @@ static void free_conn(struct bs_device *d, struct bs_device_conn *dc)
 		ops->connection(d->conf->app, &dc->c, false);
 	bs_conn_fini(&dc->c);
 	memset(&dc->rv, 0, sizeof(dc->rv));
-	if (bs_device_spray(dc)) {
-		bs_spray_stop(bs_device_spray(dc));
-		bs_device_search(dc)->number = 0;
-	}
+	if (BS_WITH_SPRAY)
+		bs_search_device_stop(dc);
 	if (BS_WITH_GW && bs_device_conn_gw(dc))
 		bs_gw_link_drop(bs_device_conn_gw(dc));
 }
@@ -175,8 +173,8 @@ static bool is_from_server(const struct bs_device *d, const struct bs_endpoint *
 static void stop_search(struct bs_device_conn *dc)
 {
 	bs_rendezvous_stop(&dc->rv);
-	if (bs_device_spray(dc))
-		bs_spray_stop(bs_device_spray(dc));
+	if (BS_WITH_SPRAY)
+		bs_search_device_stop(dc);
 }
 
 static bool is_relayed(const struct bs_device *d, const struct bs_conn *c)
@@ -273,8 +271,8 @@ static int input_rendezvous(struct bs_device *d, const struct bs_packet *p,
 	err = bs_rendezvous_input(&dc->rv, p, from, &in);
 	if (!err && in.concluded) {
 		bs_conn_set_interval(&dc->c, in.interval_ms, now);
-		if (bs_device_spray(dc))
-			bs_spray_stop(bs_device_spray(dc));
+		if (BS_WITH_SPRAY)
+			bs_search_device_stop(dc);
 	}
 	return err;
 }
@@ -391,8 +389,8 @@ void bs_device_timeout(struct bs_device *d, bs_time now)
 		bs_conn_timeout(&d->conns[i].c, now);
 		if (bs_conn_is_live(&d->conns[i].c))
 			bs_rendezvous_timeout(&d->conns[i].rv, now);
-		if (bs_device_spray(&d->conns[i]))
-			bs_spray_timeout(bs_device_spray(&d->conns[i]), now);
+		if (BS_WITH_SPRAY && bs_conn_is_live(&d->conns[i].c))
+			bs_search_device_timeout(&d->conns[i], now);
 		if (streams_of(d, &d->conns[i]))
 			bs_streams_timeout(streams_of(d, &d->conns[i]), now);
 	}
@@ -467,7 +465,7 @@ static size_t output_conn(struct bs_device *d, struct bs_device_conn *dc, uint8_
 	if (!len && bs_conn_is_live(&dc->c))
 		len = bs_rendezvous_output(&dc->rv, dc->c.nsi_sp, &dc->c.priv, &dc->c.global, buf,
 					   cap, to);
-	if (!len && bs_device_spray(dc) && bs_spray_next(bs_device_spray(dc), to))
+	if (!len && BS_WITH_SPRAY && bs_conn_is_live(&dc->c) && bs_search_device_next(dc, to))
 		len = bs_rendezvous_open(dc->c.nsi_sp, to, buf, cap);
 	if (!len && streams_of(d, dc))
 		len = bs_streams_output(streams_of(d, dc), buf, cap, to, now);

@@ -39,15 +39,71 @@ static uint32_t delay_of(const struct bs_packet *p)
 	return ms < DELAY_MAX_MS ? ms : DELAY_MAX_MS;
 }
 
+/* The client's IPv6 endpoints, but for one that took the place of an IPv4 one. */
+static void take_more(struct bs_device_conn *dc, const struct bs_connect_env *env,
+		      const struct bs_packet *p)
+{
+	struct bs_search_state *st = bs_device_search(dc);
+	struct bs_ep6 eps[BS_SEARCH_MORE];
+	uint8_t kind;
+	size_t n;
+	size_t i;
+
+	for (kind = BS_EP6_HOST; kind <= BS_EP6_OBSERVED && env->granted & BS_EXT_IP6; kind++) {
+		n = bs_ep6_collect(p, kind, eps, (size_t)(BS_SEARCH_MORE - st->n_more));
+		for (i = 0; i < n; i++) {
+			if (!bs_endpoint_equal(&eps[i].ep, &dc->c.priv) &&
+			    !bs_endpoint_equal(&eps[i].ep, &dc->c.global))
+				st->more[st->n_more++] = eps[i].ep;
+		}
+	}
+}
+
+void bs_search_device_timeout(struct bs_device_conn *dc, bs_time now)
+{
+	struct bs_search_state *st = bs_device_search(dc);
+
+	bs_spray_timeout(bs_device_spray(dc), now);
+	if (st->rounds != dc->rv.rounds) {
+		st->rounds = dc->rv.rounds;
+		st->more_left = st->n_more;
+	}
+}
+
+bool bs_search_device_next(struct bs_device_conn *dc, struct bs_endpoint *to)
+{
+	struct bs_search_state *st = bs_device_search(dc);
+
+	if (st->more_left) {
+		*to = st->more[--st->more_left];
+		return true;
+	}
+	return bs_spray_next(bs_device_spray(dc), to);
+}
+
+void bs_search_device_stop(struct bs_device_conn *dc)
+{
+	bs_spray_stop(bs_device_spray(dc));
+	bs_device_search(dc)->more_left = 0;
+	bs_device_search(dc)->rounds = 0;
+}
+
 void bs_search_device_start(struct bs_device_conn *dc, const struct bs_connect_env *env,
 			    const struct bs_packet *p, uint8_t ipx_flags, bs_time now)
 {
 	bool client = (ipx_flags & BS_IPX_NAT_MASK) == BS_IPX_NAT_SYMMETRIC;
+	struct bs_search_state *st = bs_device_search(dc);
 	struct bs_spray *s = bs_device_spray(dc);
 	uint32_t delay = env->granted & BS_EXT_PATH ? delay_of(p) : 0;
 
-	if (s)
-		memset(s, 0, sizeof(*s));
+	if (!s || !st)
+		return;
+	memset(s, 0, sizeof(*s));
+	memset(st, 0, sizeof(*st));
+	take_more(dc, env, p);
+	/* Put off, the first round comes by the timer. */
+	st->rounds = delay ? BS_RENDEZVOUS_ROUNDS : dc->rv.rounds;
+	st->more_left = delay ? 0 : st->n_more;
 	if (delay && dc->c.searched)
 		bs_rendezvous_put_off(&dc->rv, now + BS_TIME_MS(delay));
 	/* With both sides symmetric nothing helps. */

@@ -16,6 +16,12 @@
 /** A U_CONNECT was accepted: plan what its rounds cannot do, and put all off as START says. */
 void bs_search_device_start(struct bs_device_conn *dc, const struct bs_connect_env *env,
 			    const struct bs_packet *p, uint8_t ipx_flags, bs_time now);
+/** The usual rounds have run: what else does this round send? */
+void bs_search_device_timeout(struct bs_device_conn *dc, bs_time now);
+/** Take the destination of the next step 0 beyond the usual ones; false when none waits. */
+bool bs_search_device_next(struct bs_device_conn *dc, struct bs_endpoint *to);
+/** The search is over. */
+void bs_search_device_stop(struct bs_device_conn *dc);
 /**
  * bs_search_device_input - the client asks for another search
  *

@@ -165,6 +165,9 @@ struct bsdev_port {
 	 *  (via 1 to this), for a device behind a symmetric NAT; 0 = none, at most 250. */
 	uint16_t sockets;
 	bsdev_relay_fn relay; /**< NULL where there is no TCP: no client comes by a TCP relay */
+	/** Fills in at most cap IPv6 endpoints of the device's socket that others may reach, and
+	 *  returns how many; clients with IPv6 are told.  NULL: none. */
+	size_t (*hosts)(void *ctx, struct bs_endpoint *out, size_t cap);
 #endif
 };
 

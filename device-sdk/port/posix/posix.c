@@ -102,6 +102,13 @@ static void port_resolve(void *ctx, struct bsdev *dev, const char *host, size_t 
 	bsdev__resolver_start(p->resolver, host, host_len);
 }
 
+static size_t port_hosts(void *ctx, struct bs_endpoint *out, size_t cap)
+{
+	const struct bsdev_posix *p = ctx;
+
+	return bsdev__socket_hosts6(&p->sock, out, cap);
+}
+
 static void port_renew(void *ctx, struct bsdev *dev)
 {
 	struct bsdev_posix *p = ctx;
@@ -173,6 +180,7 @@ static int open_parts(struct bsdev_posix *p)
 	p->port.relay = port_relay;
 	p->port.crypto = crypto;
 	p->port.sockets = p->further.max;
+	p->port.hosts = port_hosts;
 	p->port.ctx = p;
 	if (open_wake(p) != BS_OK)
 		return BS_EIO;

@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -160,4 +162,36 @@ void bsdev__socket_local(const struct bsdev_socket *s, const struct bs_endpoint 
 		}
 	}
 	close(fd);
+}
+
+/** Whether others may reach this address: link-local ones need a scope that nobody else has. */
+static bool is_host6(const struct ifaddrs *i, union address *a)
+{
+	if (i->ifa_addr == NULL || i->ifa_addr->sa_family != AF_INET6 ||
+	    (i->ifa_flags & IFF_UP) == 0 || (i->ifa_flags & IFF_LOOPBACK) != 0)
+		return false;
+	memcpy(&a->in6, i->ifa_addr, sizeof(a->in6));
+	return !IN6_IS_ADDR_LINKLOCAL(&a->in6.sin6_addr) &&
+	       !IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr);
+}
+
+size_t bsdev__socket_hosts6(const struct bsdev_socket *s, struct bs_endpoint *out, size_t cap)
+{
+	union address a, self;
+	socklen_t len = sizeof(self);
+	struct bs_endpoint own;
+	struct ifaddrs *list;
+	size_t n = 0;
+
+	if (!s->ip6 || getsockname(s->fd, &self.sa, &len) != 0 || getifaddrs(&list) != 0)
+		return 0;
+	from_address(&own, &self);
+	for (const struct ifaddrs *i = list; i != NULL && n < cap; i = i->ifa_next) {
+		if (!is_host6(i, &a))
+			continue;
+		from_address(&out[n], &a);
+		out[n++].port = own.port;
+	}
+	freeifaddrs(list);
+	return n;
 }

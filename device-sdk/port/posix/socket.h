@@ -20,6 +20,8 @@ bs_ssize bsdev__socket_recv(const struct bsdev_socket *s, uint8_t *buf, size_t c
 /** Send; a failure is like a loss. */
 void bsdev__socket_send(struct bsdev_socket *s, const uint8_t *buf, size_t len,
 			const struct bs_endpoint *to);
+/** Public IPv6 endpoints of the socket, at most cap; none where it carries IPv4 only. */
+size_t bsdev__socket_hosts6(const struct bsdev_socket *s, struct bs_endpoint *out, size_t cap);
 /** Address and port of our side as seen towards peer (address unset when unknown). */
 void bsdev__socket_local(const struct bsdev_socket *s, const struct bs_endpoint *peer,
 			 struct bs_endpoint *local);
