@@ -18,7 +18,9 @@ import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "../netbox")]
+import boxes  # noqa: E402
 import bs  # noqa: E402
 from bs import Failure, Skip, check, equal, test, until  # noqa: E402
 
@@ -107,14 +109,18 @@ def digest(size):
 
 # ---- the programs
 
+def client(node, cert, *words, host="localhost"):
+    """The command line of bsconnect."""
+    return [bs.program("bsconnect"), "--server", f"{host}:{node.ports['client_port']}", "--ca",
+            node.path("ca/ca.crt"), "--cert", cert[0], "--key", cert[1], *words]
+
+
 class Tunnel:
     """bsconnect tunnel in a process of its own; ports by position."""
 
-    def __init__(self, node, cert, *targets, device=ID):
-        self.process = bs.Process(
-            [bs.program("bsconnect"), "--server", f"localhost:{node.ports['client_port']}",
-             "--ca", node.path("ca/ca.crt"), "--cert", cert[0], "--key", cert[1], "--json",
-             "tunnel", device, *[f"0:{t}" for t in targets]])
+    def __init__(self, node, cert, *targets, device=ID, host="localhost", inside=list):
+        self.process = bs.Process(inside(client(
+            node, cert, "--json", "tunnel", device, *[f"0:{t}" for t in targets], host=host)))
         self.process.expect('"event":"listening"')
         until("all listeners", lambda: len(self.events("listening")) == len(targets))
         self.ports = [e["local_port"] for e in self.events("listening")]
@@ -138,11 +144,11 @@ class Tunnel:
 class Device:
     """bs-tunnel-device in a process of its own."""
 
-    def __init__(self, node, device_id, secret, *args):
-        self.process = bs.Process(
+    def __init__(self, node, device_id, secret, *args, host="127.0.0.1", inside=list):
+        self.process = bs.Process(inside(
             [bs.program("bs-tunnel-device"), "--id", device_id, "--secret-file", secret,
-             "--controller", "127.0.0.1", "--port", node.ports["controller_port"], "--alive-ms",
-             "500", "--verbose", *args])
+             "--controller", host, "--port", node.ports["controller_port"], "--alive-ms", "500",
+             "--verbose", *args]))
         self.process.expect("bs-tunnel-device: attached")
 
     def rss(self):
@@ -521,12 +527,9 @@ def usage():
     check(f"port {port}" in r.stderr, r.stderr)
 
 
-def stdio(*words, device=ID):
+def stdio(*words):
     """The command line of bsconnect for one stream on standard input and output."""
-    s = shared()
-    return [bs.program("bsconnect"), "--server", f"localhost:{s['node'].ports['client_port']}",
-            "--ca", s["node"].path("ca/ca.crt"), "--cert", s["cert"][0], "--key", s["cert"][1],
-            *words]
+    return client(shared()["node"], shared()["cert"], *words)
 
 
 def run_stdio(args, data, ok=0):
@@ -578,13 +581,13 @@ def other_services():
 class Sshd:
     """An ssh server on a high port in a folder of its own, and a client's configuration."""
 
-    def __init__(self):
+    def __init__(self, folder, proxy, inside=list):
         exe = next((p for p in ("/usr/sbin/sshd", "/usr/local/sbin/sshd", shutil.which("sshd"))
                     if p and os.path.exists(p)), None)
         if exe is None or shutil.which("ssh") is None:
             raise Skip("the programs sshd and ssh are missing (Debian: openssh-server)")
-        self.dir = os.path.join(shared()["node"].dir, "ssh")
-        os.makedirs(self.dir, 0o700, exist_ok=True)
+        self.dir = folder
+        os.makedirs(self.dir, 0o700)
         for name in ("host", "user"):
             bs.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.path(name)])
         shutil.copy(self.path("user.pub"), self.path("authorized"))
@@ -598,13 +601,13 @@ class Sshd:
                     "PasswordAuthentication no\n")
         if os.getuid() == 0:
             os.makedirs("/run/sshd", 0o755, exist_ok=True)
-        self.process = bs.Process([exe, "-D", "-e", "-f", self.path("sshd_config")])
+        self.process = bs.Process(inside([exe, "-D", "-e", "-f", self.path("sshd_config")]))
         self.process.expect("Server listening")
         with open(self.path("config"), "w", encoding="ascii") as f:
             f.write(f"Host box\n  IdentityFile {self.path('user')}\n  IdentitiesOnly yes\n"
                     "  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n"
                     f"  LogLevel ERROR\n  User {getpass.getuser()}\n"
-                    f"  ProxyCommand {' '.join(stdio('tunnel', '--stdio', ID, f'127.0.0.1:{self.port}'))}\n")
+                    f"  ProxyCommand {' '.join(proxy(f'127.0.0.1:{self.port}'))}\n")
 
     def path(self, name):
         return os.path.join(self.dir, name)
@@ -613,31 +616,29 @@ class Sshd:
         return ["ssh", "-F", self.path("config"), "box", *args]
 
 
-@test
-def ssh():
-    """ssh runs a command through --stdio, and its streams carry bytes both ways."""
-    d = Sshd()
+def sshd():
+    folder = os.path.join(shared()["node"].dir, "ssh")
+    shutil.rmtree(folder, True)
+    return Sshd(folder, lambda target: stdio("tunnel", "--stdio", ID, target))
+
+
+def use_ssh(d, size):
+    """A command, bytes both ways, a status."""
     r = bs.run(d.ssh("echo", "over", "the", "tunnel"), seconds=60)
     equal(r.stdout, "over the tunnel\n", "output")
-    data = pattern(4 * MIB, seed=9)
+    data = pattern(size, seed=9)
     got = run_stdio(d.ssh("cat"), data)
     check(got == data, f"{len(got)} bytes")
     r = bs.run(d.ssh("exit", "3"), ok=False, seconds=60)
     equal(r.returncode, 3, "status of the remote command")
-    d.process.stop()
 
 
-@test
-def rsync():
-    """rsync copies a folder through --stdio, and a second run finds nothing to do."""
+def use_rsync(d, files):
+    """Copy a folder, and find nothing to do the second time."""
     if shutil.which("rsync") is None:
         raise Skip("the program rsync is missing")
-    d = Sshd() if not os.path.exists(os.path.join(shared()["node"].dir, "ssh")) else None
-    if d is None:
-        shutil.rmtree(os.path.join(shared()["node"].dir, "ssh"))
-        d = Sshd()
     os.makedirs(d.path("from/sub"))
-    for k in range(20):
+    for k in range(files):
         with open(d.path(f"from/sub/f{k}"), "wb") as f:
             f.write(pattern(100000 + k * 7777, seed=k))
     args = ["rsync", "-a", "--stats", "-e", f"ssh -F {d.path('config')}", d.path("from") + "/"]
@@ -645,8 +646,127 @@ def rsync():
     bs.run(["diff", "-r", d.path("from"), d.path("to")])
     r = bs.run([*args, f"box:{d.path('to')}/"], seconds=120)
     check("Number of regular files transferred: 0" in r.stdout, r.stdout)
+
+
+@test
+def ssh():
+    """ssh runs a command through --stdio, and its streams carry bytes both ways."""
+    d = sshd()
+    use_ssh(d, 4 * MIB)
     d.process.stop()
 
 
+@test
+def rsync():
+    """rsync copies a folder through --stdio, and a second run finds nothing to do."""
+    d = sshd()
+    use_rsync(d, 20)
+    d.process.stop()
+
+
+# ---- a bad line
+
+class Line:
+    """Two namespaces with a bad line between them: the client here, everything else there."""
+
+    HERE, THERE = "10.99.0.1", "10.99.0.2"
+
+    def __init__(self, *switches):
+        why = boxes.cannot()
+        if why:
+            raise Skip(why)
+        boxes.prepare()
+        self.here, self.there = boxes.Space("tl-here"), boxes.Space("tl-there")
+        self.box = boxes.Box("link", "--end", f"{self.here.name}:up0", "--end",
+                             f"{self.there.name}:up0", *switches)
+        for s, own, other in ((self.here, self.HERE, self.THERE),
+                              (self.there, self.THERE, self.HERE)):
+            s.ip("addr", "add", own, "peer", other, "dev", "up0")
+            s.ip("link", "set", "up0", "up")
+        self.node = FarNode(self).start()
+        self.cert = self.node.client("alice@example.com")
+        self.node.allow("alice@example.com")
+        self.device = Device(self.node, ID, self.node.add_device(ID), "--allow", "127.0.0.1:*",
+                             host=self.THERE, inside=self.far)
+        self.web = bs.Process(self.far([sys.executable, __file__, "serve"]))
+        self.port = int(self.web.expect("port ").split()[1])
+
+    def far(self, args):
+        return self.there.command(*args)
+
+    def near(self, args):
+        return self.here.command(*args)
+
+    def client(self, *words):
+        return self.near(client(self.node, self.cert, *words, host=self.THERE))
+
+    def tunnel(self, *targets):
+        return Tunnel(self.node, self.cert, *targets, host=self.THERE, inside=self.near)
+
+    def end(self):
+        for p in (self.web, self.device.process, self.node.process):
+            p.kill()
+        boxes.clean()
+
+
+class FarNode(bs.Node):
+    """A basestation at the other end of a bad line."""
+
+    def __init__(self, line):
+        self.line = line
+        super().__init__(listen=line.THERE, public_address=line.THERE, node_name=line.THERE,
+                         # The line delays: no answer comes as fast as on this machine.
+                         alive_retry="1s", alive_unreachable="5s", alive_timeout="10s")
+        self.ca("issue", "server", line.THERE, "--out", self.path("far"))
+        self.set(server_certificate=self.path("far.crt"), server_key=self.path("far.key"))
+
+    def start(self, *args, ready=True, **kw):
+        self.process = bs.Process(self.line.far(
+            [bs.program("basestationd"), "-f", "-c", self.conf_file, *args]), **kw)
+        until("basestationd ready", self._ready, 20)
+        return self
+
+
+@test
+def bad_line():
+    """All of that with 2 % loss and 50 ms each way: curl, 500 requests, ssh and rsync."""
+    size = BIG if BIG > 64 * MIB else 8 * MIB
+    line = Line("--delay", "50", "--loss", "2", "--seed", "7")
+    try:
+        t = line.tunnel(f"127.0.0.1:{line.port}")
+        r = bs.run(line.near(["sh", "-c", f"curl -sS --fail http://127.0.0.1:{t.ports[0]}/{size} "
+                              "| sha256sum"]), seconds=900)
+        equal(r.stdout.split()[0], digest(size), "checksum")
+        r = bs.run(line.near([sys.executable, __file__, "parallel", str(t.ports[0]), "500"]),
+                   seconds=120)
+        equal(r.stdout.split(), ["500"], "requests that succeeded")
+        d = Sshd(line.node.path("ssh"), lambda target: line.client("tunnel", "--stdio", ID, target),
+                 inside=line.far)
+        use_ssh(d, MIB)
+        use_rsync(d, 5)
+        t.stop()
+    finally:
+        line.end()
+
+
+def many_requests(port, n):
+    """n requests at once; prints how many were answered right."""
+    socks = [socket.create_connection(("127.0.0.1", port), 60) for _ in range(n)]
+    good = 0
+    for k, c in enumerate(socks):
+        c.sendall(b"GET /%d HTTP/1.0\r\n\r\n" % (1 + k * 97 % 20000))
+    for k, c in enumerate(socks):
+        got = read_all(c)
+        good += got.startswith(b"HTTP/1.0 200") and got.endswith(
+            b"\r\n\r\n" + BLOCK[:1 + k * 97 % 20000])
+    print(good)
+
+
 if __name__ == "__main__":
-    bs.main()
+    if sys.argv[1:2] == ["serve"]:
+        print(f"port {Service(http).port}", flush=True)
+        threading.Event().wait()
+    elif sys.argv[1:2] == ["parallel"]:
+        many_requests(int(sys.argv[2]), int(sys.argv[3]))
+    else:
+        bs.main()
