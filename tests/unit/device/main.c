@@ -15,6 +15,7 @@ int main(void)
 	srunner_add_suite(r, bs_suite_posix());
 	srunner_add_suite(r, bs_suite_sockets());
 	srunner_add_suite(r, bs_suite_batch());
+	srunner_add_suite(r, bs_suite_acl());
 	srunner_add_suite(r, bs_suite_allow());
 	srunner_add_suite(r, bs_suite_pump());
 	srunner_run_all(r, CK_ENV);

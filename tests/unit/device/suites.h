@@ -11,6 +11,7 @@ Suite *bs_suite_timer(void);
 Suite *bs_suite_storage(void);
 Suite *bs_suite_socket(void);
 Suite *bs_suite_posix(void);
+Suite *bs_suite_acl(void);
 Suite *bs_suite_allow(void);
 Suite *bs_suite_pump(void);
 Suite *bs_suite_sockets(void);
