@@ -124,13 +124,14 @@ struct bs_stream_tx {
 	uint32_t part_seq;
 	uint16_t part_packet; /**< the largest packet of these pieces */
 	bs_time fin_sent;
-	uint32_t small;   /**< segments under way that are not full */
-	uint16_t window;  /**< most segments between una and next */
-	uint16_t size;    /**< largest segment that the peer takes */
-	uint16_t tries;   /**< of SYN, SYN|ACK or FIN */
-	uint16_t part;    /**< bytes of segment part_seq that went out in pieces */
-	uint8_t dup_acks; /**< empty acknowledgements in a row that moved nothing */
-	uint8_t fin;      /**< enum bs_stream_fin */
+	uint32_t small;    /**< segments under way that are not full */
+	uint16_t window;   /**< most segments between una and next */
+	uint16_t size;     /**< largest segment that the peer takes */
+	uint16_t timeouts; /**< in a row */
+	uint16_t tries;    /**< of SYN, SYN|ACK or FIN */
+	uint16_t part;     /**< bytes of segment part_seq that went out in pieces */
+	uint8_t dup_acks;  /**< empty acknowledgements in a row that moved nothing */
+	uint8_t fin;       /**< enum bs_stream_fin */
 	uint8_t n_known;
 	bool recovering;
 	bool sealed; /**< the last segment takes no more bytes */

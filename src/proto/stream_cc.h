@@ -102,7 +102,8 @@ struct bs_stream_path {
 	uint64_t bw_ring[BS_STREAM_BW_ROUNDS];
 	uint64_t full_bw;
 	uint32_t round;
-	uint32_t min_rtt; /**< us, 0 = unknown */
+	uint32_t min_rtt;   /**< us, 0 = unknown */
+	uint32_t round_rtt; /**< shortest of this round */
 	bs_time min_rtt_at;
 	bs_time phase_at; /**< when the cycle's phase, or the RTT mode, began */
 	uint64_t delivered;

@@ -35,7 +35,7 @@ enum {
 	/** Segments that each stream can always send, whatever the others hold. */
 	BS__STREAM_TX_KEEP = 2,
 	/** Segments that a stream may receive before it proves to need more (FAST_STREAM). */
-	BS__STREAM_CREDIT = 32,
+	BS__STREAM_CREDIT = 64,
 	/** Pace of the initiator's acknowledgements: at once so many times, then every second. */
 	BS__STREAM_ACK_EAGER = 256,
 	BS__STREAM_ACK_EVERY = 2,

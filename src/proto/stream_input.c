@@ -98,7 +98,7 @@ static int input_syn(struct bs_streams *ss, uint16_t tag, const struct bs_window
 	s->rx.ack = s->rx.read;
 	s->rx.high = s->rx.read;
 	s->rx.told = s->rx.read + s->rx.reserved;
-	s->rx.grow_at = s->rx.told;
+	s->rx.grow_at = s->rx.read + s->rx.reserved / 2;
 	ss->conn->large = true;
 	s->send_open = true;
 	bs__stream_queue(s, BS__LIST_CONTROL);

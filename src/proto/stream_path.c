@@ -2,7 +2,7 @@
 /* The model is that of BBR: send at the highest bandwidth seen lately, keep about two
  * bandwidth-delay products under way, and look now and then whether there is more, or whether the
  * round trip got shorter.  A lost packet alone says nothing about either; a loss that goes with
- * a fifth of all packets lowers a ceiling, so that a short queue is not flooded for ever. */
+ * a quarter of all packets lowers a ceiling, so that a short queue is not flooded for ever. */
 #include "proto/stream_cc.h"
 
 #include <string.h>
@@ -25,7 +25,9 @@ enum {
 	QUANTUM_US = 2000,
 	QUANTUM_PACKETS = 16,
 	/** Lost share of a round that lowers the ceiling, 1 in so many. */
-	HEAVY_LOSS = 5,
+	/** Round trips differ by this much on any machine. */
+	QUEUE_SLACK_US = 2000,
+	HEAVY_LOSS = 4,
 	HEAVY_LEAST = 20,
 };
 
@@ -39,6 +41,7 @@ void bs_stream_path_init(struct bs_stream_path *p, uint32_t packet, bs_time now)
 	p->packet = packet;
 	p->cwnd = (uint64_t)START_PACKETS * packet;
 	p->ceiling = UINT64_MAX;
+	p->round_rtt = UINT32_MAX;
 	p->min_rtt_at = now;
 	p->phase_at = now;
 	p->delivered_at = now;
@@ -84,6 +87,20 @@ void bs_stream_path_sent(struct bs_stream_path *p, uint32_t n, bs_time now,
 	p->credit -= n;
 }
 
+/* Heavy loss: the path holds no more than what arrives in a round, and doubling is over. */
+static void judge_loss(struct bs_stream_path *p)
+{
+	uint64_t least = bdp(p, GAIN_ONE);
+
+	if (p->round_lost > (uint64_t)HEAVY_LEAST * p->packet &&
+	    p->round_lost * HEAVY_LOSS > p->round_acked + p->round_lost) {
+		p->ceiling = p->full && p->round_acked > least ? p->round_acked : least;
+		p->full = true;
+	} else if (p->ceiling != UINT64_MAX) {
+		p->ceiling += p->ceiling / 16 + p->packet;
+	}
+}
+
 static void new_round(struct bs_stream_path *p)
 {
 	uint64_t best = 0;
@@ -98,15 +115,7 @@ static void new_round(struct bs_stream_path *p)
 	/* With nothing newer the last value holds. */
 	if (best)
 		p->bw = best;
-	/* Heavy loss: what arrives in a round is what the path holds. */
-	if (p->full && p->round_lost > (uint64_t)HEAVY_LEAST * p->packet &&
-	    p->round_lost * HEAVY_LOSS > p->round_acked + p->round_lost) {
-		uint64_t least = bdp(p, GAIN_ONE);
-
-		p->ceiling = p->round_acked > least ? p->round_acked : least;
-	} else if (p->ceiling != UINT64_MAX) {
-		p->ceiling += p->ceiling / 8 + p->packet;
-	}
+	judge_loss(p);
 	p->round_lost = 0;
 	p->round_acked = 0;
 }
@@ -131,9 +140,22 @@ static void sample_bandwidth(struct bs_stream_path *p, const struct bs_stream_ac
 		p->bw = bw;
 }
 
-static void look_for_full(struct bs_stream_path *p)
+/* A queue that grows shows in the round trip before it overflows. */
+static bool is_queueing(const struct bs_stream_path *p)
 {
-	if (p->full || !p->round_start || p->app_limited)
+	return p->round_rtt != UINT32_MAX &&
+	       p->round_rtt > p->min_rtt + p->min_rtt / 4 + QUEUE_SLACK_US;
+}
+
+static void look_for_full(struct bs_stream_path *p, const struct bs_stream_acked *a)
+{
+	if (p->full || !p->round_start)
+		return;
+	if (is_queueing(p)) {
+		p->full = true;
+		return;
+	}
+	if (a->sent.app_limited)
 		return;
 	if (p->bw >= p->full_bw + p->full_bw / 4) {
 		p->full_bw = p->bw;
@@ -221,6 +243,8 @@ void bs_stream_path_acked(struct bs_stream_path *p, const struct bs_stream_acked
 	if (p->app_limited && p->delivered > p->app_limited)
 		p->app_limited = 0;
 	sample_rtt(p, a->rtt, now);
+	if (a->rtt && a->rtt < p->round_rtt)
+		p->round_rtt = a->rtt;
 	p->round_start = false;
 	if (a->has_sample) {
 		p->first_sent = a->sent_at;
@@ -230,7 +254,9 @@ void bs_stream_path_acked(struct bs_stream_path *p, const struct bs_stream_acked
 			new_round(p);
 		}
 		sample_bandwidth(p, a, now);
-		look_for_full(p);
+		look_for_full(p, a);
+		if (p->round_start)
+			p->round_rtt = UINT32_MAX;
 	}
 	step_mode(p, now);
 	set_window(p, a->bytes);

@@ -53,7 +53,7 @@ void bs__rx_init(struct bs_stream *s, uint32_t first, uint16_t window, uint16_t 
 	r->window = window > r->mask + 1 ? (uint16_t)(r->mask + 1) : window;
 	r->size = size;
 	r->told = first + r->reserved;
-	r->grow_at = first + r->reserved;
+	r->grow_at = first + r->reserved / 2;
 }
 
 void bs__rx_fini(struct bs_stream *s)
@@ -362,7 +362,7 @@ static void grow(struct bs_stream *s)
 	while (more && !bs__mem_reserve(s->ss->mem, more))
 		more /= 2;
 	r->reserved += more;
-	r->grow_at = r->read + r->reserved;
+	r->grow_at = r->read + r->reserved / 2;
 }
 
 /* The application made room: whether the peer must be told now. */

@@ -331,6 +331,7 @@ static void after_progress(struct bs_stream *s, const struct bs_stream_acked *a,
 	uint32_t before = t->n_flight + n;
 
 	t->dup_acks = 0;
+	t->timeouts = 0;
 	t->probed = false;
 	s->burst = 0;
 	take_rtt(s, s->ss->fast ? a->rtt : rtt);
@@ -494,18 +495,6 @@ static bool tail_probe(struct bs_stream *s, bs_time now)
 	return true;
 }
 
-static bool is_given_up(const struct bs_stream *s)
-{
-	const struct bs_stream_tx *t = &s->tx;
-	const struct bs_segment *g;
-
-	for (g = t->flight.first; g; g = g->next) {
-		if (g->sends > s->retrans)
-			return true;
-	}
-	return false;
-}
-
 /* Segments that were larger than the path are the ones that never arrive. */
 static void suspect_path(struct bs_stream *s, bs_time now)
 {
@@ -533,11 +522,12 @@ void bs__tx_timeout(struct bs_stream *s, bs_time now)
 		bs__tx_arm(s, now);
 		return;
 	}
-	if (is_given_up(s)) {
+	if (t->timeouts >= s->retrans) {
 		bs__stream_fail(s, BS_ETIMEDOUT, now);
 		return;
 	}
 	s->stats.timeouts++;
+	t->timeouts++;
 	suspect_path(s, now);
 	bs__tx_lose_all(s, now);
 	bs_stream_rtt_backoff(&s->rtt);
@@ -572,7 +562,8 @@ void bs__tx_arm(struct bs_stream *s, bs_time now)
 			due = probe_at(s);
 		bs__stream_set_timer(s, due);
 	} else if (t->fin == BS_STREAM_FIN_SENT) {
-		bs__stream_set_timer(s, t->fin_sent + BS_TIME_MS(s->timeout_ms));
+		bs__stream_set_timer(s, t->fin_sent + (s->ss->fast ? bs_stream_span(s->rtt.rto)
+								   : BS_TIME_MS(s->timeout_ms)));
 	}
 	if (s->released && (!s->timer_on || BS_TIME_DIFF(s->quit, s->timer) < 0))
 		bs__stream_set_timer(s, s->quit);

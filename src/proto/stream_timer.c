@@ -84,6 +84,7 @@ static void repeat_fin(struct bs_stream *s, bs_time now)
 	}
 	s->send_fin = true;
 	bs__stream_queue(s, BS__LIST_CONTROL);
+	bs_stream_rtt_backoff(&s->rtt);
 }
 
 static void open_timeout(struct bs_stream *s, bs_time now)

@@ -14,6 +14,7 @@
 /* When the path gets narrower, and how often an address changes. */
 #define MTU_LATE_MS 700
 #define MOVE_MS     900
+#define MOVES       6
 
 struct packet {
 	bs_time at;
@@ -61,6 +62,7 @@ struct flow {
 	bs_time told_at;
 	uint64_t order;
 	uint16_t port;
+	unsigned moves;
 	struct bs_crypto crypto;
 	struct end end[2];
 	struct app app[FLOW_STREAMS];
@@ -177,6 +179,7 @@ static bool queue_up(struct flow *f, unsigned from, size_t len, bs_time *wait)
 {
 	struct end *e = &f->end[from];
 	bs_time each;
+	bs_time full;
 
 	*wait = 0;
 	if (!f->plan->rate)
@@ -184,7 +187,8 @@ static bool queue_up(struct flow *f, unsigned from, size_t len, bs_time *wait)
 	if (BS_TIME_DIFF(e->line_free, f->now) < 0)
 		e->line_free = f->now;
 	each = us(len * 1000000u / f->plan->rate);
-	if (BS_TIME_DIFF(e->line_free, f->now) > (bs_time_diff)(each * f->plan->queue))
+	full = us((uint64_t)BS_PACKET_MAX * f->plan->queue * 1000000u / f->plan->rate);
+	if (BS_TIME_DIFF(e->line_free, f->now) > (bs_time_diff)full)
 		return false;
 	e->line_free += each;
 	*wait = e->line_free - f->now;
@@ -203,8 +207,10 @@ static void send_packet(struct flow *f, unsigned from, size_t len)
 		fail(f, "a packet of %zu bytes to a device of others", len);
 	if (mtu && len > mtu)
 		return;
-	if (!queue_up(f, from, len, &wait))
+	if (!queue_up(f, from, len, &wait)) {
+		f->r->dropped++;
 		return;
+	}
 	if (below(f, 100) < plan->loss)
 		return;
 	fly(f, from, len, wait);
@@ -453,7 +459,9 @@ static void move(struct flow *f)
 	f->end[0].self.port = f->port;
 	bs_streams_path_changed(&f->end[0].ss, f->now);
 	f->told_at = f->now + us(2 * f->plan->delay_us);
-	f->move_at = f->now + BS_TIME_MS(MOVE_MS) + 2 * us(f->plan->delay_us);
+	/* Not for ever: a path that is always new is never known. */
+	f->move_at = f->now + 2 * us(f->plan->delay_us) +
+		     BS_TIME_MS(++f->moves < MOVES ? MOVE_MS : LIMIT_S * 1000u);
 	flush(f, 0);
 }
 
@@ -568,8 +576,11 @@ static void begin(struct flow *f)
 	f->end[0].conn.remote = f->end[1].self;
 	f->end[1].conn.remote = f->end[0].self;
 	for (n = 0; n < f->plan->streams; n++) {
-		if (bs_stream_open(&f->end[0].ss, f->now, &f->app[n].s[0]))
-			fail(f, "stream %u cannot be opened", n);
+		if (bs_stream_open(&f->end[0].ss, f->now, &f->app[n].s[0])) {
+			f->app[n].refused = true;
+			f->app[n].ended[0] = true;
+			f->app[n].ended[1] = true;
+		}
 		f->app[n].doomed = f->plan->aborts && below(f, 3) == 0;
 	}
 	flush(f, 0);

@@ -46,6 +46,7 @@ struct flow_result {
 	unsigned failed;  /**< that reported failure */
 	unsigned refused; /**< for which the responder had no memory */
 	uint64_t packets; /**< sent, both ways */
+	uint64_t dropped; /**< for which the queue had no room */
 	uint64_t again;   /**< data packets sent again */
 	uint64_t data;    /**< data packets */
 	uint16_t packet;  /**< proven size at the end, initiator */
