@@ -7,8 +7,8 @@
  * and a client drops what its key does not open.
  *
  * DATA has no freshness of its own, so whoever recorded a packet could make the relay carry it
- * again.  A real retransmission has a new IV and so another MAC: a packet whose hash is among those
- * of the last packets is an exact repeat and goes nowhere.  The hashes lie in one table for all
+ * again.  A real retransmission has a new IV and so another MAC: a sealed packet whose hash is among
+ * those of the last ones is an exact repeat and goes nowhere.  The hashes lie in one table for all
  * connections of the worker, each in the one place that its own bits name; a newer one takes it.
  */
 #include <string.h>
@@ -19,7 +19,8 @@
 enum {
 	REPEAT_SLOTS = 65536,
 	PATH_UDP_RELAY = 3, /* CONNECTION_INFO's number */
-	TAIL = 32, /* the MAC and the last block, or tag, of an encrypted packet */
+	TAIL = 32,          /* the MAC and the last block, or tag, of a sealed packet */
+	SEALED_MIN = BS_HEADER_MIN + TAIL,
 };
 
 #define MIX UINT64_C(0x9E3779B97F4A7C15)
@@ -40,25 +41,27 @@ static uint64_t fold(uint64_t h, uint64_t v)
 
 static uint64_t hash_bytes(uint64_t h, const uint8_t *p, size_t len)
 {
-	uint64_t last = 0;
-
-	for (; len >= sizeof(h); p += sizeof(h), len -= sizeof(h))
+	for (; len > 0; p += sizeof(h), len -= sizeof(h))
 		h = fold(h, load(p));
-	memcpy(&last, p, len);
-	return fold(h, last ^ (uint64_t)len << 56);
+	return h;
 }
 
-/* Two encrypted packets with one header, one length and one MAC are one packet, unless one of them
- * is forged, and then it is no loss.  Without a MAC every byte counts. */
-static uint64_t hash_packet(const struct bs_relay_hub *h, const struct bs_relay *y,
-			    enum bs_relay_dir dir, const uint8_t *data, size_t len)
+/* Two sealed packets with one header, one length and one MAC are one packet, unless one of them is
+ * forged, and then it is no loss. */
+static uint64_t hash_packet(const struct bs_relay_hub *h, enum bs_relay_dir dir,
+			    const uint8_t *data, size_t len)
 {
-	uint64_t v = h->repeat_key[dir] ^ len;
+	uint64_t v = hash_bytes(h->repeat_key[dir] ^ len, data, BS_HEADER_MIN);
 
-	if (y->plain || len < BS_HEADER_MIN + 2 * TAIL)
-		return hash_bytes(v, data, len);
-	v = hash_bytes(v, data, BS_HEADER_MIN);
 	return hash_bytes(v, data + len - TAIL, TAIL);
+}
+
+/* Without a key a true retransmission looks like its original, and so do two notices of a device
+ * that works on it.  What anybody can forge gains nothing from a filter. */
+static bool is_sealed(const struct bs_relay *y, const struct bs_packet *p)
+{
+	return !y->plain && p->len >= SEALED_MIN && p->len >= p->list_off + sizeof(uint32_t) &&
+	       p->bytes[p->list_off] == BS_PL_CRYPTO;
 }
 
 /* The number of the connection is in the header, so one table serves all. */
@@ -167,11 +170,13 @@ bool bs__relay_resume(void *ctx, struct bs_relay_flow *f, enum bs_relay_dir dir)
 /* ---- one packet */
 
 static void forward(struct bs_roles *r, struct bs_relay *y, enum bs_relay_dir dir,
-		    const uint8_t *data, size_t len)
+		    const struct bs_packet *p)
 {
 	struct bs_relay_hub *h = r->relay;
+	const uint8_t *data = p->bytes;
+	size_t len = p->len;
 
-	if (is_repeat(h, hash_packet(h, y, dir, data, len)))
+	if (is_sealed(y, p) && is_repeat(h, hash_packet(h, dir, data, len)))
 		bs_count(r->w->counters, BS_C_relay_repeat);
 	else if (bs_relay_account(h->limit, &y->flow, dir, len, r->now_ms) == BS_RELAY_PASS)
 		transmit(r, y, dir, data, len);
@@ -204,7 +209,7 @@ void bs__relay_data(struct bs_roles *r, const uint8_t *data, size_t len,
 		bs__drop(r, BS_EUNKNOWN);
 	} else if (bs_endpoint_equal(peer, &r->slab.hot[y->device].peer)) {
 		if (y->flow.open)
-			forward(r, y, BS_RELAY_DOWN, data, len);
+			forward(r, y, BS_RELAY_DOWN, &p);
 		else
 			bs_count(r->w->counters, BS_C_relay_no_leg);
 	} else if (y->flow.open && bs_endpoint_equal(peer, &y->leg)) {
@@ -212,7 +217,7 @@ void bs__relay_data(struct bs_roles *r, const uint8_t *data, size_t len,
 		if (err)
 			bs__drop(r, err);
 		else
-			forward(r, y, BS_RELAY_UP, data, len);
+			forward(r, y, BS_RELAY_UP, &p);
 	} else {
 		bs_count(r->w->counters, BS_C_relay_source);
 	}

@@ -4,12 +4,17 @@
 #include "rig.h"
 
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "../../vectors.h"
 #include "crypto/openssl.h"
 #include "crypto/suite.h"
+#include "net/sockaddr.h"
+#include "proto/probe.h"
 #include "server/worker.h"
 #include "util/cursor.h"
+#include "util/endpoint.h"
 #include "wire/attach.h"
 
 enum {
@@ -25,8 +30,9 @@ static struct rig rig;
 static struct rig_device *dev; /* only its socket is used */
 static struct bs_vectors *vectors;
 static struct bs_openssl *ssl;
-static uint32_t number;  /* of the device in the registry */
-static uint16_t port_at; /* where a device expects the attach server */
+static uint32_t number;                     /* of the device in the registry */
+static struct bs_msg_connect_result result; /* of the last connect */
+static uint16_t port_at;                    /* where a device expects the attach server */
 
 static void setup(void)
 {
@@ -236,7 +242,7 @@ static void replay_alive(const struct bs_scenario *s, uint32_t nsi)
 }
 
 /* Only these payloads, whatever the client named: a stock device is told nothing else. */
-static void replay_connect(const struct bs_scenario *s, uint32_t nsi)
+static uint32_t replay_connect(const struct bs_scenario *s, uint32_t nsi)
 {
 	static const uint8_t want[][2] = {
 		{ BS_PL_IPX, 17 }, { BS_PL_CP_ID, 17 }, { BS_PL_FP, 17 }, { BS_PL_CRYPTO, 146 }
@@ -253,7 +259,7 @@ static void replay_connect(const struct bs_scenario *s, uint32_t nsi)
 	unsigned i;
 
 	if (!answer)
-		return;
+		return 0;
 	b = bs_row_hex(answer, "hex");
 	rig_connect(&rig, 0, number, n + 1, n + 1);
 	len = next_of(BS_TYPE_U_CONNECT, buf, sizeof(buf));
@@ -273,7 +279,69 @@ static void replay_connect(const struct bs_scenario *s, uint32_t nsi)
 	memcpy(out + 24, buf + 16 + 4 + 13, 4);
 	send_to(port_at, out, sizeof(out));
 	/* What the device said is what the client hears. */
-	ck_assert_uint_eq(rig_result(&rig, n).u.result.status, bs_get_u32(b.ptr + 20));
+	result = rig_result(&rig, n).u.result;
+	ck_assert_uint_eq(result.status, bs_get_u32(b.ptr + 20));
+	return result.nsi;
+}
+
+/* Bind a client's leg to the relay, as the manual says it is done. */
+static int bind_leg(uint32_t conn)
+{
+	struct bs_probe probe = {
+		.cp = 9, .sp = conn, .seq = 1, .index = BS_PROBE_INDEX_RELAY, .counter = 1
+	};
+	struct bs_endpoint at;
+	union bs_sockaddr sa;
+	uint8_t buf[512];
+	uint64_t bound = rig_count(&rig, BS_C_relay_bound);
+	socklen_t sl;
+	int fd;
+
+	bs_endpoint_set_ip4(&at, 0x7F000001, rig.info.attach_port);
+	sl = bs_sockaddr_set(&sa, &at);
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	ck_assert_int_eq(connect(fd, &sa.sa, sl), 0);
+	ck_assert_int_eq(bs_probe_seal(bs_openssl_crypto(ssl), result.relay_key, &probe, buf),
+			 BS_PROBE_LEN);
+	ck_assert_int_eq(send(fd, buf, BS_PROBE_LEN, 0), BS_PROBE_LEN);
+	rig_until_count(&rig, BS_C_relay_bound, bound + 1);
+	ck_assert_int_gt(recv(fd, buf, sizeof(buf), 0), BS_HEADER_MIN);
+	return fd;
+}
+
+/* What the recorded server passed on passes ours: every DATA packet that went over the attach
+ * server's endpoint, in its order, with no change but the connection's number. */
+static unsigned replay_relay(const struct bs_scenario *s, uint32_t conn)
+{
+	int fd = bind_leg(conn);
+	const struct bs_row *p = NULL;
+	unsigned n = 0;
+
+	while ((p = bs_scenario_packet(s, p)) != NULL) {
+		struct bs_slice b = bs_row_hex(p, "hex");
+		bool up = bs_row_is(p, "from", "gsp");
+		uint8_t out[512];
+		uint8_t got[512];
+		size_t len;
+
+		if (b.len < BS_HEADER_MIN || b.ptr[8] != BS_TYPE_DATA ||
+		    !(up || (bs_row_is(p, "from", "dev") && bs_row_is(p, "to", "gsp"))))
+			continue;
+		memcpy(out, b.ptr, b.len);
+		bs_put_u32(out + 4, conn);
+		if (up) {
+			ck_assert_int_eq(send(fd, out, b.len, 0), (ssize_t)b.len);
+			len = next_of(BS_TYPE_DATA, got, sizeof(got));
+		} else {
+			send_to(port_at, out, b.len);
+			len = (size_t)recv(fd, got, sizeof(got), 0);
+		}
+		ck_assert_uint_eq(len, b.len);
+		ck_assert_mem_eq(got, out, len);
+		n++;
+	}
+	close(fd);
+	return n;
 }
 
 /* STATS and late packets of the recording get no answer of any kind. */
@@ -297,7 +365,9 @@ START_TEST(test_recorded_devices)
 {
 	struct bs_scenario s = { .head = NULL };
 	unsigned attached = 0;
+	unsigned relayed = 0;
 	bool added = false;
+	uint32_t conn;
 	uint32_t nsi;
 	int i = 0;
 
@@ -317,12 +387,16 @@ START_TEST(test_recorded_devices)
 		if (replay_attach(&s, &nsi)) {
 			attached++;
 			replay_alive(&s, nsi);
-			replay_connect(&s, nsi);
+			conn = replay_connect(&s, nsi);
+			if (conn != 0)
+				relayed += replay_relay(&s, conn);
 		}
 		replay_stats(&s);
 	}
 	ck_assert_uint_gt(attached, 0);
 	ck_assert_uint_eq(rig_count(&rig, BS_C_attach_ok), attached);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_relay_udp_up) + rig_count(&rig, BS_C_relay_udp_down),
+			  relayed);
 	ck_assert_uint_eq(rig_count(&rig, BS_C_ext_granted), 0);
 	ck_assert_uint_eq(rig_count(&rig, BS_C_ext_stripped), 0);
 	ck_assert_uint_eq(rig_count(&rig, BS_C_invite_amplify), 0);
