@@ -51,6 +51,12 @@ static const struct bs_arg attempt_list_args[] = {
 	END,
 };
 
+static const struct bs_arg relay_list_args[] = {
+	{ "limit", "N", BS_ARG_UINT, 0, NULL, "at most so many, up to 500 (default: 50)", 'l' },
+	{ "client", "IDENTITY", BS_ARG_IDENTITY, 0, NULL, "those of this client", 0 },
+	END,
+};
+
 static const struct bs_arg attempt_explain_args[] = {
 	{ "attempt", "ID", BS_ARG_HEX, POS | REQ, NULL,
 	  "attempt (16 digits) or connection number (8 digits)", 0 },
@@ -372,6 +378,8 @@ static const struct bs_command table[] = {
 	{ "attempt list", LIVE, attempt_list_args,
 	  "the latest connection attempts, what came of them and why" },
 	{ "attempt explain", LIVE, attempt_explain_args, "one connection attempt step by step" },
+	{ "relay status", LIVE, none, "what the relay carries, and its limits" },
+	{ "relay list", LIVE, relay_list_args, "relayed connections, the heaviest first" },
 	{ "conf check", LOCAL, conf_check_args, "check a conf file" },
 	{ "conf show", 0, none, "the conf in force" },
 	{ "conf reload", CHANGES | LIVE, none, "read the conf again and say what changed" },

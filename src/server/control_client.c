@@ -94,12 +94,34 @@ static void run_add(struct bs_control_job *j)
 		store_client(j, BS_STORE_CLIENT_ADD, &c);
 }
 
+/* What was relayed in the latest month; what workers hold back, for ten seconds at most, is not in
+ * it yet. */
+static void add_relayed(struct bs_control_job *j, const struct bs_client *c, json_t *o)
+{
+	struct bs_slice id = { (const uint8_t *)c->identity, c->identity_len };
+	uint64_t limit = j->control->env.conf(j->control->env.ctx)->relay_client_month;
+	struct bs_volume v = { 0, 0 };
+	char month[32] = "";
+
+	if (bs_registry_volume(bs__control_reader(j), id, c->has_ca ? c->ca_fp : NULL, &v) == BS_OK)
+		snprintf(month, sizeof(month), "%u-%02u", (unsigned)(v.month / 12),
+			 (unsigned)(v.month % 12 + 1));
+	json_object_set_new(o, "relay_month", json_string(month));
+	json_object_set_new(o, "relay_bytes", json_integer((json_int_t)v.bytes));
+	json_object_set_new(o, "relay_month_limit",
+			    limit ? json_integer((json_int_t)limit) : json_null());
+}
+
 static void run_show(struct bs_control_job *j)
 {
 	struct bs_client c;
+	json_t *o;
 
-	if (get_client(j, &c))
-		bs__control_finish(j, client_json(&c, 0), NULL);
+	if (!get_client(j, &c))
+		return;
+	o = client_json(&c, 0);
+	add_relayed(j, &c, o);
+	bs__control_finish(j, o, NULL);
 }
 
 static void run_state(struct bs_control_job *j)

@@ -74,6 +74,7 @@ extern const struct bs_control_row bs__control_device[];
 extern const struct bs_control_row bs__control_client[];
 extern const struct bs_control_row bs__control_access[];
 extern const struct bs_control_row bs__control_attempt[];
+extern const struct bs_control_row bs__control_relay[];
 extern const struct bs_control_row bs__control_ca[];
 extern const struct bs_control_row bs__control_db[];
 extern const struct bs_control_row bs__control_import[];

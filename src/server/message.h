@@ -209,6 +209,7 @@ enum bs_query_kind {
 	BS_QUERY_EVENTS,   /**< the ring of event records */
 	BS_QUERY_ATTEMPT,  /**< timeline of one attempt */
 	BS_QUERY_ATTEMPTS, /**< the newest attempts */
+	BS_QUERY_RELAYS,   /**< relayed connections of all workers */
 	BS_QUERY_SYNC,     /**< answer as soon as it is read: a quiescent point */
 };
 
@@ -255,6 +256,8 @@ _Static_assert(sizeof(struct bs_message) == 448, "message slots have one fixed s
 enum bs_bulk_kind {
 	BS_BULK_DATAGRAM = 1, /**< to the worker that its NSI names */
 	BS_BULK_ROWS,         /**< struct bs_device_row[], to main */
+	BS_BULK_VOLUME,       /**< struct bs_volume_row[], to main for the store */
+	BS_BULK_RELAYS,       /**< struct bs_relay_row[], to main */
 	BS_BULK_LAST_SEEN,    /**< struct bs_last_seen[], to main for the store */
 	BS_BULK_EVENTS,       /**< struct bs_event_row[], to main */
 	BS_BULK_ATTEMPT,      /**< struct bs_attempt_row[], to main */
@@ -301,6 +304,14 @@ enum bs_device_state {
 	BS_DEVICE_OFFLINE = 0,
 	BS_DEVICE_ONLINE = 1,
 	BS_DEVICE_UNREACHABLE = 2,
+};
+
+/** Relayed bytes of a client since its last row. */
+struct bs_volume_row {
+	char identity[BS_CLIENT_ID_MAX + 1];
+	uint8_t ca_fp[32];
+	uint32_t month; /**< see relay_limit.h */
+	uint64_t bytes;
 };
 
 /** Hourly note for the registry. */

@@ -12,7 +12,8 @@
 enum {
 	BITS = 8,
 	STORE_MS = 10000, /* volumes are reported for storing as often */
-	REPEATS = 65536,  /* hashes of recent packets, see relay_data.c */
+	VOLUMES_PER_SLOT = BS_BULK_MAX / sizeof(struct bs_volume_row),
+	REPEATS = 65536, /* hashes of recent packets, see relay_data.c */
 };
 
 _Static_assert(BS_RELAY_KEY_LEN == BS_TOKEN_LEN, "one key of a probe");
@@ -188,9 +189,67 @@ static const struct bs_relay_flow_ops flow_ops = { .resume = bs__relay_resume, .
 
 static void load_usage(void *ctx, const struct bs_relay_client *c, struct bs_relay_usage *out)
 {
-	(void)ctx;
-	(void)c;
-	(void)out;
+	struct bs_roles *r = ctx;
+	struct bs_slice id = { (const uint8_t *)c->identity, strlen(c->identity) };
+	struct bs_volume v;
+	int err = bs_registry_volume(r->w->reader, id, c->ca_fp, &v);
+
+	if (err == BS_OK) {
+		out->month = v.month;
+		out->bytes = v.bytes;
+	} else if (err != BS_ENOENT) {
+		bs_count(r->w->counters, BS_C_registry_failed);
+	}
+}
+
+/* ---- storing */
+
+static struct bs_bulk *volume_slot(struct bs_roles *r)
+{
+	struct bs_bulk *b = bs_post_bulk_reserve(r->w->post, r->w->index, r->w->n_workers);
+
+	if (b) {
+		b->kind = BS_BULK_VOLUME;
+		b->from = (uint8_t)r->w->index;
+		b->n = 0;
+	}
+	return b;
+}
+
+/* Rows go to main, whose store thread adds them up.  Only clients that a slot has room for are asked
+ * for: what was handed out and not sent would be lost. */
+void bs__relay_store(struct bs_roles *r)
+{
+	struct bs_relay_hub *h = r->relay;
+	struct bs_bulk *b = h ? volume_slot(r) : NULL;
+	struct bs_relay_client c;
+	uint64_t bytes;
+	uint32_t pos = 0;
+
+	while (b && bs_relay_limit_unsaved(h->limit, &pos, h->month, &c, &bytes)) {
+		struct bs_volume_row row = { .month = h->month, .bytes = bytes };
+
+		memcpy(row.identity, c.identity, sizeof(row.identity));
+		memcpy(row.ca_fp, c.ca_fp, sizeof(row.ca_fp));
+		memcpy(b->data + b->n * sizeof(row), &row, sizeof(row));
+		b->len = (uint16_t)(++b->n * sizeof(row));
+		if (b->n == VOLUMES_PER_SLOT) {
+			bs_post_bulk_publish(r->w->post, r->w->index, r->w->n_workers);
+			b = volume_slot(r);
+		}
+	}
+	if (b && b->n > 0)
+		bs_post_bulk_publish(r->w->post, r->w->index, r->w->n_workers);
+	if (h)
+		bs_post_wake(r->w->post, r->w->n_workers);
+}
+
+void bs__relay_stop(struct bs_roles *r)
+{
+	if (!r->relay)
+		return;
+	bs_relay_limit_settle(r->relay->limit);
+	bs__relay_store(r);
 }
 
 /* ---- binding */
@@ -209,8 +268,10 @@ static int open_flow(struct bs_roles *r, struct bs_relay *y)
 		return BS_OK;
 	err = bs_relay_flow_open(r->relay->limit, &y->flow, &who, &flow_ops, y, r->now_ms,
 				 r->relay->month);
-	if (err == BS_OK)
+	if (err == BS_OK) {
+		y->flow.nsi = conn_of(r, y->conn)->nsi;
 		return err;
+	}
 	bs_count(r->w->counters, BS_C_relay_full);
 	bs__relay_tell(r, y->conn, BS_RR_FULL);
 	return err;
@@ -377,5 +438,9 @@ void bs__relay_tick(struct bs_roles *r)
 	h->month = bs_relay_month(r->w->unix_ms);
 	bs_relay_limit_run(h->limit, r->now_ms);
 	bs_relay_limit_sweep(h->limit, r->now_ms, h->month);
+	if ((int32_t)(r->now_ms - h->store_ms) >= 0) {
+		h->store_ms = r->now_ms + STORE_MS;
+		bs__relay_store(r);
+	}
 	count_gauges(r);
 }

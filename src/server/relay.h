@@ -71,7 +71,6 @@ struct bs_relay_hub {
 	uint32_t packets_left;
 	uint32_t month;
 	uint32_t store_ms;   /**< next report of volumes */
-	uint32_t refused_ms; /**< when a client was told last that the relay is full */
 };
 
 /* relay.c */
@@ -81,6 +80,10 @@ void bs__relay_fini(struct bs_roles *r);
 void bs__relay_conf(struct bs_roles *r);
 /** Every tick. */
 void bs__relay_tick(struct bs_roles *r);
+/** Report the volumes of clients to main, for the store. */
+void bs__relay_store(struct bs_roles *r);
+/** The worker ends: the last report. */
+void bs__relay_stop(struct bs_roles *r);
 /** A connection begins: give it a record and its key, unless there is no relay or no room. */
 void bs__relay_offer(struct bs_roles *r, uint32_t conn, const struct bs_msg_connect *q, bool plain);
 /** The connection is over. */

@@ -588,6 +588,20 @@ bool bs_relay_limit_unsaved(struct bs_relay_limit *l, uint32_t *pos, uint32_t mo
 	return false;
 }
 
+void bs_relay_limit_settle(struct bs_relay_limit *l)
+{
+	struct bs_relay_flow *f;
+
+	for (f = l->flows; f; f = f->next)
+		settle(l, f);
+}
+
+const struct bs_relay_flow *bs_relay_limit_next(const struct bs_relay_limit *l,
+						const struct bs_relay_flow *prev)
+{
+	return prev ? prev->next : l->flows;
+}
+
 const struct bs_relay_client *bs_relay_flow_client(const struct bs_relay_limit *l,
 						   const struct bs_relay_flow *f)
 {

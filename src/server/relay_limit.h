@@ -88,6 +88,13 @@ struct bs_relay_bucket {
 struct bs_relay_flow;
 struct bs_relay_limit;
 
+/** What carries a flow. */
+enum bs_relay_kind {
+	BS_RELAY_UDP = 0,
+	BS_RELAY_TCP,
+	BS_RELAY_TLS,
+};
+
 /** What a flow's owner does; called from bs_relay_limit_run and bs_relay_limit_sweep only. */
 struct bs_relay_flow_ops {
 	/**
@@ -108,6 +115,8 @@ struct bs_relay_flow {
 	uint8_t waiting;  /**< bit per direction: in the ring */
 	uint8_t serving;  /**< bit per direction: resume() is running */
 	bool open;
+	uint8_t kind; /**< enum bs_relay_kind; the owner sets it, for people */
+	uint32_t nsi; /**< of the connection; the same */
 	int32_t deficit[2];
 	struct bs_relay_bucket bucket[2];
 	struct bs_relay_flow *next_waiting[2];
@@ -190,6 +199,11 @@ void bs_relay_limit_sweep(struct bs_relay_limit *l, uint32_t now_ms, uint32_t mo
  *  begins a round, in which what is stored is also read again. */
 bool bs_relay_limit_unsaved(struct bs_relay_limit *l, uint32_t *pos, uint32_t month,
 			    struct bs_relay_client *out, uint64_t *bytes);
+/** Move what all flows carried to their clients at once, not by the walk: before the last round. */
+void bs_relay_limit_settle(struct bs_relay_limit *l);
+/** The first open flow, or the one after prev; NULL at the end. */
+const struct bs_relay_flow *bs_relay_limit_next(const struct bs_relay_limit *l,
+						const struct bs_relay_flow *prev);
 /** The client of a flow. */
 const struct bs_relay_client *bs_relay_flow_client(const struct bs_relay_limit *l,
 						   const struct bs_relay_flow *f);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers to main: lists, one device, events, timelines, and the hourly "last seen". */
-#include "server/roles.h"
+#include "server/relay.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +13,7 @@ enum {
 	STEPS_PER_SLOT = BS_BULK_MAX / sizeof(struct bs_attempt_row),
 	STEPS_MAX = 256, /* of one attempt: its repeats are bounded, a stranger's id is not */
 	INFOS_PER_SLOT = BS_BULK_MAX / sizeof(struct bs_attempt_info),
+	RELAYS_PER_SLOT = BS_BULK_MAX / sizeof(struct bs_relay_row),
 	SEEN_PER_SLOT = BS_BULK_MAX / sizeof(struct bs_last_seen),
 	SEEN_SCAN = 4096, /* records looked at per tick */
 	ROUTED = 1,
@@ -219,6 +220,62 @@ static void attempts(struct bs_roles *r, const struct bs_msg_query *q)
 	answer(r, q->id, BS_OK, 0, n);
 }
 
+static void fill_relay(const struct bs_roles *r, const struct bs_relay_flow *f,
+		       struct bs_relay_row *row)
+{
+	const struct bs_relay_client *c = bs_relay_flow_client(r->relay->limit, f);
+	const struct bs_conn_record *conn;
+	const struct bs_relay *y;
+	uint32_t i;
+
+	memset(row, 0, sizeof(*row));
+	row->opened_ms = r->w->unix_ms - (r->now_ms - f->opened_ms);
+	row->idle_ms = r->now_ms - f->last_ms;
+	memcpy(row->bytes, f->bytes, sizeof(row->bytes));
+	memcpy(row->packets, f->packets, sizeof(row->packets));
+	row->month_bytes = c->usage.bytes;
+	memcpy(row->client_id, c->identity, sizeof(row->client_id));
+	row->nsi = f->nsi;
+	row->kind = f->kind;
+	row->grade = f->grade;
+	row->waiting = f->waiting;
+	row->worker = (uint8_t)r->w->index;
+	if (bs_nsi_table_get(&r->nsi, f->nsi, &i) != BS_NSI_CONN)
+		return;
+	conn = bs_pool_get(&r->conns, i);
+	y = bs__relay_of(r, i);
+	row->attempt = conn->attempt;
+	row->number = conn->number;
+	if (y && f == &y->flow)
+		row->leg = y->leg;
+}
+
+static void relays(struct bs_roles *r, const struct bs_msg_query *q)
+{
+	const struct bs_relay_flow *f = NULL;
+	struct bs_bulk *b = NULL;
+	uint32_t n = 0;
+
+	while (r->relay && n < q->max && (f = bs_relay_limit_next(r->relay->limit, f))) {
+		struct bs_relay_row row;
+
+		if (!b)
+			b = slot_for_main(r, BS_BULK_RELAYS, q->id);
+		if (!b)
+			break;
+		fill_relay(r, f, &row);
+		memcpy(b->data + b->n * sizeof(row), &row, sizeof(row));
+		n++;
+		if (++b->n == RELAYS_PER_SLOT) {
+			publish(r, b, sizeof(row));
+			b = NULL;
+		}
+	}
+	if (b)
+		publish(r, b, sizeof(struct bs_relay_row));
+	answer(r, q->id, BS_OK, 0, n);
+}
+
 void bs__query_message(struct bs_roles *r, const struct bs_message *m)
 {
 	switch (m->u.query.kind) {
@@ -226,6 +283,7 @@ void bs__query_message(struct bs_roles *r, const struct bs_message *m)
 	case BS_QUERY_DEVICE: device(r, m); return;
 	case BS_QUERY_EVENTS: events(r, &m->u.query); return;
 	case BS_QUERY_ATTEMPT: steps(r, &m->u.query); return;
+	case BS_QUERY_RELAYS: relays(r, &m->u.query); return;
 	case BS_QUERY_ATTEMPTS: attempts(r, &m->u.query); return;
 	default: answer(r, m->u.query.id, BS_OK, 0, 0); return;
 	}

@@ -21,6 +21,7 @@ enum {
 	WORKERS_LIMIT = 255, /* an index has to fit a byte, and main has one too */
 	BACKLOG_FIRST = 64,
 	ERR_MAX = 256,
+	VOLUMES_MAX = BS_BULK_MAX / sizeof(struct bs_volume_row),
 	SEEN_MAX = BS_BULK_MAX / sizeof(struct bs_last_seen),
 };
 
@@ -398,6 +399,31 @@ static void take_last_seen(struct bs_server *s, const struct bs_bulk *b)
 		bs_log_debug("server, last-seen batch not stored (%u devices)", i);
 }
 
+static void take_volume(struct bs_server *s, const struct bs_bulk *b)
+{
+	struct bs_store_volume v[VOLUMES_MAX];
+	struct bs_store_request req;
+	struct bs_volume_row row;
+	unsigned i;
+
+	if (!s->store || b->n == 0)
+		return;
+	memset(v, 0, sizeof(v));
+	for (i = 0; i < b->n && i < VOLUMES_MAX; i++) {
+		memcpy(&row, b->data + i * sizeof(row), sizeof(row));
+		memcpy(v[i].identity, row.identity, sizeof(v[i].identity));
+		memcpy(v[i].ca_fp, row.ca_fp, sizeof(v[i].ca_fp));
+		v[i].add.month = row.month;
+		v[i].add.bytes = row.bytes;
+	}
+	memset(&req, 0, sizeof(req));
+	req.op = BS_STORE_VOLUME;
+	req.u.volume.v = v;
+	req.u.volume.n = i;
+	if (bs_store_submit(s->store, &req) != BS_OK)
+		bs_log_warning("server, relayed bytes of %u clients were not stored", i);
+}
+
 static void take_bulk(struct bs_server *s, unsigned from)
 {
 	struct bs_bulk *b;
@@ -405,6 +431,8 @@ static void take_bulk(struct bs_server *s, unsigned from)
 	while ((b = bs_post_bulk_peek(s->shared.post, from, s->n_workers)) != NULL) {
 		if (b->kind == BS_BULK_LAST_SEEN)
 			take_last_seen(s, b);
+		else if (b->kind == BS_BULK_VOLUME)
+			take_volume(s, b);
 		else
 			bs__server_rows(s, b);
 		bs_post_bulk_done(s->shared.post, from, s->n_workers);

@@ -197,6 +197,29 @@ BS_MUSTCHECK int bs_server_attempts(struct bs_server *s, uint64_t id, uint32_t m
 BS_MUSTCHECK int bs_server_attempt(struct bs_server *s, uint64_t attempt, bs_server_attempt_fn fn,
 				   void *arg);
 
+/** One relayed connection. */
+struct bs_relay_row {
+	uint64_t attempt;
+	uint64_t opened_ms; /**< Unix time */
+	uint64_t idle_ms;
+	uint64_t bytes[2]; /**< [0] towards the device, [1] towards the client */
+	uint64_t packets[2];
+	uint64_t month_bytes;   /**< of its client, in all */
+	struct bs_endpoint leg; /**< the client's, where it is over UDP */
+	uint32_t number;        /**< of the device */
+	uint32_t nsi;           /**< of the connection */
+	uint8_t kind;           /**< enum bs_relay_kind */
+	uint8_t grade;          /**< enum bs_relay_grade */
+	uint8_t waiting;        /**< bit per direction: a rate holds it up now */
+	uint8_t worker;
+	char client_id[BS_CLIENT_ID_MAX + 1];
+};
+typedef void (*bs_server_relays_fn)(void *arg, int err, const struct bs_relay_row *rows, size_t n);
+/** Relayed connections of all workers, those that carried most first; at most max (1..500) of each
+ *  worker's are looked at. */
+BS_MUSTCHECK int bs_server_relays(struct bs_server *s, uint32_t max, bs_server_relays_fn fn,
+				  void *arg);
+
 /** End a device's attachment: keepalives stop (and U_CLOSE where it understands it).  fn (may be
  *  NULL) gets BS_OK or BS_ENOENT. */
 typedef void (*bs_server_done_fn)(void *arg, int err);

@@ -41,6 +41,7 @@ struct bs_question {
 		bs_server_events_fn events;
 		bs_server_attempt_fn attempt;
 		bs_server_attempts_fn attempts;
+		bs_server_relays_fn relays;
 		bs_server_done_fn done;
 		void (*sync)(void *arg, int err);
 	} fn;

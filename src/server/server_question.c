@@ -9,6 +9,7 @@ enum {
 	LIST_MAX = 500,
 	EVENTS_MAX = 256,
 	ATTEMPTS_MAX = 500,
+	RELAYS_MAX = 500,
 	CURSOR_SHIFT = 32,
 };
 
@@ -94,6 +95,16 @@ static int oldest_first(const void *a, const void *b)
 	return (int)x->step - (int)y->step;
 }
 
+static int most_first(const void *a, const void *b)
+{
+	const struct bs_relay_row *x = a;
+	const struct bs_relay_row *y = b;
+	uint64_t p = x->bytes[0] + x->bytes[1];
+	uint64_t q = y->bytes[0] + y->bytes[1];
+
+	return p < q ? 1 : p > q ? -1 : 0;
+}
+
 /* The callback may ask the next question, so the slot is free before it runs. */
 static void close_question(struct bs_question *slot, int err, uint64_t cursor)
 {
@@ -107,7 +118,12 @@ static void close_question(struct bs_question *slot, int err, uint64_t cursor)
 		qsort(q.rows, q.n, q.row_len, oldest_first);
 	if (q.kind == BS_QUERY_ATTEMPTS && q.n > 1)
 		qsort(q.rows, q.n, q.row_len, newest_attempt_first);
+	if (q.kind == BS_QUERY_RELAYS && q.n > 1)
+		qsort(q.rows, q.n, q.row_len, most_first);
 	switch (q.kind) {
+	case BS_QUERY_RELAYS:
+		q.fn.relays(q.arg, err, (void *)q.rows, q.n < q.max ? q.n : q.max);
+		break;
 	case BS_QUERY_LIST:
 	case BS_QUERY_DEVICE: q.fn.rows(q.arg, err, (void *)q.rows, q.n, cursor); break;
 	case BS_QUERY_EVENTS:
@@ -299,6 +315,22 @@ int bs_server_attempts(struct bs_server *s, uint64_t id, uint32_t max, bs_server
 	q->arg = arg;
 	q->max = max;
 	ask_all(s, q, id);
+	return BS_OK;
+}
+
+int bs_server_relays(struct bs_server *s, uint32_t max, bs_server_relays_fn fn, void *arg)
+{
+	struct bs_question *q;
+
+	if (max == 0 || max > RELAYS_MAX)
+		return BS_EINVAL;
+	q = open_question(s, BS_QUERY_RELAYS, sizeof(struct bs_relay_row));
+	if (!q)
+		return BS_EFULL;
+	q->fn.relays = fn;
+	q->arg = arg;
+	q->max = max;
+	ask_all(s, q, 0);
 	return BS_OK;
 }
 

@@ -16,6 +16,7 @@
 #include "net/tcp.h"
 #include "net/udp.h"
 #include "server/gateway.h"
+#include "server/relay.h"
 #include "server/roles.h"
 #include "server/worker_loop.h"
 #include "util/endpoint.h"
@@ -440,6 +441,7 @@ static void *run(void *arg)
 		w->gateway = bs_gateway_new(w, e->shared->gateway_shared);
 	start_watchers(w);
 	ev_run(w->loop, 0);
+	bs__relay_stop(w->roles);
 	if (w->gate)
 		w->gate_ops->free(w->gate);
 	w->gate = NULL;

@@ -28,6 +28,7 @@ static const struct {
 	[BS_STORE_CA_REMOVE] = { bs__apply_ca_remove, false },
 	[BS_STORE_REVOKE] = { bs__apply_revoke, false },
 	[BS_STORE_SEEN] = { bs__apply_seen, true },
+	[BS_STORE_VOLUME] = { bs__apply_volume, true },
 };
 
 int bs__apply(struct bs__apply *a, const struct bs_store_request *req, struct bs_store_result *res)

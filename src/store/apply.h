@@ -71,6 +71,8 @@ int bs__apply_device_rotate_undo(struct bs__apply *a, const struct bs_store_requ
 				 struct bs_store_result *res);
 int bs__apply_seen(struct bs__apply *a, const struct bs_store_request *req,
 		   struct bs_store_result *res);
+int bs__apply_volume(struct bs__apply *a, const struct bs_store_request *req,
+		     struct bs_store_result *res);
 int bs__apply_client_add(struct bs__apply *a, const struct bs_store_request *req,
 			 struct bs_store_result *res);
 int bs__apply_client_update(struct bs__apply *a, const struct bs_store_request *req,

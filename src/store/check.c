@@ -171,6 +171,16 @@ static void visit_client(struct check *c, struct bs_slice key, struct bs_slice v
 		problem(c, "client", key, "the record cannot be decoded");
 }
 
+static void visit_volume(struct check *c, struct bs_slice key, struct bs_slice value)
+{
+	struct bs_client client;
+	struct bs_volume v;
+
+	if (bs__client_decode_key(key, &client) != BS_OK || !client.has_ca ||
+	    bs__volume_decode(value, &v) != BS_OK)
+		problem(c, "volume", key, "malformed entry");
+}
+
 static void visit_rule(struct check *c, struct bs_slice key, struct bs_slice value)
 {
 	struct bs_access_rule rule;
@@ -328,6 +338,7 @@ static int check_all(struct check *c)
 		[BS__RULE_INDEX] = visit_rule_index,
 		[BS__REVOCATION] = visit_revocation,
 		[BS__CA] = visit_ca,
+		[BS__VOLUME] = visit_volume,
 	};
 	int rc;
 	int t;

@@ -26,6 +26,7 @@ static const char *const table_names[BS__TABLES] = {
 	[BS__RULE_INDEX] = "rule-index",
 	[BS__REVOCATION] = "revocation",
 	[BS__CA] = "ca",
+	[BS__VOLUME] = "volume",
 };
 
 static const char *const file_names[] = { "data.mdb", "data.mdb-lock", "writer.lock", "use.lock" };

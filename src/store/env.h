@@ -30,6 +30,7 @@ enum bs__table {
 	BS__RULE_INDEX, /**< who, which -> rule id, priority, outcome */
 	BS__REVOCATION, /**< kind, what -> record */
 	BS__CA,         /**< fingerprint -> record */
+	BS__VOLUME,     /**< identity, 0, CA -> month and bytes that were relayed */
 	BS__TABLES
 };
 

@@ -50,6 +50,8 @@ void bs__item_free(struct bs__item *it)
 			free((void *)(uintptr_t)req->u.ca.der.ptr);
 		if (req->op == BS_STORE_SEEN)
 			free((void *)(uintptr_t)req->u.seen.v);
+		if (req->op == BS_STORE_VOLUME)
+			free((void *)(uintptr_t)req->u.volume.v);
 		/* It may hold a device's secret. */
 		bs_wipe(req, sizeof(*req));
 	}

@@ -71,6 +71,10 @@ void bs__key_tag_prefix(struct bs__key *k, const char *tag);
 
 /** Key of a client: identity, 0, CA or nothing.  ca_fp NULL = any CA. */
 void bs__key_client(struct bs__key *k, struct bs_slice identity, const uint8_t *ca_fp);
+/** Bytes of a volume's value: month and bytes.  Its key is that of a client of one CA. */
+#define BS__VOLUME_LEN 12
+/** BS_OK or BS_ECORRUPT. */
+BS_MUSTCHECK int bs__volume_decode(struct bs_slice v, struct bs_volume *out);
 /** Identity and CA back from the key.  BS_OK or BS_ECORRUPT. */
 BS_MUSTCHECK int bs__client_decode_key(struct bs_slice key, struct bs_client *out);
 size_t bs__client_encode(const struct bs_client *c, uint8_t *buf);

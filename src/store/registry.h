@@ -91,6 +91,12 @@ struct bs_client {
 	struct bs_names groups;
 };
 
+/** What was relayed for a client, in a month. */
+struct bs_volume {
+	uint32_t month; /**< year times 12 plus month from 0, UTC */
+	uint64_t bytes; /**< of that month, both directions */
+};
+
 /** What a CA certificate is good for. */
 enum bs_ca_role {
 	BS_CA_CLIENT = 1u << 0, /**< verifies client certificates */
@@ -254,6 +260,13 @@ BS_MUSTCHECK int bs_registry_client_get(struct bs_registry_reader *r, struct bs_
 /** As bs_registry_device_list, in order of identity, then CA. */
 BS_MUSTCHECK bs_ssize bs_registry_client_list(struct bs_registry_reader *r, struct bs_list_pos *pos,
 					      struct bs_client *out, size_t cap, bool *end);
+
+/**
+ * What was relayed for an identity under one CA; ca_fp NULL: under all of them, in the latest month
+ * of any.  BS_OK, BS_ENOENT nothing is known, BS_ECORRUPT, BS_EIO.
+ */
+BS_MUSTCHECK int bs_registry_volume(struct bs_registry_reader *r, struct bs_slice identity,
+				    const uint8_t *ca_fp, struct bs_volume *out);
 
 /**
  * Whether anything presented is revoked: identity, certificate or key.  Also asked at resumption.

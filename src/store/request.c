@@ -180,6 +180,25 @@ static int check_seen(struct bs_store_request *req, struct bs_errtext *err)
 	return BS_EINVAL;
 }
 
+static int check_volume(struct bs_store_request *req, struct bs_errtext *err)
+{
+	size_t n = req->u.volume.v && req->u.volume.n <= BS_STORE_SEEN_MAX ? req->u.volume.n : 0;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		const char *id = req->u.volume.v[i].identity;
+
+		if (!memchr(id, 0, BS_CLIENT_ID_MAX + 1) ||
+		    !bs_client_identity_valid(id, strlen(id)))
+			break;
+	}
+	if (n > 0 && i == n)
+		return BS_OK;
+	bs__errtext(err, "volume: 1 to %d entries of valid identities at a time",
+		    BS_STORE_SEEN_MAX);
+	return BS_EINVAL;
+}
+
 static int check_import(struct bs_store_request *req, struct bs_errtext *err)
 {
 	return req->u.import ? BS_OK : BS_EINVAL;
@@ -218,6 +237,7 @@ int bs__request_check(struct bs_store_request *req, struct bs_errtext *err)
 		[BS_STORE_CA_REMOVE] = check_ca,
 		[BS_STORE_REVOKE] = check_revocation,
 		[BS_STORE_SEEN] = check_seen,
+		[BS_STORE_VOLUME] = check_volume,
 		[BS_STORE_IMPORT] = check_import,
 		[BS_STORE_BACKUP] = check_path,
 		[BS_STORE_SYNC] = check_nothing,

@@ -624,6 +624,10 @@ static int copy_pointers(struct bs_store_request *req)
 		req->u.seen.v = copy(req->u.seen.v, req->u.seen.n * sizeof(*req->u.seen.v));
 		return req->u.seen.v ? BS_OK : BS_ENOMEM;
 	}
+	if (req->op == BS_STORE_VOLUME) {
+		req->u.volume.v = copy(req->u.volume.v, req->u.volume.n * sizeof(*req->u.volume.v));
+		return req->u.volume.v ? BS_OK : BS_ENOMEM;
+	}
 	return BS_OK;
 }
 

@@ -68,6 +68,7 @@ enum bs_store_op {
 	BS_STORE_REVOKE,        /**< revocation; also sets a client record to revoked.  A repeat
 				      *   is BS_OK and keeps the first */
 	BS_STORE_SEEN,          /**< seen: one batch of last-seen times */
+	BS_STORE_VOLUME,        /**< volume: one batch of relayed bytes, added up */
 	BS_STORE_IMPORT,        /**< import: apply it (taken: the store frees it); answer:
 				      *   number = rows added, row = first bad row */
 	BS_STORE_BACKUP,        /**< path */
@@ -78,6 +79,13 @@ enum bs_store_op {
 struct bs_store_seen {
 	uint32_t number; /**< of the device; one that is gone is skipped */
 	uint64_t when;   /**< Unix seconds; an older one than stored is skipped */
+};
+
+/** Bytes that were relayed for a client. */
+struct bs_store_volume {
+	char identity[BS_CLIENT_ID_MAX + 1];
+	uint8_t ca_fp[BS_FP256_LEN];
+	struct bs_volume add; /**< another month than the stored one begins anew */
 };
 
 /** The answer to a request. */
@@ -120,6 +128,10 @@ struct bs_store_request {
 			const struct bs_store_seen *v; /**< [n], copied by submit */
 			size_t n;                      /**< 1..BS_STORE_SEEN_MAX */
 		} seen;
+		struct {
+			const struct bs_store_volume *v; /**< [n], copied by submit */
+			size_t n;                        /**< 1..BS_STORE_SEEN_MAX */
+		} volume;
 		struct bs_import *import;
 		char path[512]; /**< of the backup file */
 	} u;

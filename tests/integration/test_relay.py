@@ -3,11 +3,13 @@
 """The UDP relay with the real programs: reached where nothing direct is allowed, limited, ended."""
 import json
 import os
+import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bs  # noqa: E402
-from bs import check, equal, test  # noqa: E402
+from bs import check, equal, test, until  # noqa: E402
 
 ID = "w1.p2p.example"
 NO_DEVICE = 6
@@ -86,6 +88,70 @@ def full():
     node.bsctl("conf", "reload")
     r = json.loads(node.connect(alice, "--relay", "only", "--json", "info", ID).stdout)
     equal(r["path"], "relay", "path")
+    node.stop()
+
+
+def hold(node, cert, seconds):
+    """A program that asks over the relay again and again; its process."""
+    loop = f"end=$(( $(date +%s) + {seconds} )); while [ $(date +%s) -lt $end ]; do " \
+           f"{bs.program('bsconnect')} \"$@\" >/dev/null 2>&1 || exit 7; done"
+    return subprocess.Popen(
+        ["sh", "-c", loop, "sh", "--server", f"localhost:{node.ports['client_port']}", "--ca",
+         node.path("ca/ca.crt"), "--cert", cert[0], "--key", cert[1], "--interface", bs.XML,
+         "--relay", "only", "rpc", ID, "measure"])
+
+
+@test
+def volume():
+    """What was relayed for a client is remembered over a restart, shown, and ends its relay."""
+    node = bs.Node(workers=2).start()
+    alice = node.client("alice@example.com")
+    node.allow("alice@example.com")
+    node.bsctl("client", "add", "alice@example.com")
+    device = node.device(ID)
+    node.connect(alice, "--relay", "only", "rpc", ID, "get_weather")
+    carried = node.stat("relay_udp_up_bytes") + node.stat("relay_udp_down_bytes")
+    check(carried > 0, "carried")
+    node.stop()
+    node.start()
+    c = node.ask("client", "show", "alice@example.com")[0]
+    equal(c["relay_bytes"], carried, "bytes of the month")
+    equal(c["relay_month"], time.strftime("%Y-%m", time.gmtime()), "month")
+    equal(c["relay_month_limit"], None, "limit")
+    # The month is full now: refused with words that say why.
+    node.set(relay_client_month=f"{max(1, carried // 2)}B")
+    node.bsctl("conf", "reload")
+    device.stop()
+    node.device(ID, register=False)
+    r = node.connect(alice, "--relay", "only", "info", ID, ok=False, seconds=30)
+    check(r.returncode != 0, "refused")
+    check("relay" in r.stderr, r.stderr)
+    node.stop()
+
+
+@test
+def shown_and_revoked():
+    """relay list shows a connection; revoking its client ends the leg within a second."""
+    node = bs.Node(workers=2).start()
+    alice = node.client("alice@example.com")
+    node.allow("alice@example.com")
+    node.device(ID)
+    p = hold(node, alice, 30)
+    try:
+        rows = until("a relayed connection", lambda: node.ask("relay", "list"))
+        equal((rows[0]["device"], rows[0]["client"], rows[0]["kind"], rows[0]["grade"]),
+              (ID, "alice@example.com", "udp", "normal"), "row")
+        s = node.ask("relay", "status")[0]
+        check(s["udp_up_bytes"] > 0 and s["when_full"] == "reject", s)
+        node.bsctl("client", "revoke", "alice@example.com")
+        t = time.monotonic()
+        until("no relayed connection", lambda: not node.ask("relay", "list"), 5)
+        check(time.monotonic() - t < 1.5, f"took {time.monotonic() - t:.2f} s")
+        r = node.connect(alice, "--relay", "only", "info", ID, ok=False)
+        check(r.returncode != 0, "the client is out")
+    finally:
+        p.kill()
+        p.wait()
     node.stop()
 
 

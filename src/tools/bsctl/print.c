@@ -96,6 +96,15 @@ static const struct bs_print_column attempt_columns[] = {
 	{ "reason", "REASON", CELL_TEXT },   { NULL, NULL, CELL_TEXT },
 };
 
+static const struct bs_print_column relay_columns[] = {
+	{ "device", "DEVICE", CELL_TEXT },   { "client", "CLIENT", CELL_TEXT },
+	{ "kind", "KIND", CELL_TEXT },       { "grade", "GRADE", CELL_TEXT },
+	{ "up_bytes", "UP", CELL_TEXT },     { "down_bytes", "DOWN", CELL_TEXT },
+	{ "idle_ms", "IDLE MS", CELL_TEXT }, { "opened", "SINCE", CELL_TIME },
+	{ "client_leg", "LEG", CELL_TEXT },  { "attempt", "ATTEMPT", CELL_TEXT },
+	{ NULL, NULL, CELL_TEXT },
+};
+
 static const struct bs_print_column step_columns[] = {
 	{ "after_ms", "MS", CELL_TEXT },   { "worker", "WORKER", CELL_TEXT },
 	{ "step", "STEP", CELL_TEXT },     { "address", "ADDRESS", CELL_TEXT },
@@ -117,7 +126,8 @@ static const struct {
 	{ "access list", rule_columns },     { "ca trusted", trusted_columns },
 	{ "ca list", issued_columns },       { "stats", stats_columns },
 	{ "conf reload", reload_columns },   { "db check", problem_columns },
-	{ "attempt list", attempt_columns }, { "attempt explain", step_columns },
+	{ "relay list", relay_columns },     { "attempt list", attempt_columns },
+	{ "attempt explain", step_columns },
 };
 
 /* ---- cells */

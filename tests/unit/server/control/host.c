@@ -20,6 +20,7 @@ struct answer {
 	bs_server_rows_fn rows_fn;
 	bs_server_done_fn done_fn;
 	bs_server_attempts_fn attempts_fn;
+	bs_server_relays_fn relays_fn;
 	bs_server_attempt_fn attempt_fn;
 	uint64_t id;
 	void *arg;
@@ -61,6 +62,8 @@ static void give_answer(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)revents;
 	if (a->attempts_fn) {
 		give_attempts(a);
+	} else if (a->relays_fn) {
+		a->relays_fn(a->arg, s->answer, s->relay, s->answer == BS_OK ? s->n_relays : 0);
 	} else if (a->attempt_fn) {
 		a->attempt_fn(a->arg, s->answer, s->step, s->answer == BS_OK ? s->n_steps : 0);
 	} else if (a->done_fn) {
@@ -115,6 +118,11 @@ int bs_server_attempts(struct bs_server *s, uint64_t id, uint32_t max, bs_server
 int bs_server_attempt(struct bs_server *s, uint64_t attempt, bs_server_attempt_fn fn, void *arg)
 {
 	return later(s, (struct answer){ .attempt_fn = fn, .arg = arg, .id = attempt });
+}
+
+int bs_server_relays(struct bs_server *s, uint32_t max, bs_server_relays_fn fn, void *arg)
+{
+	return later(s, (struct answer){ .relays_fn = fn, .arg = arg, .max = max });
 }
 
 int bs_server_kick(struct bs_server *s, uint32_t number, bs_server_done_fn fn, void *arg)

@@ -25,6 +25,8 @@ struct bs_server {
 	struct ev_loop *loop;
 	struct bs_device_row row[HOST_ROWS];
 	size_t n_rows;
+	struct bs_relay_row relay[HOST_ROWS];
+	size_t n_relays;
 	struct bs_attempt_info info[HOST_ROWS];
 	size_t n_info;
 	struct bs_attempt_row step[HOST_ROWS];

@@ -6,10 +6,10 @@
 int main(void)
 {
 	Suite *(*const suites[])(void) = {
-		bs_suite_control,         bs_suite_control_access, bs_suite_control_admin,
-		bs_suite_control_attempt, bs_suite_control_ca,     bs_suite_control_client,
-		bs_suite_control_db,      bs_suite_control_device, bs_suite_control_import,
-		bs_suite_control_offline, bs_suite_control_socket,
+		bs_suite_control,         bs_suite_control_access,  bs_suite_control_admin,
+		bs_suite_control_attempt, bs_suite_control_relay,   bs_suite_control_ca,
+		bs_suite_control_client,  bs_suite_control_db,      bs_suite_control_device,
+		bs_suite_control_import,  bs_suite_control_offline, bs_suite_control_socket,
 	};
 	SRunner *sr = srunner_create(NULL);
 	int failed;

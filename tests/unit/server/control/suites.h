@@ -8,6 +8,7 @@ Suite *bs_suite_control(void);
 Suite *bs_suite_control_access(void);
 Suite *bs_suite_control_admin(void);
 Suite *bs_suite_control_attempt(void);
+Suite *bs_suite_control_relay(void);
 Suite *bs_suite_control_ca(void);
 Suite *bs_suite_control_client(void);
 Suite *bs_suite_control_db(void);
