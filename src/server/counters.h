@@ -239,7 +239,7 @@
  X(probe_malformed, counter, "packets", "probes not well formed")                                  \
  X(probe_unknown, counter, "packets", "probes of no session")                                      \
  X(probe_mac, counter, "packets", "probes with a wrong MAC")                                       \
- X(probe_replay, counter, "packets", "probes whose counter did not rise")                          \
+ X(probe_replay, counter, "packets", "probes whose counter was used")                              \
  X(probe_expired, counter, "packets", "probes under an old token")                                 \
  X(probe_limit, counter, "packets", "probes over the answers of a token")                          \
  X(probe_no_port, counter, "packets", "probes that ask for a port or address we do not have")

@@ -17,6 +17,7 @@
 #include "server/message.h"
 #include "server/worker.h"
 #include "store/access.h"
+#include "util/window.h"
 #include "wire/gate.h"
 
 /** Output that may wait for a client that does not read, bytes; more ends the session. */
@@ -92,8 +93,8 @@ struct bs_gate_seen {
 /** The UDP side of a session. */
 struct bs_gate_probe {
 	uint32_t nsi;
-	uint32_t counter; /**< highest so far */
-	uint8_t answers;  /**< under this token life */
+	struct bs_window counters; /**< each once; probes to two ports overtake each other */
+	uint8_t answers;           /**< under this token life */
 	uint8_t token[BS_TOKEN_LEN];
 	bs_time since;                          /**< when the token's life began */
 	struct bs_gate_seen seen[2][BS_SEEN_N]; /**< [0] IPv4, [1] IPv6 */

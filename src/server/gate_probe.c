@@ -19,7 +19,7 @@ int bs__gate_token_new(struct bs_session *s)
 	if (err != BS_OK)
 		return err;
 	/* A new key: counters of the old one say nothing about it. */
-	s->probe.counter = 0;
+	bs_window_init(&s->probe.counters);
 	bs__gate_token_renew(s);
 	return BS_OK;
 }
@@ -144,7 +144,8 @@ void bs__gate_probe(struct bs_gate *g, const struct bs_packet *p, const struct b
 		bs_count(c, BS_C_probe_mac);
 		return;
 	}
-	if (probe.counter <= s->probe.counter) {
+	/* Two sockets are read one after the other, so the second packet may come first. */
+	if (probe.counter == 0 || !bs_window_is_new(&s->probe.counters, probe.counter)) {
 		bs_count(c, BS_C_probe_replay);
 		return;
 	}
@@ -162,7 +163,8 @@ void bs__gate_probe(struct bs_gate *g, const struct bs_packet *p, const struct b
 		bs_count(c, BS_C_probe_no_port);
 		return;
 	}
-	s->probe.counter = probe.counter;
+	if (bs_window_take(&s->probe.counters, probe.counter) != BS_OK)
+		return;
 	s->probe.answers++;
 	remember(s, g->w->socket[socket].roles, from);
 	answer(g, &probe, from, (unsigned)via, local);

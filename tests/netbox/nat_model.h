@@ -7,7 +7,7 @@
  * It knows endpoints, not packets: whoever has packets reads and rewrites their addresses.  Two
  * boxes in a row are a double NAT.  The same seed gives the same ports.
  *
- * Owner: one thread.  May call: util.  Allocates: no; a struct nat is about 700 KiB.
+ * Owner: one thread.  May call: util.  Allocates: no; a struct nat is about 1.6 MiB.
  */
 #ifndef BS_NETBOX_NAT_MODEL_H
 #define BS_NETBOX_NAT_MODEL_H
@@ -15,8 +15,8 @@
 #include "basestation/types.h"
 
 /** Flows that a box remembers at once; further ones are dropped, as cheap routers do. */
-#define NAT_MAPS   4096
-#define NAT_PASSES 8192
+#define NAT_MAPS   16384
+#define NAT_PASSES 16384
 
 /** What a mapping, or a permission to come in, depends on. */
 enum nat_rule {
