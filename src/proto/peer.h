@@ -98,7 +98,8 @@ void bs_peer_set_path(struct bs_peer *p, const struct bs_endpoint *ep, enum bs_c
  */
 int bs_peer_add_path(struct bs_peer *p, const struct bs_endpoint *ep, enum bs_conn_path path,
 		     bs_time now);
-/** A relay is gone: what uses it moves on at once; without another way PATH waits for the search. */
+/** A relay is gone: what uses it moves on at once; without another way PATH waits for the
+ *  search. */
 void bs_peer_drop_path(struct bs_peer *p, const struct bs_endpoint *ep, bs_time now);
 /** Our own socket or network changed: prove the path again at once, and search. */
 void bs_peer_network_changed(struct bs_peer *p, bs_time now);

@@ -10,7 +10,7 @@ enum {
 	HOLES = 2,
 	LOW = 1200,
 	LEAST = 640,
-	/* A suite with padding cannot fill a size to the byte: what is as close counts as reached. */
+	/* A suite with padding cannot fill a size to the byte: as close counts as reached. */
 	QUANTUM = 16,
 	AGAIN_MS = 600000,
 	AGAIN_MOVED_MS = 10000,

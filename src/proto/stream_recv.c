@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a stream receives.  Segments wait in a ring by number.  Beyond the first gap the ends of each
- * run of segments know each other, so that joining two runs, moving past one and telling the ranges
- * take no walk over what is in them. */
+/* What a stream receives.  Segments wait in a ring by number.  Beyond the first gap the ends of
+ * each run of segments know each other, so that joining two runs, moving past one and telling the
+ * ranges take no walk over what is in them. */
 #include <string.h>
 
 #include "proto/stream_impl.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a stream sends.  Segments are kept in a ring by number until they are acknowledged, and those
- * under way also in a list by time: as every acknowledgement names its own latest transmission,
- * what was sent before two acknowledged ones is found at the head of the list, without a search. */
+/* What a stream sends.  Segments are kept in a ring by number until they are acknowledged, and
+ * those under way also in a list by time: as every acknowledgement names its own latest
+ * transmission, what was sent before two acknowledged ones is found at the head of the list,
+ * without a search. */
 #include <string.h>
 
 #include "proto/stream_impl.h"

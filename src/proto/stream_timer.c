@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Timers of streams.  Each stream has its own; the connection keeps only a time before which none is
- * due, and looks at all of them when it comes.  Deadlines mostly move away, so that is rare. */
+/* Timers of streams.  Each stream has its own; the connection keeps only a time before which none
+ * is due, and looks at all of them when it comes.  Deadlines mostly move away, so that is rare. */
 #include "proto/stream_impl.h"
 
 static void lower(struct bs_streams *ss, bs_time at)

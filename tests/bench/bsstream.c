@@ -438,7 +438,8 @@ int main(int argc, char **argv)
 	pid_t child;
 
 	if (!parse(argc, argv, &o)) {
-		fputs("usage: bsstream [-s gcm|cbc] [-f on|off] [-t SECONDS] [-d up|down] [-c] [-p]\n",
+		fputs("usage: bsstream [-s gcm|cbc] [-f on|off] [-t SECONDS] [-d up|down] [-c] "
+		      "[-p]\n",
 		      stderr);
 		return 2;
 	}

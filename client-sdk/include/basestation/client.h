@@ -244,13 +244,13 @@ struct bsc_config {
 	void *session_arg;         /**< for session_fn; borrowed */
 	bsc_log_fn log_fn;         /**< detail lines; NULL = not wanted */
 	void *log_arg;             /**< for log_fn; borrowed */
-	/** The keepalive of an idle device connection is stretched step by step up to this while each
-	 *  one is answered, which spares a phone's battery; conn_keepalive_ms..18000.  A device keeps
-	 *  a connection whose client vanished for 3.5 times this.  18000 by default. */
+	/** The keepalive of an idle device connection is stretched step by step up to this while
+	 *  each one is answered, which spares a phone's battery; conn_keepalive_ms..18000.  A device
+	 *  keeps a connection whose client vanished for 3.5 times this.  18000 by default. */
 	uint32_t conn_keepalive_max_ms;
 	/** Cap of the further UDP sockets that are used for some seconds to reach a device when the
-	 *  NAT of this machine is symmetric; some routers suffer from many.  0 = never: such devices
-	 *  are relayed; at most 250, 250 by default. */
+	 *  NAT of this machine is symmetric; some routers suffer from many.  0 = never: such
+	 *  devices are relayed; at most 250, 250 by default. */
 	uint32_t sockets_max;
 	/** Cool-down: for so long after such a search none uses further sockets; 60 by default. */
 	uint32_t sockets_pause_s;
