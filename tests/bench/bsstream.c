@@ -2,9 +2,10 @@
 /*
  * bsstream - one stream over loopback between our own two ends, as fast as it goes.
  *
- * bsstream [-s gcm|cbc] [-f on|off] [-t SECONDS] [-d up|down] [-c] [-p]
+ * bsstream [-s gcm|cbc] [-f on|off] [-g BYTES] [-t SECONDS] [-d up|down] [-c] [-p]
  *   -s  suite of the connection (default gcm)
  *   -f  extension FAST_STREAM (default on with gcm, off with cbc: a stock device)
+ *   -g  largest segment with FAST_STREAM (default 16000: the packet size follows the path)
  *   -t  how long (default 5)
  *   -d  which end sends (default down: the device)
  *   -c  measure the time inside the crypto backend too, which costs a little itself
@@ -45,6 +46,7 @@ struct options {
 	bool up;
 	bool plain;
 	bool timed;
+	uint16_t segment;
 	double seconds;
 };
 
@@ -206,8 +208,8 @@ static void set_up(struct end *e, const struct options *o, enum bs_role role,
 		   const struct bs_key_block *key)
 {
 	/* What the SDKs take for a fast stream; the rest are the limits of stock devices. */
-	struct bs_stream_conf conf = { .fast_segment = BS_STREAM_SEGMENT_MAX,
-				       .fast_window = 256,
+	struct bs_stream_conf conf = { .fast_segment = o->segment,
+				       .fast_window = o->segment > 4000 ? 256 : 2048,
 				       .window = role == BS_INITIATOR ? 2000 : 100 };
 	size_t len;
 	int i;
@@ -406,13 +408,14 @@ static bool parse(int argc, char **argv, struct options *o)
 	int fast = -1;
 	int c;
 
-	while ((c = getopt(argc, argv, "s:f:t:d:cp")) >= 0) {
+	while ((c = getopt(argc, argv, "s:f:g:t:d:cp")) >= 0) {
 		switch (c) {
 		case 's':
 			o->suite =
 				strcmp(optarg, "cbc") == 0 ? &bs_suite_aes_cbc : &bs_suite_aes_gcm;
 			break;
 		case 'f': fast = strcmp(optarg, "on") == 0; break;
+		case 'g': o->segment = (uint16_t)strtoul(optarg, NULL, 10); break;
 		case 't': o->seconds = strtod(optarg, NULL); break;
 		case 'd': o->up = strcmp(optarg, "up") == 0; break;
 		case 'c': o->timed = true; break;
@@ -426,7 +429,9 @@ static bool parse(int argc, char **argv, struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .suite = &bs_suite_aes_gcm, .seconds = 5 };
+	struct options o = { .suite = &bs_suite_aes_gcm,
+			     .segment = BS_STREAM_SEGMENT_MAX,
+			     .seconds = 5 };
 	static struct end e;
 	struct bs_key_block key;
 	struct bs_endpoint self[2];
@@ -438,8 +443,8 @@ int main(int argc, char **argv)
 	pid_t child;
 
 	if (!parse(argc, argv, &o)) {
-		fputs("usage: bsstream [-s gcm|cbc] [-f on|off] [-t SECONDS] [-d up|down] [-c] "
-		      "[-p]\n",
+		fputs("usage: bsstream [-s gcm|cbc] [-f on|off] [-g BYTES] [-t SECONDS] "
+		      "[-d up|down] [-c] [-p]\n",
 		      stderr);
 		return 2;
 	}
