@@ -62,6 +62,32 @@ def socat(seconds):
         return size / 1e6 / (time.monotonic() - begin)
 
 
+def fetch(port, size):
+    """Megabytes a second that curl sees."""
+    begin = time.monotonic()
+    subprocess.run(["curl", "-sS", "--fail", "-o", "/dev/null",
+                    f"http://127.0.0.1:{port}/{size}"], check=True)
+    return size / 1e6 / (time.monotonic() - begin)
+
+
+def socat_tunnel(web, size):
+    """The same download through two socats with TLS between them."""
+    if not shutil.which("socat"):
+        return None
+    near, far = free_port(), free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        pem = certificate(folder)
+        chain = [subprocess.Popen(["socat", "-b", "65536", *ends]) for ends in (
+            (f"OPENSSL-LISTEN:{far},bind=127.0.0.1,cert={pem},{CIPHER}", f"TCP:127.0.0.1:{web}"),
+            (f"TCP-LISTEN:{near},bind=127.0.0.1", f"OPENSSL:127.0.0.1:{far},{CIPHER}"))]
+        bs.until("socat", lambda: listening(near) and listening(far))
+        value = fetch(near, size)
+        for p in chain:
+            p.terminate()
+            p.wait()
+        return value
+
+
 def ours(seconds, *options):
     out = subprocess.run([STREAM, "-t", str(seconds), *options], check=True, capture_output=True,
                          text=True).stdout
@@ -92,5 +118,18 @@ def row_stream_stock(seconds):
     return row(seconds, "-s", "cbc", "-f", "off")
 
 
-ROWS = {"stream": row_stream, "stream-compatible": row_stream_compatible,
+def row_tunnel(seconds):
+    """A download through a tunnel of the real programs, MB/s, beside two socats with TLS"""
+    import test_tunnel  # noqa: E402  (it has the service and the programs)
+
+    size = int(GUESS * seconds / 2)
+    web = test_tunnel.shared()["web"]
+    t = test_tunnel.tunnel(test_tunnel.to(web))
+    mine = fetch(t.ports[0], size)
+    t.stop()
+    theirs = socat_tunnel(web.port, size)
+    return {"value": mine, "peer": "socat" if theirs else None, "peer_value": theirs}
+
+
+ROWS = {"tunnel": row_tunnel, "stream": row_stream, "stream-compatible": row_stream_compatible,
         "stream-stock": row_stream_stock}
