@@ -295,8 +295,7 @@ static void end_conn(struct bsc_conn *c, const struct bsc_error *why)
 	tell(c, BSC_CLOSED, &c->error);
 }
 
-/** Let the server forget the connection: it counts against the device's and our limit. */
-static void say_goodbye(struct bsc_conn *c, bs_time now)
+void bsc__link_goodbye(struct bsc_conn *c, bs_time now)
 {
 	struct bsc__req *r;
 
@@ -346,7 +345,7 @@ void bsc__link_close(struct bsc_conn *c, bs_time now)
 			"%s: closed by this program", c->device);
 	if (c->has_peer) {
 		bs_peer_close(&c->peer, now);
-		say_goodbye(c, now);
+		bsc__link_goodbye(c, now);
 	}
 	end_conn(c, &c->error);
 }
@@ -356,41 +355,16 @@ static void ended(struct bsc_conn *c, bs_time now)
 	struct bsc_error e;
 
 	why_ended(c, &e);
-	say_goodbye(c, now);
+	bsc__link_goodbye(c, now);
 	end_conn(c, &e);
-}
-
-/** Why neither a direct path nor a relay came to be. */
-static void no_path_text(const struct bsc_conn *c, struct bsc_error *e)
-{
-	unsigned ms = (unsigned)c->m->set.path_timeout_ms;
-
-	if (c->relay_error.code != 0)
-		*e = c->relay_error;
-	else if (c->relay.n == 0)
-		(void)bsc__fail(e, BS_EUNREACH, BSC_FROM_NETWORK, BSC_NO_PATH,
-				"%s: the device accepted, but no direct path opened within %u ms, "
-				"and %s; a firewall or NAT on either side lets no UDP through",
-				c->device, ms,
-				c->m->set.relay == BSC_RELAY_OFF
-					? "this program does not use relays"
-					: "the basestation offers no relay");
-	else
-		(void)bsc__fail(e, BS_EUNREACH, BSC_FROM_NETWORK, BSC_NO_PATH,
-				"%s: the device accepted, but within %u ms %s; a firewall lets no "
-				"UDP through",
-				c->device, ms,
-				bs_relay_client_endpoint(&c->relay) == NULL
-					? "no path opened and the relay did not answer"
-					: "it did not answer, not over the relay either");
 }
 
 static void no_path(struct bsc_conn *c, bs_time now)
 {
 	struct bsc_error e;
 
-	no_path_text(c, &e);
-	say_goodbye(c, now);
+	bsc__relay_no_path(c, &e);
+	bsc__link_goodbye(c, now);
 	if (bsc__local_is_reserve(c, &e)) {
 		/* The local network has the word now; its own limits end it. */
 		c->path_deadline = now + BS_TIME_MS(2 * BS_LOCAL_LIMIT_MS);
@@ -421,57 +395,10 @@ static void look_at_peer(struct bsc_conn *c, bs_time now)
 	else if (c->connect_ms == 0 && BS_TIME_DIFF(now, c->path_deadline) >= 0 &&
 		 !bs_gw_client_is_busy(&c->gw))
 		no_path(c, now);
+	else if (bsc__relay_is_stranded(c, now))
+		bsc__relay_gone(c, now);
 	else
 		bsc__stream_report(c, now);
-}
-
-/** What became of the relay: a path more, or one less. */
-static void look_at_relay(struct bsc_conn *c, bs_time now)
-{
-	uint8_t ev = bs_relay_client_take_events(&c->relay);
-
-	if (ev)
-		bsc__note(c, now,
-			  ev & BS_RELAY_EV_BOUND ? "the relay answers"
-						 : "the relay does not answer");
-	if (ev & BS_RELAY_EV_LOST)
-		bs_peer_drop_path(&c->peer, &c->relay.lost, now);
-	/* The list has room for both of its endpoints. */
-	if (ev & BS_RELAY_EV_BOUND)
-		(void)bs_peer_add_path(&c->peer, bs_relay_client_endpoint(&c->relay),
-				       BS_PATH_UDP_RELAY, now);
-}
-
-void bsc__link_relay_refused(struct bsc__machine *m, uint32_t nsi, const struct bs_status_text *st,
-			     bs_time now)
-{
-	for (struct bsc_conn *c = m->links; c != NULL; c = c->next) {
-		const struct bs_endpoint *ep = bs_relay_client_endpoint(&c->relay);
-
-		if (!c->has_peer || c->is_local || c->closed || c->peer.conn.nsi_sp != nsi)
-			continue;
-		(void)bsc__fail_status(&c->relay_error, BSC_FROM_BASESTATION, st->code, st->text);
-		if (ep != NULL)
-			bs_peer_drop_path(&c->peer, ep, now);
-		bs_relay_client_stop(&c->relay);
-		/* It was open over the relay and has no other way: nobody will answer any more. */
-		if (c->connect_ms != 0 && !bs_endpoint_is_set(&c->peer.conn.remote))
-			bsc__link_fail(c, &c->relay_error, now);
-		return;
-	}
-}
-
-/** Begin to bind the leg of the relay, if there is one and we may use it. */
-static void begin_relay(struct bsc_conn *c, const struct bs_gate_connect_answer *a, bs_time now)
-{
-	bs_relay_client_init(&c->relay, c->m->crypto, a->relay_key, a->h.sp,
-			     bs_get_u32(c->attempt) | 0x100);
-	if (c->m->set.relay != BSC_RELAY_AUTO && c->m->set.relay != BSC_RELAY_ONLY)
-		return;
-	for (uint8_t k = 0; k < a->n_eps; k++)
-		if (a->eps[k].kind == BS_EP6_RELAY)
-			bs_relay_client_add(&c->relay, &a->eps[k].ep);
-	bs_relay_client_start(&c->relay, now);
 }
 
 /** The device's addresses, as many as there is room for: the first are its own words. */
@@ -522,7 +449,7 @@ static void begin_search(struct bsc_conn *c, const struct bs_gate_connect_answer
 	bsc__note_answer(c, a, now);
 	c->path_deadline = now + BS_TIME_MS(c->m->set.path_timeout_ms);
 	begin_direct(c, a, now);
-	begin_relay(c, a, now);
+	bsc__relay_begin(c, a, now);
 	bsc__gw_begin(c, a, now);
 	while (c->waiting != NULL) {
 		struct bsc__call *q = c->waiting;
@@ -638,16 +565,6 @@ void bsc__link_progress(struct bsc__machine *m, enum bsc_progress step)
 
 /* ---- the step */
 
-/** With the relay alone the device's own search is not answered, however well it works. */
-static bool may_come(const struct bsc_conn *c, const struct bs_endpoint *from)
-{
-	const struct bs_endpoint *relay = bs_relay_client_endpoint(&c->relay);
-
-	return c->is_local || c->m->set.relay < BSC_RELAY_ONLY ||
-	       bs_endpoint_via(from) == BS_VIA_STREAM ||
-	       (relay != NULL && bs_endpoint_equal(from, relay));
-}
-
 /** Devices number their local connections alike, so there the source tells them apart. */
 static bool is_for(const struct bsc_conn *c, uint32_t nsi, const struct bs_endpoint *from)
 {
@@ -674,20 +591,12 @@ void bsc__link_input(struct bsc__machine *m, uint8_t *pkt, size_t len,
 			c->now = now;
 			if (pkt[TYPE_OFF] == BS_TYPE_PROBE)
 				(void)bs_relay_client_input(&c->relay, pkt, len, from, now);
-			else if (may_come(c, from))
+			else if (bsc__relay_may_come(c, from))
 				(void)bs_peer_input(&c->peer, pkt, len, from, now);
-			look_at_relay(c, now);
+			bsc__relay_look(c, now);
 			look_at_peer(c, now);
 			return;
 		}
-}
-
-/** Whether the relay is not wanted now. */
-static bool may_rest(const struct bsc_conn *c)
-{
-	bool direct = c->peer.conn.state == BS_CONN_OPEN && c->peer.conn.path < BS_PATH_UDP_RELAY;
-
-	return c->m->suspended || (direct && !c->peer.paths.suspect);
 }
 
 void bsc__link_timeout(struct bsc__machine *m, bs_time now)
@@ -697,10 +606,9 @@ void bsc__link_timeout(struct bsc__machine *m, bs_time now)
 		bsc__local_timeout(c, now);
 		look_at_local(c, now);
 		if (c->has_peer) {
-			bs_relay_client_rest(&c->relay, may_rest(c), now);
-			bs_relay_client_timeout(&c->relay, now);
+			bsc__relay_timeout(c, now);
 			bsc__gw_timeout(c, now);
-			look_at_relay(c, now);
+			bsc__relay_look(c, now);
 			bs_peer_timeout(&c->peer, now);
 			look_at_peer(c, now);
 		}
@@ -740,6 +648,8 @@ bool bsc__link_next_timeout(const struct bsc__machine *m, bs_time *at)
 	for (const struct bsc_conn *c = m->links; c != NULL; c = c->next) {
 		if (c->has_peer && !c->closed && c->connect_ms == 0)
 			bsc__earlier(&have, at, c->path_deadline);
+		if (c->stranded && !c->closed)
+			bsc__earlier(&have, at, c->strand_at);
 		if (c->has_peer && bs_peer_next_timeout(&c->peer, &t))
 			bsc__earlier(&have, at, t);
 		if (bsc__local_next_timeout(c, &t))

@@ -212,6 +212,9 @@ struct bsc_conn {
 	struct bsc__streams *streams; /**< stream.h; NULL before the first stream */
 	struct bs_relay_client relay;
 	struct bs_gw_client gw;       /**< leg to a TCP relay */
+	bool doubt;        /**< the path in use was silent when we looked last */
+	bool stranded;     /**< the relay in use is gone and nothing has taken its place */
+	bs_time strand_at; /**< when that is too long */
 	struct bsc_error relay_error; /**< why the basestation relays no more; code 0 = it does */
 };
 
@@ -296,9 +299,8 @@ void bsc__link_fail(struct bsc_conn *c, const struct bsc_error *why, bs_time now
 /** The basestation says that a connection was closed. */
 void bsc__link_closed_by_server(struct bsc__machine *m, uint32_t nsi,
 				const struct bs_status_text *st, bs_time now);
-/** The basestation relays no more for a connection, which goes on if it can. */
-void bsc__link_relay_refused(struct bsc__machine *m, uint32_t nsi, const struct bs_status_text *st,
-			     bs_time now);
+/** Let the server forget the connection: it counts against the device's and our limit. */
+void bsc__link_goodbye(struct bsc_conn *c, bs_time now);
 /** Give the handle back: tell both ends, free later. */
 void bsc__link_close(struct bsc_conn *c, bs_time now);
 /** The session goes: one close packet, no callbacks. */
@@ -358,6 +360,26 @@ void bsc__paths_network_changed(struct bsc__machine *m, bs_time now);
 void bsc__paths_suspend(struct bsc__machine *m, bs_time now);
 /** It woke up, perhaps elsewhere. (cb) */
 void bsc__paths_resume(struct bsc__machine *m, bs_time now);
+
+/* ---- relay.c */
+
+/** Begin to bind the leg of the relay, if there is one and we may use it. */
+void bsc__relay_begin(struct bsc_conn *c, const struct bs_gate_connect_answer *a, bs_time now);
+/** What became of the relay: a path more, or one less. */
+void bsc__relay_look(struct bsc_conn *c, bs_time now);
+/** The basestation relays no more for a connection, which goes on if it can. */
+void bsc__link_relay_refused(struct bsc__machine *m, uint32_t nsi, const struct bs_status_text *st,
+			     bs_time now);
+/** With the relay alone the device's own search is not answered, however well it works. */
+bool bsc__relay_may_come(const struct bsc_conn *c, const struct bs_endpoint *from);
+/** Why neither a direct path nor a relay came to be. */
+void bsc__relay_no_path(const struct bsc_conn *c, struct bsc_error *e);
+/** The relay that carried the connection is gone, and no other way opened in the time that a first
+ *  one has. */
+bool bsc__relay_is_stranded(struct bsc_conn *c, bs_time now);
+/** End such a connection. */
+void bsc__relay_gone(struct bsc_conn *c, bs_time now);
+void bsc__relay_timeout(struct bsc_conn *c, bs_time now);
 
 /** Keep the earlier of two deadlines. */
 static inline void bsc__earlier(bool *have, bs_time *at, bs_time t)

@@ -113,8 +113,6 @@ void bs__relay_offer(struct bs_roles *r, uint32_t conn, const struct bs_msg_conn
 	struct bs_relay *y;
 	uint32_t i;
 
-	if (!r->w->conf->relay_udp)
-		return;
 	i = bs_pool_take(&h->relays);
 	if (i == BS_POOL_NONE)
 		return;
@@ -127,6 +125,7 @@ void bs__relay_offer(struct bs_roles *r, uint32_t conn, const struct bs_msg_conn
 	y->conn = conn;
 	y->device = conn_of(r, conn)->device;
 	y->plain = plain;
+	y->offered = r->w->conf->relay_udp;
 	y->roles = r;
 	y->identity_len = q->client_id_len;
 	memcpy(y->identity, q->client_id, q->client_id_len);
@@ -254,27 +253,48 @@ void bs__relay_stop(struct bs_roles *r)
 
 /* ---- binding */
 
-static int open_flow(struct bs_roles *r, struct bs_relay *y)
+static int open_flow(struct bs_roles *r, struct bs_relay *y, struct bs_relay_flow *f,
+		     const struct bs_relay_flow_ops *ops, void *ctx)
 {
+	const struct bs_conn_record *conn = conn_of(r, y->conn);
 	const struct bs_relay_who who = {
 		.identity = y->identity,
 		.identity_len = y->identity_len,
 		.ca_fp = y->ca_fp,
-		.device = conn_of(r, y->conn)->number,
+		.device = conn->number,
 	};
-	int err;
+	int err =
+		bs_relay_flow_open(r->relay->limit, f, &who, ops, ctx, r->now_ms, r->relay->month);
 
-	if (y->flow.open)
-		return BS_OK;
-	err = bs_relay_flow_open(r->relay->limit, &y->flow, &who, &flow_ops, y, r->now_ms,
-				 r->relay->month);
 	if (err == BS_OK) {
-		y->flow.nsi = conn_of(r, y->conn)->nsi;
+		f->nsi = conn->nsi;
 		return err;
 	}
 	bs_count(r->w->counters, BS_C_relay_full);
 	bs__relay_tell(r, y->conn, BS_RR_FULL);
 	return err;
+}
+
+int bs__relay_flow_open(struct bs_roles *r, uint32_t nsi, struct bs_relay_flow *f,
+			enum bs_relay_kind kind, const struct bs_relay_flow_ops *ops, void *ctx)
+{
+	struct bs_relay *y;
+	uint32_t i;
+	int err;
+
+	if (bs_nsi_table_get(&r->nsi, nsi, &i) != BS_NSI_CONN)
+		return BS_ENOENT;
+	y = bs__relay_of(r, i);
+	if (!y)
+		return BS_EFULL;
+	err = open_flow(r, y, f, ops, ctx);
+	f->kind = (uint8_t)kind;
+	return err;
+}
+
+struct bs_relay_limit *bs__relay_limit(struct bs_roles *r)
+{
+	return r->relay->limit;
 }
 
 static void confirm(struct bs_roles *r, const struct bs_probe *probe, const struct bs_input *in,
@@ -335,7 +355,7 @@ bool bs__relay_bind(struct bs_roles *r, const struct bs_input *in)
 	if (!r->relay || bs_nsi_table_get(&r->nsi, in->p.h.nsi_sp, &i) != BS_NSI_CONN)
 		return false;
 	y = bs__relay_of(r, i);
-	if (!y || conn_of(r, i)->state == BS_CONN_ASKING) {
+	if (!y || !y->offered || conn_of(r, i)->state == BS_CONN_ASKING) {
 		bs_count(r->w->counters, BS_C_probe_unknown);
 		return true;
 	}
@@ -348,7 +368,8 @@ bool bs__relay_bind(struct bs_roles *r, const struct bs_input *in)
 		return true;
 	y->counter = probe.counter;
 	local = bs__local_index(r, in->socket, in->local);
-	if (local == BS_LOCALS_MAX || open_flow(r, y) != BS_OK)
+	if (local == BS_LOCALS_MAX ||
+	    (!y->flow.open && open_flow(r, y, &y->flow, &flow_ops, y) != BS_OK))
 		return true;
 	/* A leg that only answers keep-alives of the client's router is alive as well. */
 	y->flow.last_ms = r->now_ms;

@@ -42,6 +42,7 @@ struct bs_relay {
 	uint32_t next;             /**< free list of the pool */
 	uint32_t counter;          /**< of the last accepted binding */
 	uint8_t leg_local;         /**< the local address that the client writes to */
+	bool offered;              /**< the client may bind a leg */
 	bool plain;                /**< no encryption: packets have no MAC to tell them apart by */
 	bool carried;              /**< a packet went through */
 	uint8_t key[BS_RELAY_KEY_LEN];
@@ -70,7 +71,7 @@ struct bs_relay_hub {
 	uint32_t free_packet;
 	uint32_t packets_left;
 	uint32_t month;
-	uint32_t store_ms;   /**< next report of volumes */
+	uint32_t store_ms; /**< next report of volumes */
 };
 
 /* relay.c */
@@ -84,8 +85,21 @@ void bs__relay_tick(struct bs_roles *r);
 void bs__relay_store(struct bs_roles *r);
 /** The worker ends: the last report. */
 void bs__relay_stop(struct bs_roles *r);
-/** A connection begins: give it a record and its key, unless there is no relay or no room. */
+/** A connection begins: give it a record, which knows whose it is, and a key for its leg. */
 void bs__relay_offer(struct bs_roles *r, uint32_t conn, const struct bs_msg_connect *q, bool plain);
+/**
+ * bs__relay_flow_open - open a flow of another relay (TCP, TLS) on a connection of this worker
+ *
+ * Whose bytes they are is known here, and the client is told when there is no room.  The caller
+ * closes it with bs_relay_flow_close and accounts with bs_relay_account on bs__relay_limit().
+ *
+ * Returns BS_OK, BS_ENOENT (no such connection) or BS_EFULL.
+ */
+BS_MUSTCHECK int bs__relay_flow_open(struct bs_roles *r, uint32_t nsi, struct bs_relay_flow *f,
+				     enum bs_relay_kind kind, const struct bs_relay_flow_ops *ops,
+				     void *ctx);
+/** The limiter of this worker. */
+struct bs_relay_limit *bs__relay_limit(struct bs_roles *r);
 /** The connection is over. */
 void bs__relay_end(struct bs_roles *r, uint32_t conn);
 /** A probe that names one of our connections; false when it does not. */

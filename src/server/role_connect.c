@@ -81,7 +81,7 @@ static void describe_relay(const struct bs_roles *r, uint32_t i, struct bs_msg_c
 {
 	const struct bs_relay *relay = bs__relay_of(r, i);
 
-	if (!relay)
+	if (!relay || !relay->offered)
 		return;
 	out->relay = true;
 	memcpy(out->relay_key, relay->key, sizeof(out->relay_key));
