@@ -139,8 +139,9 @@ struct bsc__machine {
 	size_t n_links;
 	struct bsc__prober prober;
 	bool has_sockets_at;
-	bs_time sockets_at; /**< the last search that used further sockets */
-	bool suspended;     /**< the application sleeps: nothing is sent, nothing ends */
+	bs_time sockets_at;        /**< the last search that used further sockets */
+	struct bs_endpoint mapped; /**< public endpoint that the router forwards to us */
+	bool suspended;            /**< the application sleeps: nothing is sent, nothing ends */
 
 	/* Our own addresses, told to devices; the port keeps them up to date. */
 	struct bs_ep6 hosts[BS_GATE_HOSTS_MAX];
@@ -346,6 +347,8 @@ void bsc__gw_input(struct bsc_conn *c, uint8_t *pkt, size_t len, bs_time now);
 /** Fill what the answer says about the search into a peer's configuration. */
 void bsc__paths_tactics(struct bsc_conn *c, const struct bs_gate_connect_answer *a,
 			struct bs_peer_conf *conf, bs_time now);
+/** The router forwards this endpoint to us; none = it does not. */
+void bsc__paths_mapped(struct bsc__machine *m, const struct bs_endpoint *ep, bs_time now);
 /** A probe was answered: what we know of ourselves may be new. */
 void bsc__paths_probed(struct bsc__machine *m);
 /** A datagram goes out: the cool-down counts from the last one over a further socket. */

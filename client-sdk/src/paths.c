@@ -42,11 +42,24 @@ static void own_endpoints(const struct bsc__machine *m, struct bs_endpoint *priv
 {
 	memset(priv, 0, sizeof *priv);
 	*global = m->prober.observed;
+	/* Behind two NATs the inner one forwards to an address that nobody else knows. */
+	if (bs_endpoint_is_set(&m->mapped) &&
+	    memcmp(m->mapped.ip, global->ip, sizeof global->ip) == 0)
+		*global = m->mapped;
 	for (uint8_t k = 0; k < m->n_hosts; k++)
 		if (bs_endpoint_is_ip4(&m->hosts[k].ep)) {
 			*priv = m->hosts[k].ep;
 			return;
 		}
+}
+
+void bsc__paths_mapped(struct bsc__machine *m, const struct bs_endpoint *ep, bs_time now)
+{
+	m->mapped = *ep;
+	/* Many routers use the forwarded port for what we send, too: let the basestation see. */
+	if (bs_endpoint_is_set(ep))
+		bsc__prober_start(&m->prober, now);
+	bsc__paths_probed(m);
 }
 
 void bsc__paths_probed(struct bsc__machine *m)

@@ -13,6 +13,7 @@
 
 #include "addr.h"
 #include "error.h"
+#include "mapper.h"
 #include "part.h"
 #include "stream.h"
 #include "util/endpoint.h"
@@ -47,9 +48,7 @@ int bsc__check_process(const struct bsc_session *s)
 	return s->pid == getpid() ? BS_OK : BS_ESTATE;
 }
 
-static void log_line(const struct bsc_session *s, const char *fmt, ...) BS_PRINTF(2, 3);
-
-static void log_line(const struct bsc_session *s, const char *fmt, ...)
+void bsc__session_log(const struct bsc_session *s, const char *fmt, ...)
 {
 	char line[BSC_ERROR_TEXT_MAX + 64];
 	va_list ap;
@@ -186,6 +185,7 @@ int bsc_session_new(const struct bsc_config *cfg, struct bsc_session **out, stru
 	s->set.fd = -1;
 	s->pid = getpid();
 	s->no_hosts = full.no_host_candidates;
+	s->no_map = full.no_port_mapping;
 	s->log_fn = full.log_fn;
 	s->log_arg = full.log_arg;
 	if (full.server_name != NULL)
@@ -269,7 +269,7 @@ static void follow_wishes(struct bsc_session *s)
 	if (s->m.want && s->generation != s->m.transport) {
 		s->generation = s->m.transport;
 		s->told = BSC__TRANSPORT_IDLE;
-		log_line(s, "opening %s port %u", s->m.host, (unsigned)s->m.port);
+		bsc__session_log(s, "opening %s port %u", s->m.host, (unsigned)s->m.port);
 		bsc__transport_start(&s->transport, s->m.host, s->m.port,
 				     s->server_name[0] != '\0' ? s->server_name : s->m.host);
 	} else if (!s->m.want && s->transport.state != BSC__TRANSPORT_IDLE)
@@ -283,7 +283,7 @@ static void note_tls(struct bsc_session *s)
 	(void)snprintf(s->cipher, sizeof s->cipher, "%s", bsc__tls_cipher(s->transport.tls));
 	s->resumed = bsc__tls_resumed(s->transport.tls);
 	s->handshakes++;
-	log_line(s, "%s, %s%s", s->tls_version, s->cipher, s->resumed ? ", resumed" : "");
+	bsc__session_log(s, "%s, %s%s", s->tls_version, s->cipher, s->resumed ? ", resumed" : "");
 }
 
 /** Tell the machine how far the transport came, each step once. */
@@ -307,7 +307,7 @@ static void report_transport(struct bsc_session *s, bs_time now)
 		s->m.gate = s->remote;
 		bsc__machine_up(&s->m, now);
 	} else if (at == BSC__TRANSPORT_FAILED) {
-		log_line(s, "%s", s->transport.error.text);
+		bsc__session_log(s, "%s", s->transport.error.text);
 		bsc__machine_down(&s->m, &s->transport.error, now);
 	}
 }
@@ -425,7 +425,7 @@ static void look_at_hosts(struct bsc_session *s, bs_time now)
 	n = own_hosts(s, hosts);
 	if (n == s->m.n_hosts && memcmp(hosts, s->m.hosts, n * sizeof hosts[0]) == 0)
 		return;
-	log_line(s, "our addresses changed");
+	bsc__session_log(s, "our addresses changed");
 	memcpy(s->m.hosts, hosts, sizeof hosts);
 	s->m.n_hosts = n;
 	bsc__paths_network_changed(&s->m, now);
@@ -455,6 +455,7 @@ int bsc_session_step(struct bsc_session *s)
 	read_udp(s, now);
 	bsc__legs_step(&s->legs, &s->m, now);
 	look_at_hosts(s, now);
+	bsc__session_map(s, now);
 	bsc__machine_timeout(&s->m, now);
 	step_parts(s, now);
 	/* A callback may have asked for a new transport; its first step runs at once. */
@@ -492,6 +493,8 @@ bs_ssize bsc_session_fds(struct bsc_session *s, struct bsc_fd *fds, size_t cap)
 		all[n++].events = bs_batch_stuck(s->batch) == s->udp ? POLLIN | POLLOUT : POLLIN;
 	}
 	n += further_fds(s, all + n, FURTHER_FDS);
+	if (s->mapper != NULL)
+		all[n++] = (struct bsc_fd){ .fd = bsc__mapper_fd(s->mapper), .events = POLLIN };
 	if (s->parts != NULL)
 		all[n++] = (struct bsc_fd){ .fd = s->set.fd, .events = POLLIN };
 	n += bsc__legs_fds(&s->legs, all + n, LEGS_FDS);
@@ -766,6 +769,7 @@ void bsc_session_free(struct bsc_session *s)
 		(void)close(s->udp);
 	bsc__legs_close_all(&s->legs);
 	bs_sockets_close_all(&s->further);
+	bsc__mapper_stop(s->mapper);
 	bs_poller_fini(&s->set);
 	bsc__resolver_free(s->resolver);
 	bsc__tls_ctx_free(s->ctx);
