@@ -39,6 +39,7 @@ SYMMETRIC = {"sym-address", "sym-next", "sym-open", "sym", "kernel-random"}
 ATTEMPTS, SETTLE_S = 3, 20
 # Where no direct way is expected it is looked at for this long: data must go on meanwhile.
 RELAYED_S = 6
+THROUGHPUT_MIB = 8
 CLIENTS = 8
 
 
@@ -108,9 +109,10 @@ class Cell:
         node, dev = self.bed.node, f"d{self.serial}.nb"
         secret = self.bed.add_device(dev)
         self.dev = dev
-        p = self.device.spawn(bs.program("bs-weather"), "--id", dev, "--secret-file", secret,
-                              "--controller", boxes.SERVER4, "--port",
-                              node.ports["controller_port"],
+        p = self.device.spawn(bs.program("bs-tunnel-device"), "--id", dev, "--secret-file",
+                              secret, "--controller", boxes.SERVER4, "--port",
+                              node.ports["controller_port"], "--allow",
+                              f"127.0.0.1:{scenarios.SERVICE}",
                               stdout=open(node.path(dev + ".log"), "w", encoding="utf-8"),
                               stderr=-2)
         self.log = node.path(dev + ".log")
@@ -119,18 +121,33 @@ class Cell:
         def attached():
             if p.poll() is not None:
                 raise bs.Failure("the device ended:\n" + self.device_log())
-            return "bs-weather: attached" in self.device_log()
+            return ": attached" in self.device_log()
         bs.until(f"device of {self.name} attached", attached, 15)
 
     def device_log(self):
         with open(self.log, encoding="utf-8", errors="replace") as f:
             return f.read()
 
+    def server(self):
+        return boxes.SERVER6 if self.name.startswith("only6:") else boxes.SERVER4
+
+    def cert(self):
+        return self.bed.certs[self.serial % CLIENTS]
+
+    def throughput(self):
+        """Bytes through a tunnel: how many Mbit/s, and over which path."""
+        size = THROUGHPUT_MIB * scenarios.MIB
+        with scenarios.Service(self.device, size), scenarios.Tunnel(
+                self.bed, self.client, self.dev, self.cert(), self.log + ".tunnel",
+                self.server()) as t:
+            r = t.wait(t.fetch(), size, 120)
+            self.result["mbit"] = round(scenarios.mbit(r), 1)
+            self.result["tunnel_path"] = t.path()
+
     def attempt(self):
-        node = self.bed.node
-        server = boxes.SERVER6 if self.name.startswith("only6:") else boxes.SERVER4
+        node, server = self.bed.node, self.server()
         r = self.client.run(boxes.program("bs-netbox-client"), server, node.ports["client_port"],
-                            node.path("ca/ca.crt"), *self.bed.certs[self.serial % CLIENTS],
+                            node.path("ca/ca.crt"), *self.cert(),
                             self.dev,
                             RELAYED_S if self.expected() == "relayed" else SETTLE_S,
                             seconds=SETTLE_S * 2 + 60)
@@ -163,6 +180,8 @@ class Cell:
         res["tries"] = len(res["attempts"])
         for k in ("first_ms", "direct_ms", "first_path", "path"):
             res[k] = last.get(k)
+        if res["outcome"] != "failed":
+            self.throughput()
 
     def expected(self):
         """What this pair may be at worst."""
@@ -243,6 +262,8 @@ def line_of(c):
         if r.get("direct_ms", -1) >= 0:
             text += f", direct {r['direct_ms']:5} ms"
         text += f", attempt {r['tries']}"
+    if r.get("mbit") is not None:
+        text += f", {r['mbit']:6.1f} Mbit/s ({r['tunnel_path']})"
     if r.get("why"):
         text += f"  {r['why']}"
     return text

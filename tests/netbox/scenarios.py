@@ -5,11 +5,90 @@ Each takes the bed and a number of its own, and raises bs.Failure with the reaso
 is a line for people.
 """
 import json
+import os
+import re
 import subprocess
+import sys
 import time
 
 import boxes
 import bs
+import bytes_peer
+
+PEER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bytes_peer.py")
+SERVICE, LISTEN = 8000, 9000
+MIB = 1 << 20
+
+
+def peer(space, *args, **kw):
+    """Start bytes_peer in a namespace."""
+    return space.spawn(sys.executable, PEER, *args, stdout=subprocess.PIPE, text=True, **kw)
+
+
+class Service:
+    """Bytes to fetch in a namespace; use with "with"."""
+
+    def __init__(self, space, size, rate=0, *more, address="127.0.0.1", port=SERVICE):
+        self.p = peer(space, "serve", address, port, size, rate, *more)
+        if self.p.stdout.readline().strip() != "ready":
+            raise bs.Failure("bytes_peer does not serve")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        boxes.end(self.p)
+
+
+class Tunnel:
+    """bsconnect tunnel in a namespace, to the service of a device; use with "with"."""
+
+    def __init__(self, bed, space, device, cert, log, server=boxes.SERVER4):
+        node = bed.node
+        self.log = log
+        host = f"[{server}]" if ":" in server else server
+        with open(log, "w", encoding="utf-8") as f:
+            self.p = space.spawn(
+                bs.program("bsconnect"), "-v", "--server", f"{host}:{node.ports['client_port']}",
+                "--ca", node.path("ca/ca.crt"), "--cert", cert[0], "--key", cert[1], "tunnel",
+                device, f"{LISTEN}:127.0.0.1:{SERVICE}", stdout=f, stderr=f)
+        self.space = space
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        boxes.end(self.p)
+
+    def text(self):
+        with open(self.log, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def path(self):
+        """The path in use, as bsconnect says it."""
+        found = re.findall(r" path: ([^,\n]*)", self.text())
+        return found[-1] if found else "none"
+
+    def fetch(self):
+        """Start fetching what the service gives."""
+        return peer(self.space, "fetch", "127.0.0.1", LISTEN)
+
+    def wait(self, p, size, seconds):
+        """The fetch's report; every byte must have come."""
+        try:
+            out, _ = p.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            p.kill()
+            raise bs.Failure(f"no end after {seconds} s; path {self.path()}") from None
+        r = json.loads(out)
+        bs.equal((r["bytes"], r["error"]), (size, None), f"bytes through the tunnel ({self.path()})")
+        bs.equal(r["sha256"], bytes_peer.digest(size), "sum of the bytes")
+        return r
+
+
+def mbit(r):
+    """Megabit a second of a fetch."""
+    return r["bytes"] * 8 / max(r["seconds"], 1e-6) / 1e6
 
 
 class Ends:
@@ -137,4 +216,47 @@ def idle(bed, number):
         return f"{r['answers']} answers, path {r['path']}"
 
 
-SCENARIOS = {f.__name__: f for f in (forget, unplug, move, idle)}
+def tunnel_device(e):
+    """A device that lets clients reach the service."""
+    e.start_device("bs-tunnel-device", "--allow", f"127.0.0.1:{SERVICE}")
+
+
+def download(bed, number):
+    """A client that moves between two networks in the middle of a download finishes it."""
+    size = 24 * MIB
+    with Ends(bed, number, "port", "port") as e, Service(e.device, size, 2 * MIB):
+        tunnel_device(e)
+        second = e.sides[0].second_uplink("random")
+        with Tunnel(bed, e.client, e.id, bed.cert, e.log + ".tunnel") as t:
+            p = t.fetch()
+            time.sleep(4)
+            before = t.path()
+            second.use()
+            r = t.wait(p, size, 90)
+            return (f"{size // MIB} MiB in {r['seconds']:.1f} s (12 s without the move), "
+                    f"{before} before, {t.path()} after")
+
+
+def cubic(bed, number):
+    """One stream beats TCP CUBIC over a line of 50 ms round trip and 1 % loss."""
+    line = ["--delay", 25, "--loss", 1, "--rate", 200, "--queue", 1024]
+    size = 8 * MIB
+    with Ends(bed, number, "open", "open", link=line) as e:
+        # The sender decides about congestion control.
+        with Service(e.device, size), Service(e.device, size, 0, "cubic", address="0.0.0.0",
+                                              port=SERVICE + 1):
+            tunnel_device(e)
+            with Tunnel(bed, e.client, e.id, bed.cert, e.log + ".tunnel") as t:
+                p = t.fetch()
+                ours = t.wait(p, size, 120)
+                path = t.path()
+            p = peer(e.client, "fetch", e.sides[1].outside, SERVICE + 1)
+            out, _ = p.communicate(timeout=240)
+        tcp = json.loads(out)
+        bs.equal(tcp["bytes"], size, "bytes by TCP")
+        text = f"stream {mbit(ours):.1f} Mbit/s ({path}), TCP CUBIC {mbit(tcp):.1f} Mbit/s"
+        bs.check(mbit(ours) > mbit(tcp), text)
+        return text
+
+
+SCENARIOS = {f.__name__: f for f in (forget, unplug, move, idle, download, cubic)}
