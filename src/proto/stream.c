@@ -343,7 +343,7 @@ void bs__streams_bind(struct bs_streams *ss, bs_time now)
 	ss->bound = true;
 	ss->pace_on = false;
 	ceiling = is_loopback(&ss->remote) ? MTU_LOOPBACK : MTU_ETHERNET;
-	bs_stream_path_init(&ss->path, BS_PACKET_MAX, now);
+	bs_stream_path_moved(&ss->path, BS_PACKET_MAX, now);
 	bs_stream_mtu_moved(&ss->mtu, ceiling, now);
 }
 

@@ -131,6 +131,8 @@ struct bs_stream_acked {
 };
 
 void bs_stream_path_init(struct bs_stream_path *p, uint32_t packet, bs_time now);
+/** The packets take another path from now on: nothing is known of it. */
+void bs_stream_path_moved(struct bs_stream_path *p, uint32_t packet, bs_time now);
 /** A segment of n bytes goes out: *sent is kept with it. */
 void bs_stream_path_sent(struct bs_stream_path *p, uint32_t n, bs_time now,
 			 struct bs_stream_sent *sent);

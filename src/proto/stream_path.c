@@ -33,11 +33,7 @@ enum {
 
 void bs_stream_path_init(struct bs_stream_path *p, uint32_t packet, bs_time now)
 {
-	uint64_t inflight = p->inflight;
-
 	memset(p, 0, sizeof(*p));
-	/* What is under way stays so, whatever path it went. */
-	p->inflight = inflight;
 	p->packet = packet;
 	p->cwnd = (uint64_t)START_PACKETS * packet;
 	p->ceiling = UINT64_MAX;
@@ -48,6 +44,15 @@ void bs_stream_path_init(struct bs_stream_path *p, uint32_t packet, bs_time now)
 	p->first_sent = now;
 	p->credit_at = now;
 	p->credit = (int64_t)p->cwnd;
+}
+
+void bs_stream_path_moved(struct bs_stream_path *p, uint32_t packet, bs_time now)
+{
+	uint64_t inflight = p->inflight;
+
+	bs_stream_path_init(p, packet, now);
+	/* What is under way stays so, whatever way it went. */
+	p->inflight = inflight;
 }
 
 static uint64_t bdp(const struct bs_stream_path *p, uint32_t gain)
