@@ -118,6 +118,10 @@ static void explain(struct bsc_stream *s, int err)
 		(void)bsc__fail(&s->error, BS_EREFUSED, BSC_FROM_DEVICE, BSC_STREAM_REFUSED,
 				"%s: the device takes no more streams, or none at all; try later",
 				device);
+	else if (err == BS_ETIMEDOUT && !s->opened)
+		(void)bsc__fail(&s->error, BS_ETIMEDOUT, BSC_FROM_DEVICE, BSC_STREAM_REFUSED,
+				"%s: the device does not answer; its program may serve no streams",
+				device);
 	else if (err == BS_ETIMEDOUT)
 		(void)bsc__fail(&s->error, BS_ETIMEDOUT, BSC_FROM_DEVICE, BSC_STREAM_LOST,
 				"%s: the device acknowledges nothing any more; it or its network "
@@ -160,6 +164,7 @@ void bsc__stream_report(struct bsc_conn *c, bs_time now)
 	       (core = bs_streams_next_event(&c->streams->core, &events)) != NULL) {
 		struct bsc_stream *s = core->user;
 
+		s->opened = s->opened || (events & BS_STREAM_EV_OPEN) != 0;
 		if (events & BS_STREAM_EV_ABORTED) {
 			explain(s, core->err);
 			end_stream(s, events, now);

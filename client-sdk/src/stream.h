@@ -39,6 +39,7 @@ struct bsc_stream {
 	struct bs_stream *core; /**< NULL once it failed */
 	struct bsc_stream *next;
 	struct bsc_stream **back;
+	bool opened; /**< the device accepted it */
 	bsc_stream_fn fn;
 	void *arg;
 	struct bsc_error error;      /**< code 0 = it did not fail */

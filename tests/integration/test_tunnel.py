@@ -476,6 +476,64 @@ def resets():
 
 
 @test
+def base_protocol():
+    """The same with a device that offers no extension, as devices of others: small windows."""
+    s = shared()
+    secret = s["node"].add_device("t6.p2p.example")
+    d = Device(s["node"], "t6.p2p.example", secret, "--allow", "127.0.0.1:*", "--extensions", "0")
+    up = Service(lambda c: c.sendall(hashlib.sha256(read_all(c)).hexdigest().encode()))
+    t = Tunnel(s["node"], s["cert"], to(s["web"]), to(up), device="t6.p2p.example")
+    equal(fetch(t.ports[0], 16 * MIB), digest(16 * MIB), "checksum of a download")
+    c = t.connect(1)
+    for _ in range(16):
+        c.sendall(BLOCK)
+    c.shutdown(socket.SHUT_WR)
+    equal(read_all(c).decode(), digest(16 * MIB), "checksum of an upload")
+    r = bs.run([sys.executable, __file__, "parallel", str(t.ports[0]), "500"], seconds=120)
+    equal(r.stdout.split(), ["500"], "requests that succeeded")
+    t.stop()
+    d.process.stop()
+
+
+@test
+def node_restarted():
+    """Tunnels outlive the basestation's restart; new ones find the device when it is back."""
+    node = bs.Node().start()
+    cert = node.client("alice@example.com")
+    node.allow("alice@example.com")
+    d = Device(node, ID, node.add_device(ID), "--allow", "127.0.0.1:*")
+    talk = Service(lambda c: [c.sendall(x) for x in iter(lambda: c.recv(100), b"")])
+    t = Tunnel(node, cert, to(talk))
+    c = t.connect()
+    c.sendall(b"before")
+    equal(c.recv(100), b"before", "answer before the restart")
+    node.set(**{k: v for k, v in node.ports.items() if k.endswith("_port")})
+    node.kill()
+    c.sendall(b"alone")
+    equal(c.recv(100), b"alone", "answer without a basestation")
+    node.start()
+    c.sendall(b"after")
+    got = b""
+    try:
+        got = c.recv(100)
+    except ConnectionResetError:
+        pass
+    check(got in (b"after", b""), got)
+    c.close()
+
+    def again():
+        with t.connect() as c:
+            try:
+                c.sendall(b"again")
+                return c.recv(100) == b"again"
+            except ConnectionResetError:
+                return False
+    until("a new tunnel", again, 30)
+    t.stop()
+    d.process.stop()
+
+
+@test
 def device_killed():
     """A dead device cuts its TCP connections; the next one finds the device again."""
     s = shared()
@@ -544,6 +602,32 @@ def echo():
     data = pattern(3 * MIB + 17, seed=5)
     got = run_stdio(stdio("stream", ID, "echo"), data)
     check(got == b"+\n" + data, f"{len(got)} bytes")
+
+
+@test
+def blocking_calls():
+    """The example with blocking calls; and what is said of a device without streams or echo."""
+    s = shared()
+    node = s["node"]
+
+    def run_echo(device, n, ok=True):
+        return bs.run([bs.program("bs-echo"), f"localhost:{node.ports['client_port']}",
+                       node.path("ca/ca.crt"), *s["cert"], device, str(n)], ok=ok, seconds=60)
+    check("1000000 bytes" in run_echo(ID, 1000000).stdout, "figures")
+    check("0 bytes" in run_echo(ID, 0).stdout, "an empty run")
+    w = node.device("w.p2p.example")
+    p = subprocess.run(stdio("tunnel", "--stdio", "w.p2p.example", "127.0.0.1:1"), text=True,
+                       stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+    equal(p.returncode, 3, "status without streams")
+    check("does it serve streams" in p.stderr, p.stderr)
+    w.stop()
+    d = Device(node, "t7.p2p.example", node.add_device("t7.p2p.example"), "--no-echo")
+    r = run_echo("t7.p2p.example", 10, ok=False)
+    equal(r.returncode, 1, "status without echo")
+    check("no service echo" in r.stderr, r.stderr)
+    d.process.stop()
+    r = run_echo("t8.p2p.example", 10, ok=False)
+    equal(r.returncode, 1, "status without a device")
 
 
 @test

@@ -510,19 +510,20 @@ static void run_due(struct bsc_tunnel *t, bs_time now)
 		bs_time end = w->born + BS_TIME_MS(WAIT_MS);
 
 		next = w->next;
-		if (w->state != STATE_WAIT)
+		if (w->state != STATE_WAIT && w->state != STATE_OPENING)
 			continue;
 		if (BS_TIME_DIFF(end, now) <= 0) {
 			(void)bsc__fail(&e, BS_ETIMEDOUT, BSC_FROM_LIBRARY, BSC_TIMEOUT,
-					"%s: no stream within %u s; is the device online?",
+					"%s: no stream within %u s; is the device online, and does "
+					"it serve streams?",
 					t->device, WAIT_MS / 1000);
 			cut(w, BSC_TUNNEL_ABORTED, &e);
 			continue;
 		}
-		if (BS_TIME_DIFF(w->due, now) <= 0)
-			queue(w);
-		else
+		if (w->state == STATE_WAIT && BS_TIME_DIFF(w->due, now) > 0)
 			look_at(t, w->due);
+		else if (w->state == STATE_WAIT)
+			queue(w);
 		look_at(t, end);
 	}
 }

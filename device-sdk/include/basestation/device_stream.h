@@ -98,7 +98,8 @@ struct bsdev_stream_conf {
  * @len     bytes, at least BSDEV_STREAMS_LEN() of what conf asks for
  * @conf    copied
  *
- * Without this call every stream is refused, and the code for streams is not linked.
+ * Without this call what clients send on streams is not answered, and the code for streams is not
+ * linked.
  *
  * Returns BS_OK, or
  *   BS_EINVAL  no event callback, or a number out of range
