@@ -216,6 +216,11 @@ static int input_framing(struct bs_device *d, struct bs_device_conn *dc,
 	err = bs_conn_framing(&dc->c, data, from, now);
 	if (dc->c.state == BS_CONN_CLOSING)
 		end_streams(d, dc);
+	/* A keep-alive over a better way moved the connection. */
+	if (BS_WITH_SPRAY) {
+		dc->c.path = path_of(d, &dc->c);
+		data_came(d, dc, false);
+	}
 	return err;
 }
 
