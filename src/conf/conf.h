@@ -141,7 +141,6 @@ struct bs_conf {
 	/* TCP relay */
 	bool gateway; /**< offer it */
 	bs_time gateway_wait;
-	bs_time gateway_idle;
 	uint32_t gateway_rate; /**< new legs per second and source address */
 
 	/* log */

@@ -246,8 +246,6 @@ const struct bs_conf_key bs_conf_schema[] = {
 	"Offer the TCP relay to devices that can use it."),
  ROW_RANGE("gateway-wait", BS_CONF_SPAN, LIVE, gateway_wait, MS(100), MIN(1), "20s",
 	"How long one leg of the TCP relay waits for the other."),
- ROW_RANGE("gateway-idle", BS_CONF_SPAN, LIVE, gateway_idle, SEC(1), HOUR(24), "2min",
-	"Silence in both directions after which a TCP relay ends."),
  ROW_RANGE("gateway-rate", BS_CONF_RATE, LIVE, gateway_rate, 1, 1000000, "100/s",
 	"TCP connections accepted for the TCP relay per second and address; twice as many at once."),
 

@@ -183,6 +183,7 @@
  X(gateway_alone, counter, "connections", "ended: the other leg did not come in time")             \
  X(gateway_joined, counter, "connections", "both legs came")                                       \
  X(gateway_idle, counter, "connections", "ended: silent for too long")                             \
+ X(gateway_limit, counter, "connections", "ended: age or volume of the month used up")             \
  X(gateway_closed, counter, "connections", "relays that ended after both legs had come")           \
  X(gateway_dropped, counter, "packets", "packets that a relay may not pass on")                    \
  X(gateway_to_device_packets, counter, "packets", "relayed towards devices")                       \

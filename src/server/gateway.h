@@ -12,6 +12,8 @@
  * sockets: that gives a bounded stream with back-pressure between two threads, for which the rings
  * of mailbox.h would need credits and a second queue.
  *
+ * Rates, volumes, ages and idle times are the limiter's (relay_limit.h), as for the UDP relay.
+ *
  * What bounds memory: a stranger costs one fixed slot, the oldest gives way; a bridge buffers at
  * most one read in each direction, and reads no more until that is written.
  *

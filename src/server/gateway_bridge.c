@@ -12,6 +12,7 @@
 
 #include "net/tcp.h"
 #include "server/gateway_internal.h"
+#include "server/relay.h"
 #include "server/roles.h"
 #include "wire/gate.h"
 
@@ -40,8 +41,10 @@ static void leg_close(struct bs_gateway *g, struct bs_gw_leg *l)
 	l->fd = -1;
 	free(l->in);
 	free(l->out);
-	l->in = l->out = NULL;
+	free(l->held);
+	l->in = l->out = l->held = NULL;
 	l->in_len = 0;
+	l->held_off = l->held_len = 0;
 	l->out_off = l->out_len = 0;
 }
 
@@ -53,6 +56,8 @@ void bs__gw_bridge_end(struct bs_gateway *g, struct bs_gw_bridge *b)
 		leg_close(g, &b->leg[i]);
 	if (b->joined)
 		bs_count(g->w->counters, BS_C_gateway_closed);
+	if (b->flow.open)
+		bs_relay_flow_close(bs__relay_limit(g->w->roles), &b->flow);
 	/* The connection goes on without: its record forgets the bridge when it ends itself, so
 	 * the slot stays taken until then. */
 	bs_wipe(b->id, sizeof(b->id));
@@ -69,7 +74,7 @@ static void watch(struct bs_gateway *g, struct bs_gw_leg *l)
 	if (l->fd < 0)
 		return;
 	/* Before the pair is complete only a hang-up matters. */
-	if (!l->eof && o->out_len == 0 && l->paused == 0)
+	if (!l->eof && o->out_len == 0 && !l->held)
 		events |= EV_READ;
 	if (l->out_len > 0)
 		events |= EV_WRITE;
@@ -94,7 +99,7 @@ static void pass_eof(struct bs_gateway *g, struct bs_gw_bridge *b)
 		struct bs_gw_leg *l = &b->leg[i];
 		struct bs_gw_leg *o = other(l);
 
-		if (l->eof && o->fd >= 0 && o->out_len == 0 && !o->shut) {
+		if (l->eof && o->fd >= 0 && o->out_len == 0 && !l->held && !o->shut) {
 			bs_tcp_shutdown(o->fd);
 			o->shut = true;
 		}
@@ -155,7 +160,6 @@ static bool leg_flush(struct bs_gw_leg *l)
 struct cut {
 	size_t pass; /**< bytes at the front that go to the other leg */
 	size_t used; /**< bytes looked at; the rest is the beginning of a packet */
-	uint32_t packets;
 	bool broken; /**< the stream cannot be followed */
 };
 
@@ -183,7 +187,6 @@ static void cut_stream(struct bs_gateway *g, const struct bs_gw_leg *l, size_t l
 		if (c->pass + (size_t)n != c->used)
 			memmove(g->buf + c->pass, at, (size_t)n);
 		c->pass += (size_t)n;
-		c->packets++;
 	}
 }
 
@@ -217,32 +220,138 @@ static void note_data(struct bs_gateway *g, const struct bs_gw_bridge *b)
 		bs__attempt_path(r, bs_pool_get(&r->conns, i), BS_STEP_RELAY_DATA, PATH_TCP_RELAY);
 }
 
-static void account(struct bs_gateway *g, const struct bs_gw_leg *l, const struct cut *c)
+/** Tell a client's leg why nothing comes of it; a device knows no such packet. */
+static void say_error(const struct bs_gw_leg *l, uint16_t code, const char *text)
 {
-	struct bs_counters *k = g->w->counters;
-	struct bs_gw_bridge *b = l->b;
+	struct bs_gate_error m;
+	uint8_t buf[128];
+	bs_ssize n;
 
-	if (c->packets == 0)
+	/* In the middle of a packet it would be read as part of that. */
+	if (l->fd < 0 || l->side != BS_GW_CLIENT_SIDE || l->out_len > 0)
 		return;
-	b->active = g->w->now;
-	if (!b->carried) {
-		b->carried = true;
-		note_data(g, b);
-	}
-	if (l->side == BS_GW_CLIENT_SIDE) {
-		bs_count_add(k, BS_C_gateway_to_device_packets, c->packets);
-		bs_count_add(k, BS_C_gateway_to_device_bytes, c->pass);
-	} else {
-		bs_count_add(k, BS_C_gateway_to_client_packets, c->packets);
-		bs_count_add(k, BS_C_gateway_to_client_bytes, c->pass);
-	}
+	memset(&m, 0, sizeof(m));
+	m.h.cp = l->b->nsi_cp;
+	m.h.sp = l->b->nsi;
+	m.status.code = code;
+	m.status.text.ptr = (const uint8_t *)text;
+	m.status.text.len = strlen(text);
+	n = bs_gate_error_encode(&m, buf, sizeof(buf));
+	/* One small packet into an empty socket; if even that fails the close says enough. */
+	if (n > 0 && bs_tcp_write(l->fd, buf, (size_t)n) < 0)
+		return;
 }
+
+/** Ask the limiter packet by packet; bytes that may go now.  What is left gets its turn later. */
+static size_t allowed(struct bs_gateway *g, const struct bs_gw_leg *l, const uint8_t *buf,
+		      size_t len)
+{
+	struct bs_relay_limit *limit = bs__relay_limit(g->w->roles);
+	enum bs_relay_dir dir = l->side == BS_GW_CLIENT_SIDE ? BS_RELAY_UP : BS_RELAY_DOWN;
+	struct bs_counters *k = g->w->counters;
+	uint32_t packets = 0;
+	size_t off = 0;
+
+	while (off < len) {
+		size_t n = (size_t)bs_gw_frame_len(buf + off, len - off, BS_PACKET_MAX);
+
+		if (bs_relay_account(limit, &l->b->flow, dir, n, g->w->roles->now_ms) !=
+		    BS_RELAY_PASS)
+			break;
+		off += n;
+		packets++;
+	}
+	if (packets > 0 && !l->b->carried) {
+		l->b->carried = true;
+		note_data(g, l->b);
+	}
+	bs_count_add(k,
+		     dir == BS_RELAY_UP ? BS_C_gateway_to_device_packets
+					: BS_C_gateway_to_client_packets,
+		     packets);
+	bs_count_add(
+		k, dir == BS_RELAY_UP ? BS_C_gateway_to_device_bytes : BS_C_gateway_to_client_bytes,
+		off);
+	return off;
+}
+
+/** Pass on what may go of [len] bytes of whole packets, keep the rest.  False: end the bridge. */
+static bool forward(struct bs_gateway *g, struct bs_gw_leg *l, const uint8_t *buf, size_t len)
+{
+	struct bs_gw_leg *o = other(l);
+	size_t now = allowed(g, l, buf, len);
+
+	/* Nobody is there any more to take it. */
+	if (o->fd < 0 || o->shut)
+		return true;
+	if (now > 0 && !leg_send(g, o, buf, now))
+		return false;
+	if (now == len)
+		return true;
+	l->held = malloc(len - now);
+	if (!l->held) {
+		bs_count(g->w->counters, BS_C_memory_failed);
+		return false;
+	}
+	memcpy(l->held, buf + now, len - now);
+	l->held_off = 0;
+	l->held_len = (uint32_t)(len - now);
+	return true;
+}
+
+/** The limiter's turn for one direction. */
+static bool on_resume(void *ctx, struct bs_relay_flow *f, enum bs_relay_dir dir)
+{
+	struct bs_gw_bridge *b = ctx;
+	struct bs_gateway *g = b->g;
+	struct bs_gw_leg *l = &b->leg[dir == BS_RELAY_UP ? BS_GW_CLIENT_SIDE : BS_GW_DEVICE];
+	size_t n;
+
+	(void)f;
+	if (!l->held)
+		return false;
+	/* A slow reader gives its turn away. */
+	if (other(l)->out_len > 0)
+		return true;
+	n = allowed(g, l, l->held + l->held_off, l->held_len);
+	if (n > 0 && !leg_send(g, other(l), l->held + l->held_off, n)) {
+		bs__gw_bridge_end(g, b);
+		return false;
+	}
+	l->held_off += (uint32_t)n;
+	l->held_len -= (uint32_t)n;
+	if (l->held_len > 0)
+		return true;
+	free(l->held);
+	l->held = NULL;
+	pass_eof(g, b);
+	if (b->live)
+		watch_both(g, b);
+	return false;
+}
+
+/** The limiter ends it: idle, too old, or the client's month is used up. */
+static void on_end(void *ctx, struct bs_relay_flow *f, enum bs_relay_end why)
+{
+	struct bs_gw_bridge *b = ctx;
+	struct bs_gateway *g = b->g;
+
+	(void)f;
+	bs_count(g->w->counters, why == BS_RELAY_END_IDLE ? BS_C_gateway_idle : BS_C_gateway_limit);
+	say_error(&b->leg[BS_GW_CLIENT_SIDE],
+		  why == BS_RELAY_END_IDLE ? BS_ST_CLOSED : BS_ST_RELAY_FULL,
+		  why == BS_RELAY_END_IDLE  ? "the relay was idle for too long"
+		  : why == BS_RELAY_END_AGE ? "relayed for as long as it may be"
+					    : "this month's volume is used up");
+	bs__gw_bridge_end(g, b);
+}
+
+static const struct bs_relay_flow_ops flow_ops = { .resume = on_resume, .end = on_end };
 
 /** Read once from a leg and pass on what may pass. */
 static void pump(struct bs_gateway *g, struct bs_gw_leg *l)
 {
 	struct bs_gw_bridge *b = l->b;
-	struct bs_gw_leg *o = other(l);
 	size_t had = l->in_len;
 	struct cut c;
 	bs_ssize n;
@@ -270,11 +379,10 @@ static void pump(struct bs_gateway *g, struct bs_gw_leg *l)
 		return;
 	}
 	cut_stream(g, l, had + (size_t)n, &c);
-	account(g, l, &c);
 	if (c.broken)
 		bs_count(g->w->counters, BS_C_gateway_malformed);
 	if (c.broken || !keep_rest(g, l, c.used, had + (size_t)n - c.used) ||
-	    (c.pass > 0 && o->fd >= 0 && !leg_send(g, o, g->buf, c.pass)))
+	    (c.pass > 0 && !forward(g, l, g->buf, c.pass)))
 		bs__gw_bridge_end(g, b);
 }
 
@@ -289,7 +397,7 @@ static void on_leg(struct ev_loop *loop, struct ev_io *io, int events)
 		bs__gw_bridge_end(g, b);
 		return;
 	}
-	if (b->live && (events & EV_READ) && !l->eof && other(l)->out_len == 0)
+	if (b->live && (events & EV_READ) && !l->eof && !l->held && other(l)->out_len == 0)
 		pump(g, l);
 	if (b->live)
 		pass_eof(g, b);
@@ -299,28 +407,6 @@ static void on_leg(struct ev_loop *loop, struct ev_io *io, int events)
 
 /* Pairing. */
 
-/** Tell a client's leg why nothing comes of it; a device knows no such packet. */
-static void say_error(const struct bs_gw_leg *l, uint16_t code, const char *text)
-{
-	struct bs_gate_error m;
-	uint8_t buf[128];
-	bs_ssize n;
-
-	/* In the middle of a packet it would be read as part of that. */
-	if (l->fd < 0 || l->side != BS_GW_CLIENT_SIDE || l->out_len > 0)
-		return;
-	memset(&m, 0, sizeof(m));
-	m.h.cp = l->b->nsi_cp;
-	m.h.sp = l->b->nsi;
-	m.status.code = code;
-	m.status.text.ptr = (const uint8_t *)text;
-	m.status.text.len = strlen(text);
-	n = bs_gate_error_encode(&m, buf, sizeof(buf));
-	/* One small packet into an empty socket; if even that fails the close says enough. */
-	if (n > 0 && bs_tcp_write(l->fd, buf, (size_t)n) < 0)
-		return;
-}
-
 /** Both legs are there: answer them, and bytes may flow. */
 static bool join(struct bs_gateway *g, struct bs_gw_bridge *b)
 {
@@ -328,9 +414,14 @@ static bool join(struct bs_gateway *g, struct bs_gw_bridge *b)
 	struct bs_gw_answer m;
 	uint8_t buf[BS_GW_ANSWER_LEN];
 
+	/* Who may relay how much is one question for all relays. */
+	if (bs__relay_flow_open(g->w->roles, b->nsi, &b->flow, b->tls ? BS_RELAY_TLS : BS_RELAY_TCP,
+				&flow_ops, b) != BS_OK) {
+		say_error(&b->leg[BS_GW_CLIENT_SIDE], BS_ST_RELAY_FULL, "the relay is full");
+		return false;
+	}
 	b->joined = true;
 	b->deadline = 0;
-	b->active = g->w->now;
 	bs_count(g->w->counters, BS_C_gateway_joined);
 	bs__step(g->w->roles, b->attempt, b->number, BS_STEP_GATEWAY_BOTH, 0);
 	memset(&m, 0, sizeof(m));
@@ -375,6 +466,7 @@ static void attach(struct bs_gateway *g, struct bs_gw_bridge *b, struct bs_gw_le
 {
 	l->fd = m->fd;
 	l->used = true;
+	b->tls = b->tls || m->tls;
 	ev_io_init(&l->io, on_leg, m->fd, 0);
 	ev_set_priority(&l->io, EV_MINPRI);
 	l->io.data = g;
@@ -416,27 +508,14 @@ void bs__gw_leg(struct bs_gateway *g, const struct bs_msg_gw_leg *leg)
 
 static void bridge_tick(struct bs_gateway *g, struct bs_gw_bridge *b, bs_time now)
 {
-	bs_time_diff idle = (bs_time_diff)g->w->conf->gateway_idle;
-
-	for (unsigned i = 0; i < BS_GW_SIDES; i++) {
-		if (b->leg[i].paused != 0 && BS_TIME_DIFF(now, b->leg[i].paused) >= 0) {
-			b->leg[i].paused = 0;
-			watch_both(g, b);
-		}
-	}
-	if (!b->joined && b->deadline != 0 && BS_TIME_DIFF(now, b->deadline) >= 0) {
+	if (b->deadline == 0 || BS_TIME_DIFF(now, b->deadline) < 0)
+		return;
+	if (!b->joined) {
 		bs_count(g->w->counters, BS_C_gateway_alone);
 		say_error(&b->leg[BS_GW_CLIENT_SIDE], BS_ST_CANNOT_ANSWER,
 			  "the device did not come to the relay in time");
-		bs__gw_bridge_end(g, b);
-	} else if (b->joined && b->deadline != 0 && BS_TIME_DIFF(now, b->deadline) >= 0) {
-		bs__gw_bridge_end(g, b);
-	} else if (b->joined && BS_TIME_DIFF(now, b->active) >= idle) {
-		bs_count(g->w->counters, BS_C_gateway_idle);
-		say_error(&b->leg[BS_GW_CLIENT_SIDE], BS_ST_CLOSED,
-			  "the relay was idle for too long");
-		bs__gw_bridge_end(g, b);
 	}
+	bs__gw_bridge_end(g, b);
 }
 
 void bs__gw_bridges_tick(struct bs_gateway *g, bs_time now)
@@ -473,7 +552,7 @@ int bs_gateway_open(struct bs_gateway *g, uint32_t nsi, uint32_t nsi_cp, uint64_
 		bs_pool_give(&g->bridges, i);
 		return BS_ERANDOM;
 	}
-	b->index = i;
+	b->g = g;
 	b->live = true;
 	b->nsi = nsi;
 	b->nsi_cp = nsi_cp;

@@ -11,6 +11,7 @@
 #include "server/gateway.h"
 #include "server/limiter.h"
 #include "server/pool.h"
+#include "server/relay_limit.h"
 
 /** Connections of a worker whose handshake has not come yet. */
 #define BS_GW_VISITORS 1024u
@@ -53,24 +54,26 @@ struct bs_gw_leg {
 	uint32_t out_len; /**< bytes that wait from there on */
 	uint8_t *in;      /**< heap; NULL = nothing */
 	uint8_t *out;     /**< heap; NULL = nothing waits */
-	bs_time paused;   /**< the limiter wants no reading before this; 0 = it does not mind */
+	uint8_t *held;    /**< heap: packets that wait for the limiter; NULL = none */
+	uint32_t held_off, held_len;
 };
 
 /** Two legs of one connection. */
 struct bs_gw_bridge {
-	uint32_t next;  /**< free list */
-	uint32_t index; /**< in the pool */
+	uint32_t next; /**< free list */
 	uint32_t nsi, nsi_cp;
 	uint32_t number;
 	uint64_t client_hash;
 	uint64_t attempt;
 	bs_time deadline; /**< both legs must be there; later: the end of the linger, 0 = none */
-	bs_time active;   /**< last packet */
 	bool live;        /**< in use */
 	bool joined;      /**< both legs have their answer */
 	bool carried;     /**< a packet went through */
+	bool tls;         /**< the client's leg comes through the gate */
 	uint8_t id[BS_GW_ID_LEN];
 	uint8_t nsi_co[8];
+	struct bs_gateway *g;
+	struct bs_relay_flow flow; /**< what may pass; open while joined */
 	struct bs_gw_leg leg[BS_GW_SIDES];
 };
 

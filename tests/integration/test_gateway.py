@@ -7,6 +7,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -144,6 +145,106 @@ def relay_killed():
     check(time.time() - start < 12 * bs.SLOW, "it took longer than its timeout")
     device.process.p.send_signal(signal.SIGCONT)
     check(p.output().strip() != "", "no word about why")
+
+
+class Stream:
+    """A tunnel over a relay to a service that sends without end; used as a context."""
+
+    def __init__(self, node, cert, relay):
+        self.service = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self.serve, daemon=True).start()
+        target = f"127.0.0.1:{self.service.getsockname()[1]}"
+        self.device = bs.Process([bs.program("bs-tunnel-device"), "--id", "t.p2p.example",
+                                  "--secret-file", node.add_device("t.p2p.example"),
+                                  "--controller", "127.0.0.1", "--port",
+                                  node.ports["controller_port"], "--alive-ms", "500", "--allow",
+                                  target])
+        self.device.expect("bs-tunnel-device: attached")
+        self.client = background(node, cert, "--relay", relay, "--json", "tunnel",
+                                 "t.p2p.example", f"0:{target}")
+        line = self.client.expect('"event":"listening"')
+        self.s = socket.create_connection(("127.0.0.1", json.loads(line)["local_port"]))
+        self.s.settimeout(30 * bs.SLOW)
+        self.client.expect('"event":"opened"', 20)
+
+    def serve(self):
+        c, _ = self.service.accept()
+        try:
+            while True:
+                c.sendall(b"0123456789abcdef" * 4096)
+        except OSError:
+            pass
+
+    def read(self, n):
+        """Read n bytes; seconds that it took."""
+        start = time.time()
+        while n > 0:
+            piece = self.s.recv(min(n, 65536))
+            check(piece != b"", f"the stream ended: {self.client.output()}")
+            n -= len(piece)
+        return time.time() - start
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.s.close()
+        self.client.stop()
+        self.device.stop()
+        self.service.close()
+
+
+def rss(pid):
+    """Resident memory in KiB."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+
+
+@test
+def streams():
+    """A stream runs over either relay; one that nobody reads stops the sender, and no more."""
+    for relay in ("tcp", "tls"):
+        node = bs.Node(workers=2).start()
+        alice = node.client("alice@example.com")
+        node.allow("alice@example.com")
+        with Stream(node, alice, relay) as t:
+            t.read(8 << 20)
+            before = rss(node.process.p.pid)
+            time.sleep(3)
+            moved = node.stat("gateway_to_client_bytes")
+            time.sleep(2)
+            check(node.stat("gateway_to_client_bytes") - moved < 1 << 20, "the sender goes on")
+            check(rss(node.process.p.pid) - before < 4096, "the server's memory grows")
+            check(rss(t.client.p.pid) < 65536, "the client's memory grows")
+            t.read(8 << 20)
+        node.stop()
+
+
+@test
+def limits():
+    """The limits of relays hold for it: a rate delays, and nothing is lost."""
+    node = bs.Node(workers=2, relay_rate_connection_down="8Mbit/s").start()
+    alice = node.client("alice@example.com")
+    node.allow("alice@example.com")
+    with Stream(node, alice, "tcp") as t:
+        t.read(2 << 20)
+        took = t.read(2 << 20)
+        check(took > 1.5, f"2 MiB at 8 Mbit/s took {took:.1f} s")
+        equal(node.stat("gateway_dropped"), 0, "packets left out")
+    node.stop()
+
+
+@test
+def relay_dies():
+    """A server that dies under a stream ends it with a word about the relay, in time."""
+    for relay in ("tcp", "tls"):
+        node = bs.Node(workers=1).start()
+        alice = node.client("alice@example.com")
+        node.allow("alice@example.com")
+        with Stream(node, alice, relay) as t:
+            t.read(1 << 20)
+            node.process.p.kill()
+            t.client.expect("TCP relay closed", 10)
 
 
 @test
