@@ -18,6 +18,7 @@ int main(void)
 	srunner_add_suite(r, bs_suite_acl());
 	srunner_add_suite(r, bs_suite_allow());
 	srunner_add_suite(r, bs_suite_pump());
+	srunner_add_suite(r, bs_suite_stream());
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);

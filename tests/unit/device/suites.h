@@ -14,6 +14,7 @@ Suite *bs_suite_posix(void);
 Suite *bs_suite_acl(void);
 Suite *bs_suite_allow(void);
 Suite *bs_suite_pump(void);
+Suite *bs_suite_stream(void);
 Suite *bs_suite_sockets(void);
 Suite *bs_suite_batch(void);
 
