@@ -245,8 +245,9 @@ struct bsc_config {
 	bsc_log_fn log_fn;         /**< detail lines; NULL = not wanted */
 	void *log_arg;             /**< for log_fn; borrowed */
 	/** The keepalive of an idle device connection is stretched step by step up to this while
-	 *  each one is answered, which spares a phone's battery; conn_keepalive_ms..18000.  A device
-	 *  keeps a connection whose client vanished for 3.5 times this.  18000 by default. */
+	 *  each one is answered, which spares a phone's battery; conn_keepalive_ms..18000.  A
+	 *  device keeps a connection whose client vanished for 3.5 times this.  18000 by
+	 *  default. */
 	uint32_t conn_keepalive_max_ms;
 	/** Cap of the further UDP sockets that are used for some seconds to reach a device when the
 	 *  NAT of this machine is symmetric; some routers suffer from many.  0 = never: such

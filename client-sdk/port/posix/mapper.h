@@ -4,9 +4,9 @@
  * reach us through a NAT that would not let it in.
  *
  * Both libraries block for seconds, so a thread of its own asks, and renews; the caller's loop gets
- * a descriptor that becomes readable when there is news.  The thread shares nothing with the session
- * but the struct here, which goes with the last of the two.  Built without both libraries there is
- * no mapper: start gives NULL.
+ * a descriptor that becomes readable when there is news.  The thread shares nothing with the
+ * session but the struct here, which goes with the last of the two.  Built without both libraries
+ * there is no mapper: start gives NULL.
  *
  * Owner: the session's thread calls.  May call: util, the C library, libnatpmp, miniupnpc.
  */
