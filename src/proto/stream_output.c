@@ -245,7 +245,7 @@ static bool is_last(const struct bs_stream *s, const struct bs_segment *g)
 	if (!s->ss->fast || g->next)
 		return false;
 	return t->next + (g->sends ? 0u : 1u) == t->end ||
-	       s->ss->path.inflight + s->ss->path.packet >= s->ss->path.cwnd;
+	       s->ss->path.inflight + g->len + s->ss->path.packet >= s->ss->path.cwnd;
 }
 
 static size_t put_data(struct bs_stream *s, struct bs_segment *g, uint8_t *buf, size_t cap,

@@ -164,8 +164,10 @@ static void take_acked(struct bs_stream *s, struct bs_segment *g, struct bs_stre
 		if (g->sends == 1 && a->rtt == 0)
 			a->rtt = 1;
 	}
-	if (s->ss->fast)
+	if (s->ss->fast) {
 		bs_stream_mtu_arrived(&s->ss->mtu, g->packet, now);
+		s->ss->path.packet = s->ss->mtu.proven;
+	}
 	take_order(s, g, now);
 	if (g->small)
 		s->tx.small--;
@@ -335,6 +337,7 @@ static void after_progress(struct bs_stream *s, const struct bs_stream_acked *a,
 	t->timeouts = 0;
 	t->probed = false;
 	s->burst = 0;
+	s->pause_on = false;
 	take_rtt(s, s->ss->fast ? a->rtt : rtt);
 	if (s->ss->fast) {
 		bs_stream_path_acked(&s->ss->path, a, now);
