@@ -259,4 +259,22 @@ def cubic(bed, number):
         return text
 
 
-SCENARIOS = {f.__name__: f for f in (forget, unplug, move, idle, download, cubic)}
+def shrink(bed, number):
+    """A stream follows a path whose MTU shrinks, without a word from the network."""
+    size = 16 * MIB
+    line = ["--delay", 5, "--mtu", 1420, "--later-mtu", 1280, "--mtu-after", 7000]
+    with Ends(bed, number, "open", "port", link=line) as e, Service(e.device, size, 2 * MIB):
+        # The session with the basestation is TCP, which the kernel must keep small by itself.
+        e.client.ip("route", "replace", "default", "via", "169.254.0.1", "advmss", 1200)
+        bed.internet.srv.ip("route", "add", f"{e.sides[0].outside}/32", "via", "198.51.100.1",
+                            "advmss", 1200)
+        tunnel_device(e)
+        with Tunnel(bed, e.client, e.id, bed.cert, e.log + ".tunnel") as t:
+            r = t.wait(t.fetch(), size, 90)
+            said = e.sides[0].link.stop()
+            dropped = int(re.search(r"(\d+) too big", said).group(1))
+            bs.check(dropped > 0, f"the line dropped nothing: {said}")
+            return f"{size // MIB} MiB in {r['seconds']:.1f} s (8 s otherwise), {dropped} too big"
+
+
+SCENARIOS = {f.__name__: f for f in (forget, unplug, move, idle, download, cubic, shrink)}
