@@ -186,7 +186,7 @@ static void on_end(void *ctx, struct bs_relay_flow *f, enum bs_relay_end why)
 
 static const struct bs_relay_flow_ops flow_ops = { .resume = bs__relay_resume, .end = on_end };
 
-static void load_usage(void *ctx, const struct bs_relay_client *c, struct bs_relay_usage *out)
+static void load_usage(void *ctx, const struct bs_relay_payer *c, struct bs_relay_usage *out)
 {
 	struct bs_roles *r = ctx;
 	struct bs_slice id = { (const uint8_t *)c->identity, strlen(c->identity) };
@@ -221,7 +221,7 @@ void bs__relay_store(struct bs_roles *r)
 {
 	struct bs_relay_hub *h = r->relay;
 	struct bs_bulk *b = h ? volume_slot(r) : NULL;
-	struct bs_relay_client c;
+	struct bs_relay_payer c;
 	uint64_t bytes;
 	uint32_t pos = 0;
 

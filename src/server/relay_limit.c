@@ -30,7 +30,7 @@ struct party {
 	uint64_t stored; /* clients: the store's word */
 	uint64_t given;  /* handed out for storing since that word was read */
 	struct bs_relay_bucket bucket[2];
-	struct bs_relay_client c;
+	struct bs_relay_payer c;
 };
 
 /* Flows that wait for one direction. */
@@ -563,7 +563,7 @@ void bs_relay_limit_sweep(struct bs_relay_limit *l, uint32_t now_ms, uint32_t mo
 /* ---- storing */
 
 bool bs_relay_limit_unsaved(struct bs_relay_limit *l, uint32_t *pos, uint32_t month,
-			    struct bs_relay_client *out, uint64_t *bytes)
+			    struct bs_relay_payer *out, uint64_t *bytes)
 {
 	for (; *pos < l->fresh; ++*pos) {
 		struct party *p = &l->party[*pos];
@@ -602,8 +602,8 @@ const struct bs_relay_flow *bs_relay_limit_next(const struct bs_relay_limit *l,
 	return prev ? prev->next : l->flows;
 }
 
-const struct bs_relay_client *bs_relay_flow_client(const struct bs_relay_limit *l,
-						   const struct bs_relay_flow *f)
+const struct bs_relay_payer *bs_relay_flow_client(const struct bs_relay_limit *l,
+						  const struct bs_relay_flow *f)
 {
 	struct party *p = &l->party[f->client];
 

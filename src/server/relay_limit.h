@@ -143,8 +143,8 @@ struct bs_relay_usage {
 	uint64_t bytes;
 };
 
-/** A client as the limiter knows it; for storing and for people. */
-struct bs_relay_client {
+/** A client as the limiter knows it, for whom the vendor pays; for storing and for people. */
+struct bs_relay_payer {
 	char identity[BS_CLIENT_ID_MAX + 1];
 	uint8_t ca_fp[32];
 	uint32_t flows;
@@ -155,7 +155,7 @@ struct bs_relay_client {
 /** Where a client's month is remembered. */
 struct bs_relay_limit_ops {
 	/** What is stored about a client; leave *out alone when nothing is. */
-	void (*load)(void *ctx, const struct bs_relay_client *c, struct bs_relay_usage *out);
+	void (*load)(void *ctx, const struct bs_relay_payer *c, struct bs_relay_usage *out);
 	void *ctx;
 };
 
@@ -198,15 +198,15 @@ void bs_relay_limit_sweep(struct bs_relay_limit *l, uint32_t now_ms, uint32_t mo
 /** Next client with bytes that are not stored, or false.  Its bytes count as given: *pos = 0
  *  begins a round, in which what is stored is also read again. */
 bool bs_relay_limit_unsaved(struct bs_relay_limit *l, uint32_t *pos, uint32_t month,
-			    struct bs_relay_client *out, uint64_t *bytes);
+			    struct bs_relay_payer *out, uint64_t *bytes);
 /** Move what all flows carried to their clients at once, not by the walk: before the last round. */
 void bs_relay_limit_settle(struct bs_relay_limit *l);
 /** The first open flow, or the one after prev; NULL at the end. */
 const struct bs_relay_flow *bs_relay_limit_next(const struct bs_relay_limit *l,
 						const struct bs_relay_flow *prev);
 /** The client of a flow. */
-const struct bs_relay_client *bs_relay_flow_client(const struct bs_relay_limit *l,
-						   const struct bs_relay_flow *f);
+const struct bs_relay_payer *bs_relay_flow_client(const struct bs_relay_limit *l,
+						  const struct bs_relay_flow *f);
 
 /** Figures for people; waiting counts flows, bytes all flows that ever were. */
 struct bs_relay_limit_stat {

@@ -223,7 +223,7 @@ static void attempts(struct bs_roles *r, const struct bs_msg_query *q)
 static void fill_relay(const struct bs_roles *r, const struct bs_relay_flow *f,
 		       struct bs_relay_row *row)
 {
-	const struct bs_relay_client *c = bs_relay_flow_client(r->relay->limit, f);
+	const struct bs_relay_payer *c = bs_relay_flow_client(r->relay->limit, f);
 	const struct bs_conn_record *conn;
 	const struct bs_relay *y;
 	uint32_t i;

@@ -28,7 +28,7 @@ static uint32_t now_ms;
 static uint64_t stored; /* what the store says of every client */
 static const uint8_t ca[32] = { 1 };
 
-static void load(void *ctx, const struct bs_relay_client *c, struct bs_relay_usage *out)
+static void load(void *ctx, const struct bs_relay_payer *c, struct bs_relay_usage *out)
 {
 	(void)ctx;
 	ck_assert_uint_gt(strlen(c->identity), 0);
@@ -337,7 +337,7 @@ END_TEST
 /* What is handed out for storing adds up to what was carried, and nothing is handed out twice. */
 START_TEST(test_volumes_are_handed_out_once)
 {
-	struct bs_relay_client c;
+	struct bs_relay_payer c;
 	uint64_t sum = 0;
 	uint64_t bytes;
 	uint32_t pos;
