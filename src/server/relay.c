@@ -11,6 +11,7 @@
 
 enum {
 	BITS = 8,
+	SHARE_MS = 100,   /* the node's rate is shared out as often */
 	STORE_MS = 10000, /* volumes are reported for storing as often */
 	VOLUMES_PER_SLOT = BS_BULK_MAX / sizeof(struct bs_volume_row),
 	REPEATS = 65536, /* hashes of recent packets, see relay_data.c */
@@ -440,6 +441,34 @@ void bs__relay_fini(struct bs_roles *r)
 	r->relay = NULL;
 }
 
+/* The node's rate goes to the workers by what they are asked for: ten times a second each says what
+ * that was, and takes its part of the sum. */
+static void share_node(struct bs_roles *r)
+{
+	struct bs_relay_hub *h = r->relay;
+	const struct bs_conf *c = r->w->conf;
+	uint64_t asked[BS_CONF_WORKERS_MAX];
+	struct bs_relay_rates node = { { 0, 0 } };
+	uint64_t own[2];
+
+	bs_relay_limit_offered(h->limit, own);
+	if (r->w->n_workers == 1)
+		return;
+	for (int d = 0; d < 2; d++) {
+		/* Half of the last one: a pause between two frames of a film is no end. */
+		h->asked[d] = own[d] > h->asked[d] / 2 ? own[d] : h->asked[d] / 2;
+		atomic_store_explicit(&r->w->demand[r->w->index].bytes[d], h->asked[d],
+				      memory_order_relaxed);
+		for (unsigned i = 0; i < r->w->n_workers; i++)
+			asked[i] = atomic_load_explicit(&r->w->demand[i].bytes[d],
+							memory_order_relaxed);
+		if (c->relay_node[d] != 0)
+			node.v[d] = bs_relay_share(c->relay_node[d] / BITS, asked, r->w->n_workers,
+						   r->w->index);
+	}
+	bs_relay_limit_node(h->limit, &node);
+}
+
 static void count_gauges(struct bs_roles *r)
 {
 	struct bs_relay_limit_stat s;
@@ -459,6 +488,10 @@ void bs__relay_tick(struct bs_roles *r)
 	h->month = bs_relay_month(r->w->unix_ms);
 	bs_relay_limit_run(h->limit, r->now_ms);
 	bs_relay_limit_sweep(h->limit, r->now_ms, h->month);
+	if ((int32_t)(r->now_ms - h->share_ms) >= 0) {
+		h->share_ms = r->now_ms + SHARE_MS;
+		share_node(r);
+	}
 	if ((int32_t)(r->now_ms - h->store_ms) >= 0) {
 		h->store_ms = r->now_ms + STORE_MS;
 		bs__relay_store(r);

@@ -72,6 +72,8 @@ struct bs_relay_hub {
 	uint32_t packets_left;
 	uint32_t month;
 	uint32_t store_ms; /**< next report of volumes */
+	uint32_t share_ms; /**< next look at what the workers are asked for */
+	uint64_t asked[2]; /**< of this one, smoothed */
 };
 
 /* relay.c */

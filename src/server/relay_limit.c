@@ -52,7 +52,8 @@ struct bs_relay_limit {
 	uint32_t grades[3];
 	uint64_t bytes[2];
 	uint64_t delays[2];
-	uint32_t cap; /* parties */
+	uint64_t offered[2]; /* bytes that came while the node has a rate */
+	uint32_t cap;        /* parties */
 	uint32_t mask;
 	uint32_t fresh;
 	uint32_t free;
@@ -348,6 +349,8 @@ enum bs_relay_verdict bs_relay_account(struct bs_relay_limit *l, struct bs_relay
 	if (l->limited[dir] || f->grade != BS_RELAY_NORMAL || f->waiting & 1u << dir) {
 		bool serving = f->serving & 1u << dir;
 
+		if (!serving)
+			l->offered[dir] += bytes;
 		/* A flow keeps its own order: what comes later waits behind what waits. */
 		if ((f->waiting & 1u << dir) && !serving)
 			return wait(l, f, dir);
@@ -672,6 +675,32 @@ void bs_relay_limit_node(struct bs_relay_limit *l, const struct bs_relay_rates *
 {
 	l->conf.node = *node;
 	derive(l);
+}
+
+void bs_relay_limit_offered(struct bs_relay_limit *l, uint64_t out[2])
+{
+	for (int d = 0; d < 2; d++) {
+		out[d] = l->offered[d];
+		l->offered[d] = 0;
+	}
+}
+
+uint64_t bs_relay_share(uint64_t rate, const uint64_t *asked, unsigned n, unsigned own)
+{
+	uint64_t most = 0;
+	uint64_t sum = 0;
+	uint64_t least;
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		most = asked[i] > most ? asked[i] : most;
+	/* One that asked for nothing yet must be able to show that it wants more. */
+	least = most / (8 * n) + 1;
+	for (i = 0; i < n; i++)
+		sum += asked[i] > least ? asked[i] : least;
+	return (uint64_t)((double)rate * (double)(asked[own] > least ? asked[own] : least) /
+			  (double)sum) +
+	       1;
 }
 
 void bs_relay_limit_stat(const struct bs_relay_limit *l, struct bs_relay_limit_stat *out)

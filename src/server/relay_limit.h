@@ -172,6 +172,11 @@ void bs_relay_limit_conf(struct bs_relay_limit *l, const struct bs_relay_limit_c
 /** Another share of the node's rate. */
 void bs_relay_limit_node(struct bs_relay_limit *l, const struct bs_relay_rates *node);
 
+/** Bytes that asked for the node's tokens since the last call: what this worker would carry. */
+void bs_relay_limit_offered(struct bs_relay_limit *l, uint64_t out[2]);
+/** A worker's part of a rate: by what each asks for, and enough for one that begins to ask. */
+uint64_t bs_relay_share(uint64_t rate, const uint64_t *asked, unsigned n, unsigned own);
+
 /**
  * Open a flow; f is zeroed first.  month: the present one, see bs_relay_month.
  * BS_OK; BS_EFULL: the relay or the client's month is full and the policy says reject.

@@ -193,7 +193,10 @@ int bs_server_bind(const struct bs_server_options *o, struct bs_server **out, ch
 	atomic_init(&s->shared.conf, s->conf);
 	if (s->worker && s->backlog)
 		s->shared.post = bs_post_new(s->n_workers);
-	if (s->shared.post)
+	s->shared.demand = aligned_alloc(64, s->n_workers * sizeof(*s->shared.demand));
+	if (s->shared.demand)
+		memset(s->shared.demand, 0, s->n_workers * sizeof(*s->shared.demand));
+	if (s->shared.post && s->shared.demand)
 		rc = bind_all(s, o, err, cap);
 	else
 		tell(err, cap, "server, no memory for %u workers", s->n_workers);
@@ -273,6 +276,7 @@ void bs_server_free(struct bs_server *s)
 	bs_gateway_unbind(s->shared.gateway_shared);
 	for (i = 0; s->backlog && i < s->n_workers; i++)
 		free(s->backlog[i].m);
+	free(s->shared.demand);
 	bs_post_free(s->shared.post);
 	free(s->worker);
 	free(s->backlog);

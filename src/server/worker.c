@@ -468,6 +468,7 @@ int bs__worker_init(struct bs_worker *w, struct bs_shared *shared, unsigned inde
 	w->registry = shared->registry;
 	w->gate_ops = shared->gate_ops;
 	w->post = shared->post;
+	w->demand = shared->demand;
 	w->counters = aligned_alloc(64, sizeof(*w->counters));
 	if (w->counters)
 		memset(w->counters, 0, sizeof(*w->counters));

@@ -15,6 +15,7 @@
  *   rings (mailboxes)        one producer, one consumer each, acquire/release indices
  *   log ring                 the same, inside log/
  *   counters                 one block per worker on lines of its own, relaxed atomics
+ *   relay demand             one line per worker, written by it ten times a second, relaxed atomics
  *   stop                     a message
  *   UDP sockets              each read and written by its worker only; main opens and closes them
  */
@@ -49,6 +50,11 @@ struct bs_worker_socket {
 /** Most sockets: every listen address with two ports. */
 #define BS_WORKER_SOCKETS_MAX (2 * BS_CONF_LISTEN_MAX)
 
+/** What a worker would relay, for the others: the node's rate is shared out by it. */
+struct bs_relay_demand {
+	_Alignas(64) _Atomic uint64_t bytes[2]; /**< of a tenth of a second, [0] towards devices */
+};
+
 struct bs_worker {
 	unsigned index; /**< 0..n_workers-1 */
 	unsigned n_workers;
@@ -66,8 +72,9 @@ struct bs_worker {
 	struct bs_worker_socket socket[BS_WORKER_SOCKETS_MAX];
 	unsigned n_sockets;
 	struct bs_post *post;
-	struct bs_roles *roles;        /**< devices, tables, timers: roles.h */
-	struct bs_worker_loop *events; /**< watchers: worker.c */
+	struct bs_relay_demand *demand; /**< [n_workers]; only one's own is written */
+	struct bs_roles *roles;         /**< devices, tables, timers: roles.h */
+	struct bs_worker_loop *events;  /**< watchers: worker.c */
 };
 
 /** The worker that decides who holds an id: the "owner" of message.h. */

@@ -14,6 +14,7 @@ struct bs_shared {
 	_Atomic(const struct bs_conf *) conf;
 	unsigned n_workers;
 	struct bs_post *post;
+	struct bs_relay_demand *demand; /**< [n_workers] */
 	struct bs_registry *registry;
 	const struct bs_gate_ops *gate_ops;
 	void *gate_shared;

@@ -18,7 +18,6 @@ struct source {
 	uint32_t waiting[2]; /* packets */
 	uint64_t sent[2];    /* packets that passed */
 	int ended;
-
 };
 
 static struct bs_relay_limit *limit;
@@ -398,6 +397,30 @@ START_TEST(test_closing_while_waiting)
 }
 END_TEST
 
+START_TEST(test_a_rate_is_shared_out_by_demand)
+{
+	uint64_t asked[4] = { 0, 0, 0, 0 };
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < 4; i++)
+		ck_assert_uint_eq(bs_relay_share(1000000, asked, 4, i), 250001);
+	/* One asks: it has nearly all, the others enough to begin. */
+	asked[2] = 500000;
+	ck_assert_uint_ge(bs_relay_share(1000000, asked, 4, 2), 900000);
+	ck_assert_uint_ge(bs_relay_share(1000000, asked, 4, 0), 20000);
+	asked[0] = 500000;
+	ck_assert_uint_eq(bs_relay_share(1000000, asked, 4, 0),
+			  bs_relay_share(1000000, asked, 4, 2));
+	for (unsigned i = 0; i < 4; i++)
+		sum += bs_relay_share(1000000, asked, 4, i);
+	ck_assert_uint_le(sum, 1000004);
+	ck_assert_uint_ge(sum, 999990);
+	/* No overflow with rates of a terabit. */
+	asked[1] = UINT64_MAX / 8;
+	ck_assert_uint_le(bs_relay_share(UINT64_C(1) << 40, asked, 4, 1), (UINT64_C(1) << 40) + 1);
+}
+END_TEST
+
 START_TEST(test_months)
 {
 	ck_assert_uint_eq(bs_relay_month(0), 1970 * 12);
@@ -441,6 +464,7 @@ Suite *bs_suite_relay_limit(void)
 	tcase_add_test(t, test_idle_and_old_flows_end);
 	tcase_add_test(t, test_volumes_are_handed_out_once);
 	tcase_add_test(t, test_closing_while_waiting);
+	tcase_add_test(t, test_a_rate_is_shared_out_by_demand);
 	tcase_add_test(t, test_months);
 	tcase_add_test(t, test_what_open_refuses);
 	suite_add_tcase(s, t);
