@@ -144,6 +144,7 @@ def relay_killed():
     check(code != 0, "it ended well")
     check(time.time() - start < 12 * bs.SLOW, "it took longer than its timeout")
     device.process.p.send_signal(signal.SIGCONT)
+    p.reader.join(10)
     check(p.output().strip() != "", "no word about why")
 
 
@@ -232,6 +233,23 @@ def limits():
         check(took > 1.5, f"2 MiB at 8 Mbit/s took {took:.1f} s")
         equal(node.stat("gateway_dropped"), 0, "packets left out")
     node.stop()
+
+
+@test
+def revoked():
+    """A client that is revoked loses its legs within a second, over TCP and over TLS."""
+    for relay in ("tcp", "tls"):
+        node = bs.Node(workers=2).start()
+        alice = node.client("alice@example.com")
+        node.allow("alice@example.com")
+        with Stream(node, alice, relay) as t:
+            t.read(1 << 20)
+            equal(node.stat("gateway_bridges"), 1, "bridges")
+            node.bsctl("client", "revoke", "alice@example.com")
+            start = time.time()
+            bs.until("the end", lambda: node.stat("gateway_bridges") == 0, 5)
+            check(time.time() - start < 1.5 * bs.SLOW, "it took longer than a second")
+        node.stop()
 
 
 @test
