@@ -585,6 +585,29 @@ def usage():
     check(f"port {port}" in r.stderr, r.stderr)
 
 
+@test
+def device_usage():
+    """bs-tunnel-device says what is wrong with its rules, and ends with status 2."""
+    s = shared()
+
+    def run(*args):
+        return bs.run([bs.program("bs-tunnel-device"), "--id", ID, "--secret-file", s["secret"],
+                       "--controller", "127.0.0.1", *args], ok=False)
+    for rule in ("127.0.0.1", "example.org:80", "127.0.0.1:0", "127.0.0.1:9-8", "10.0.0.1/8:22",
+                 "[::1]:80", "127.0.0.1:65536"):
+        r = run("--allow", rule)
+        equal(r.returncode, 2, f"status of {rule}")
+        check(f"--allow {rule}: expected" in r.stderr, r.stderr)
+    r = run("--default", "example.org:22")
+    equal(r.returncode, 2, "status of a name as default")
+    check("--default wants an IPv4 address" in r.stderr, r.stderr)
+    for args in (["--default", "22"], ["--tunnels", "x"], ["--memory", "-1"], ["stray"], ["--nope"]):
+        equal(run(*args).returncode, 2, f"status of {args}")
+    r = run("--help")
+    equal(r.returncode, 0, "status of --help")
+    check("--allow HOST:PORT" in r.stdout, r.stdout)
+
+
 def stdio(*words):
     """The command line of bsconnect for one stream on standard input and output."""
     return client(shared()["node"], shared()["cert"], *words)
