@@ -278,7 +278,7 @@ static json_t *ext_json(uint32_t ext)
 {
 	static const char *const names[] = { "IP6",         "COOKIE",  "AUTH_ALIVE", "INTERVAL",
 					     "RETRY",       "ATTEMPT", "CLOSE",      "GCM",
-					     "FAST_STREAM", "PAIR" };
+					     "FAST_STREAM", "PAIR",    "PATH" };
 	json_t *a = json_array();
 	size_t i;
 

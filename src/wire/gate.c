@@ -34,7 +34,7 @@ static const struct rule rules[] = {
 	  10,
 	  { BS_PL_STATUS, BS_PL_ATTEMPT, BS_PL_IPX, BS_PL_SESSION_KEY, BS_PL_RELAY_KEY, BS_PL_NAT,
 	    BS_PL_EP6, BS_PL_GW, BS_PL_EXT, BS_PL_PARAMS } },
-	{ BS_TYPE_DISCONNECT, false, 0, 0, { 0 } },
+	{ BS_TYPE_DISCONNECT, false, 0, 1, { BS_PL_PARAMS } },
 	{ BS_TYPE_DISCONNECT, true, 1, 1, { BS_PL_STATUS } },
 	{ BS_TYPE_WATCH, false, 1, 2, { BS_PL_SP_ID, BS_PL_PARAMS } },
 	{ BS_TYPE_WATCH, true, 1, 2, { BS_PL_STATUS, BS_PL_PRESENCE } },

@@ -225,7 +225,7 @@ static void add_ext(json_t *list, uint32_t ext)
 {
 	static const char *const names[] = { "IP6",         "COOKIE",  "AUTH_ALIVE", "INTERVAL",
 					     "RETRY",       "ATTEMPT", "CLOSE",      "GCM",
-					     "FAST_STREAM", "PAIR" };
+					     "FAST_STREAM", "PAIR",    "PATH" };
 
 	for (unsigned k = 0; k < sizeof names / sizeof names[0]; k++)
 		if (ext & 1u << k)
@@ -253,6 +253,15 @@ static const char *path_name(enum bsc_path path)
 	}
 }
 
+static const char *suite_name(uint16_t suite)
+{
+	switch (suite) {
+	case BS_SUITE_AES_GCM: return "AES-128-GCM";
+	case BS_SUITE_AES_CBC: return "AES-128-CBC, HMAC-SHA-256";
+	default: return "none";
+	}
+}
+
 /** Everything that is known about the connection, as an object. */
 static json_t *info_object(const struct bsc_conn_info *c, const struct bsc_session_info *s)
 {
@@ -260,10 +269,11 @@ static json_t *info_object(const struct bsc_conn_info *c, const struct bsc_sessi
 	json_t *j;
 
 	add_ext(ext, c->ext);
-	j = json_pack("{s:s, s:s, s:s, s:s, s:f, s:i, s:o, s:i}", "device", c->device, "path",
-		      path_name(c->path), "remote", c->remote, "local", c->local, "rtt_ms",
+	j = json_pack("{s:s, s:s, s:s, s:s, s:f, s:i, s:o, s:i, s:s, s:b}", "device", c->device,
+		      "path", path_name(c->path), "remote", c->remote, "local", c->local, "rtt_ms",
 		      (double)c->rtt_us / 1000, "connect_ms", (int)c->connect_ms, "extensions", ext,
-		      "packet_max", (int)c->packet_max);
+		      "packet_max", (int)c->packet_max, "suite", suite_name(c->suite), "paired",
+		      (int)c->paired);
 	(void)json_object_set_new(j, "attempt", hex_of(c->attempt, sizeof c->attempt));
 	(void)json_object_set_new(j, "basestation",
 				  json_pack("{s:s, s:s, s:s, s:s, s:b, s:f, s:s, s:s}", "address",
@@ -295,6 +305,9 @@ static void print_info(const struct bsc_conn_info *c, const struct bsc_session_i
 		(void)snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s",
 			       k > 0 ? " " : "", json_string_value(json_array_get(ext, k)));
 	report_text("extensions", text[0] == '\0' ? "none" : text);
+	(void)snprintf(text, sizeof text, "%s%s", suite_name(c->suite),
+		       c->paired ? ", with a secret that the basestation does not know" : "");
+	report_text("encryption", text);
 	if (json_is_object(interface)) {
 		const char *id = json_string_value(json_object_get(interface, "interface_id"));
 
@@ -409,9 +422,12 @@ static const struct {
 	int max;
 	int (*run)(struct run *r);
 } commands[] = {
-	{ "rpc", 2, 2 + ARGS_MAX, run_rpc }, { "info", 1, 1, run_info },
-	{ "list", 0, 0, run_list },          { "discover", 0, 1, run_discover },
-	{ "pair", 1, 1, run_pair },          { "users", 2, 4, run_users },
+	{ "rpc", 2, 2 + ARGS_MAX, run_rpc },
+	{ "info", 1, 1, run_info },
+	{ "list", 0, 0, run_list },
+	{ "discover", 0, 1, run_discover },
+	{ "pair", 1, 1, run_pair },
+	{ "users", 2, 4, run_users },
 	{ "tunnel", 2, TUNNEL_WORDS_MAX, run_tunnel },
 	{ "stream", 1, 2, run_stream },
 };
@@ -442,11 +458,10 @@ int main(int argc, char **argv)
 				options_fini(&r.o);
 				return status;
 			}
-		(void)fprintf(
-			stderr,
-			"bsconnect: expected rpc DEVICE QUERY [ARG=VALUE ...], info "
-			"DEVICE, list, tunnel DEVICE PORT:HOST:PORT ..., stream DEVICE, "
-			"discover, pair DEVICE or users; try bsconnect --help\n");
+		(void)fprintf(stderr,
+			      "bsconnect: expected rpc DEVICE QUERY [ARG=VALUE ...], info "
+			      "DEVICE, list, tunnel DEVICE PORT:HOST:PORT ..., stream DEVICE, "
+			      "discover, pair DEVICE or users; try bsconnect --help\n");
 	}
 	options_fini(&r.o);
 	return status;

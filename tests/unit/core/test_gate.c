@@ -773,6 +773,26 @@ static void add_rows(TCase *tc)
 	tcase_add_loop_test(tc, each_decoder_takes_its_own_message_only, 0, N_ROWS);
 }
 
+/* A client that knows the path of the connection says so as it ends it. */
+START_TEST(a_disconnect_may_name_the_path)
+{
+	struct bs_gate_disconnect m = { .h = head };
+	struct bs_gate_disconnect out;
+	struct bs_packet p;
+	uint8_t buf[BS_GATE_PACKET_MAX];
+	bs_ssize n;
+
+	m.params.has = BS_PARAM_BIT(BS_PARAM_PATH);
+	m.params.path = 2;
+	n = bs_gate_disconnect_encode(&m, buf, sizeof(buf));
+	ck_assert_int_gt(n, 0);
+	ck_assert_int_eq(bs_packet_decode(buf, (size_t)n, &p), BS_OK);
+	ck_assert_int_eq(bs_gate_disconnect_decode(&p, &out), BS_OK);
+	ck_assert_uint_eq(out.params.has, BS_PARAM_BIT(BS_PARAM_PATH));
+	ck_assert_uint_eq(out.params.path, 2);
+}
+END_TEST
+
 /* What a client speaks beyond the base protocol, and the pairing that it insists on. */
 START_TEST(extensions_of_a_client)
 {
@@ -819,6 +839,7 @@ Suite *bs_suite_gate(void)
 	tcase_add_test(tc, a_refused_hello_needs_nothing_but_its_status);
 	tcase_add_test(tc, connect_carries_its_candidates);
 	tcase_add_test(tc, connect_with_too_many_or_odd_candidates_is_refused);
+	tcase_add_test(tc, a_disconnect_may_name_the_path);
 	tcase_add_test(tc, extensions_of_a_client);
 	tcase_add_test(tc, a_device_id_that_is_none_is_not_sent);
 	tcase_add_test(tc, the_connect_answer_carries_everything_ipx_first);
