@@ -112,6 +112,9 @@ void bs_device_set_streams(struct bs_device *d, struct bs_streams *streams,
 			   struct bs_stream_mem *mem);
 /** Next stream of any connection that has events; NULL when there is none. */
 struct bs_stream *bs_device_next_stream_event(struct bs_device *d, unsigned *events);
+/** Whether the answer to this datagram may be fetched together with those to others that came with
+ *  it: stream packets between our own ends.  Devices of others acknowledge each packet alone. */
+bool bs_device_may_wait(const struct bs_device *d, const uint8_t *pkt, size_t len);
 struct bs_streams *bs__device_streams_at(struct bs_streams *streams, size_t i);
 static inline struct bs_streams *bs__device_streams(const struct bs_device *d)
 {

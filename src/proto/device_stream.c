@@ -3,6 +3,11 @@
 #include "proto/device.h"
 #include "proto/stream.h"
 
+/* Where a packet names its connection. */
+enum {
+	NSI_SP_OFF = 4,
+};
+
 struct bs_streams *bs__device_streams_at(struct bs_streams *streams, size_t i)
 {
 	return &streams[i];
@@ -27,4 +32,21 @@ struct bs_stream *bs_device_next_stream_event(struct bs_device *d, unsigned *eve
 	for (i = 0; all && !s && i < d->n_conns; i++)
 		s = bs_streams_next_event(&all[i], events);
 	return s;
+}
+
+bool bs_device_may_wait(const struct bs_device *d, const uint8_t *pkt, size_t len)
+{
+	uint32_t nsi;
+	uint8_t i;
+
+	if (!bs_packet_is_stream(pkt, len))
+		return false;
+	nsi = bs_get_u32(pkt + NSI_SP_OFF);
+	for (i = 0; i < d->n_conns; i++) {
+		const struct bs_conn *c = &d->conns[i].c;
+
+		if (bs_conn_is_live(c) && c->nsi_sp == nsi)
+			return bs_conn_is_fast(c);
+	}
+	return false;
 }

@@ -320,11 +320,13 @@ static void take_socket(struct bsdev_posix *p, const struct bsdev_socket *sock, 
 		if (err == BS_EAGAIN)
 			break;
 		while (err == BS_OK && bs_batch_next(p->batch, &pkt, &len, &from)) {
+			/* Before the packet is decrypted in place. */
+			const bool wait = bs_device_may_wait(&p->dev->core, pkt, len);
+
 			from.via = via;
 			(void)bsdev_input(p->dev, pkt, len, &from, now);
-			/* An answer that is not fetched is lost with the next request; segments
-			 * of a stream are answered together. */
-			if (!bs_packet_is_stream(pkt, len))
+			/* An answer that is not fetched is lost with the next request. */
+			if (!wait)
 				take_output(p);
 		}
 		flush_output(p);
