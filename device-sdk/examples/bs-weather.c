@@ -569,7 +569,7 @@ int main(int argc, char **argv)
 	a.conf.version = "1.0";
 	a.conf.extensions = BS_EXT_IP6 | BS_EXT_ATTEMPT | BS_EXT_CLOSE | BS_EXT_GCM |
 			    BS_EXT_FAST_STREAM | BS_EXT_PAIR | BS_EXT_PATH;
-	a.conf.connections = 4;
+	a.conf.connections = 10;
 	a.conf.secret = a.secret;
 	a.conf.query = on_query;
 	a.conf.access = on_access;
