@@ -308,6 +308,17 @@ void bsc__link_goodbye(struct bsc_conn *c, bs_time now)
 	}
 }
 
+void bsc__link_disconnected(struct bsc__machine *m, uint32_t nsi)
+{
+	struct bsc_conn *c;
+
+	for (c = m->links; c != NULL; c = c->next)
+		/* Such a device has freed its end by then and answers no close of ours. */
+		if (c->has_peer && !c->is_local && c->closed && c->peer.conn.nsi_sp == nsi &&
+		    (c->ext & BS_EXT_CLOSE))
+			bs_peer_end(&c->peer, BS_CONN_END_LOCAL);
+}
+
 void bsc__link_fail(struct bsc_conn *c, const struct bsc_error *why, bs_time now)
 {
 	(void)now;

@@ -302,6 +302,8 @@ void bsc__link_closed_by_server(struct bsc__machine *m, uint32_t nsi,
 				const struct bs_status_text *st, bs_time now);
 /** Let the server forget the connection: it counts against the device's and our limit. */
 void bsc__link_goodbye(struct bsc_conn *c, bs_time now);
+/** The basestation knows that a connection is over, and tells a device that can be told. */
+void bsc__link_disconnected(struct bsc__machine *m, uint32_t nsi);
 /** Give the handle back: tell both ends, free later. */
 void bsc__link_close(struct bsc_conn *c, bs_time now);
 /** The session goes: one close packet, no callbacks. */

@@ -428,6 +428,7 @@ static int on_disconnected(struct bsc__machine *m, struct bsc__req *r, const str
 {
 	(void)p;
 	/* Whatever it says: the connection is gone for us. */
+	bsc__link_disconnected(m, r->nsi);
 	unlink_req(m, r);
 	end_req(r, NULL, 0, now);
 	return BS_OK;

@@ -129,7 +129,7 @@ def information():
     o = json.loads(connect("--json", "info", ID).stdout)
     equal(o["device"], ID, "device")
     check(o["path"] in ("local", "direct"), o)
-    check(o["remote"].startswith("127.0.0.1:"), o)
+    check(o["remote"].startswith(("127.0.0.1:", "[")), o)
     check(o["rtt_ms"] > 0 and o["connect_ms"] > 0, o)
     check({"IP6", "ATTEMPT", "CLOSE", "GCM", "FAST_STREAM"} <= set(o["extensions"]), o)
     equal(o["suite"], "AES-128-GCM", "both ends have it")

@@ -135,6 +135,8 @@ static bs_ssize encode_disconnect(uint8_t *buf, size_t cap)
 {
 	struct bs_gate_disconnect m = { .h = head };
 
+	m.params.has = BS_PARAM_BIT(BS_PARAM_PATH);
+	m.params.path = 3;
 	return bs_gate_disconnect_encode(&m, buf, cap);
 }
 
