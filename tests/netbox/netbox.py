@@ -34,7 +34,8 @@ CLIENT_KINDS = KINDS + ("blocked", "only6")
 QUICK = ("open:port", "port:port", "random:double", "sym:port", "port:sym", "sym:sym",
          "blocked:port", "kernel:kernel-random", "same", "same-hairpin", "same-lan")
 SAME = {"same": ("port", False), "same-hairpin": ("hairpin", False), "same-lan": ("port", True)}
-SYMMETRIC = {"sym-address", "sym-next", "sym-open", "sym", "kernel-random"}
+SYMMETRIC = {"sym-address", "sym-next", "sym-open", "sym", "kernel-random", "adr-full",
+             "adr-restricted", "sym-restricted"}
 # Attempts until a pair counts as one that cannot be direct, and how long each may look.
 ATTEMPTS, SETTLE_S = 3, 20
 # Where no direct way is expected it is looked at for this long: data must go on meanwhile.
@@ -311,9 +312,10 @@ def parse(argv):
             args["pairs"].append(a)
         else:
             sys.exit(f"netbox: what is \"{a}\"? see --help")
+    more = bs.run([boxes.program("bs-netbox"), "kinds"]).stdout.split() if args["pairs"] else []
     for p in args["pairs"]:
         c, _, d = p.partition(":")
-        if p not in SAME and (c not in CLIENT_KINDS or d not in KINDS):
+        if p not in SAME and (c not in (*CLIENT_KINDS, *more) or d not in (*KINDS, *more)):
             sys.exit(f"netbox: {p}: no such kinds; see --list")
     return args
 

@@ -251,6 +251,7 @@ Suite *bs_suite_ip_packet(void)
 	Suite *s = suite_create("ip_packet");
 	TCase *t = tcase_create("ip_packet");
 
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, ip_reads_and_writes);
 	tcase_add_test(t, ip_udp_without_sum_stays_so);
 	tcase_add_test(t, ip_too_big_and_back);

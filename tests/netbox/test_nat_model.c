@@ -393,7 +393,7 @@ START_TEST(nat_property)
 		if (k->blocked || k->firewall)
 			continue;
 		start(*k);
-		for (i = 0; i < 30000; i++) {
+		for (i = 0; i < 10000; i++) {
 			struct bs_endpoint far;
 			unsigned port, got;
 
@@ -423,6 +423,7 @@ Suite *bs_suite_nat_model(void)
 	Suite *s = suite_create("nat_model");
 	TCase *t = tcase_create("nat_model");
 
+	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, NULL, teardown);
 	tcase_add_test(t, nat_mapping);
 	tcase_add_test(t, nat_filtering);

@@ -15,9 +15,11 @@
 /* "At the first attempt": within this time after the basestation's answer. */
 #define DIRECT_MS 10000
 
-static const char *const kinds[] = { "open",     "full",     "restricted", "port",   "random",
-				     "short",    "preserve", "firewall",   "double", "sym-address",
-				     "sym-next", "sym-open", "sym" };
+static const char *const kinds[] = { "open",   "full",        "restricted",     "port",
+				     "random", "short",       "preserve",       "firewall",
+				     "double", "sym-address", "sym-next",       "sym-open",
+				     "sym",    "adr-full",    "adr-restricted", "sym-restricted" };
+/* With these every mapping has met every filtering. */
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 /* What was seen of one pair, or of a class of pairs. */
