@@ -363,6 +363,7 @@ int bench_connect(struct bench *b, struct bench_server *s, uint32_t nsi, uint8_t
 	m.ipx.has_nsi = true;
 	m.ipx.nsi_sp = nsi;
 	m.client_id = bs_test_text("user@example.test");
+	m.start_ms = s->start_ms;
 	plain.ptr = key->b;
 	plain.len = sizeof(key->b);
 	ck_assert_int_eq(bs_connect_request_begin(&w, buf, sizeof(buf), &m, BS_PACKET_SMALL, plain),

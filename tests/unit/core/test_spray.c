@@ -261,6 +261,29 @@ START_TEST(test_device_does_not)
 }
 END_TEST
 
+/* Both sides begin at one moment: nothing leaves before, and all rounds follow. */
+START_TEST(test_start_is_put_off)
+{
+	size_t plain, ports, sockets;
+
+	bench_fini(b);
+	bench_init(b, "dev.test", NULL);
+	memset(&server, 0, sizeof(server));
+	b->conf.ext_offer = BS_EXT_PATH;
+	server.has_ext = true;
+	server.ext = _i ? BS_EXT_PATH : 0;
+	server.start_ms = 150;
+	bench_attach(b, &server);
+	bench_connect(b, &server, NSI, BS_IPX_NAT_SYMMETRIC, &key);
+	count(140, &plain, &ports, &sockets);
+	/* A device that was not granted it knows nothing of START. */
+	ck_assert_uint_eq(ports + plain == 0, _i);
+	count(6000, &plain, &ports, &sockets);
+	if (_i)
+		ck_assert_uint_eq(ports + plain, 1000 + 10);
+}
+END_TEST
+
 /* What concludes ends the spray, and the answer leaves by the socket that was asked. */
 START_TEST(test_device_answers_on_socket)
 {
@@ -313,6 +336,7 @@ Suite *bs_suite_spray(void)
 	tcase_add_test(dc, test_device_guesses);
 	tcase_add_test(dc, test_device_opens_sockets);
 	tcase_add_loop_test(dc, test_device_does_not, 0, 3);
+	tcase_add_loop_test(dc, test_start_is_put_off, 0, 2);
 	tcase_add_test(dc, test_device_answers_on_socket);
 	suite_add_tcase(s, dc);
 	return s;

@@ -122,6 +122,22 @@ START_TEST(success_carries_key_and_endpoints)
 }
 END_TEST
 
+/* The client is told what to do about its NAT; the device's side comes with the result. */
+START_TEST(tactics_follow_the_measurement)
+{
+	struct bs_gate_connect_answer a;
+	struct bs_packet p;
+
+	dude_probe(&d, 0, 1, BS_PROBE_ASK_SAME, 0xCB007105, 40000);
+	dude_probe(&d, 1, 2, BS_PROBE_ASK_SAME, 0xCB007105, (uint16_t)(40000 + _i));
+	fake_accept(f, ask("ATTEMPT1"), 0x02ABCDEF);
+	ck_assert(dude_next(&d, &p));
+	ck_assert_int_eq(bs_gate_connect_answer_decode(&p, &a), BS_OK);
+	ck_assert(a.params.has & BS_PARAM_BIT(BS_PARAM_TACTICS));
+	ck_assert_uint_eq(a.params.tactics, _i ? BS_TACTIC_SOCKETS : 0);
+}
+END_TEST
+
 START_TEST(unknown_and_forbidden_devices_get_the_same_answer)
 {
 	static const char *const ids[] = { "cam2.test", "nothere.test" };
@@ -530,6 +546,7 @@ static void add_asking(TCase *tc)
 static void add_answers(TCase *tc)
 {
 	tcase_add_test(tc, success_carries_key_and_endpoints);
+	tcase_add_loop_test(tc, tactics_follow_the_measurement, 0, 2);
 	tcase_add_test(tc, each_failure_keeps_its_code);
 	tcase_add_test(tc, a_silent_server_is_answered_for_in_time);
 	tcase_add_test(tc, a_client_that_left_leaves_no_connection_behind);
