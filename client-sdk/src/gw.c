@@ -4,8 +4,10 @@
 #include "machine.h"
 #include "note.h"
 
-/** Head start of UDP; none when nothing of ours came through to the basestation. */
-#define UDP_FIRST_MS 1500u
+/** Head start of UDP, and a shorter one when no probe of ours was answered so far: most likely that
+ *  answer is only on its way, and a stream for nothing costs the server a handshake. */
+#define UDP_FIRST_MS  1500u
+#define UDP_UNSEEN_MS 300u
 
 /** Life of an offer: then the relay knows it no more. */
 #define OFFER_MS 18000
@@ -27,12 +29,13 @@ void bsc__gw_begin(struct bsc_conn *c, const struct bs_gate_connect_answer *a, b
 {
 	struct bsc__machine *m = c->m;
 	const uint8_t modes = modes_of(m->set.relay);
-	bool at_once = m->set.relay == BSC_RELAY_TCP || m->set.relay == BSC_RELAY_TLS ||
-		       !bs_endpoint_is_set(&m->prober.observed);
+	uint32_t head_ms = bs_endpoint_is_set(&m->prober.observed) ? UDP_FIRST_MS : UDP_UNSEEN_MS;
 
+	if (m->set.relay == BSC_RELAY_TCP || m->set.relay == BSC_RELAY_TLS)
+		head_ms = 0;
 	bs_gw_client_init(&c->gw, a->gw, &a->ipx, &m->gate);
 	if (modes != 0)
-		bs_gw_client_start(&c->gw, modes, now + BS_TIME_MS(at_once ? 0 : UDP_FIRST_MS));
+		bs_gw_client_start(&c->gw, modes, now + BS_TIME_MS(head_ms));
 }
 
 /** Whether another way has the data: then there is no need for this one. */

@@ -306,6 +306,19 @@ static void set_signals(void (*handler)(int))
 	sigaction(SIGUSR2, &sa, NULL);
 }
 
+/** Hold the signals back until there is a device that they can speak to. */
+static void hold_signals(bool hold)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+}
+
 static int hex_digit(int c)
 {
 	if (c >= '0' && c <= '9')
@@ -582,6 +595,7 @@ int main(int argc, char **argv)
 	load_name(&a.station);
 	if (!open_list(&a))
 		return 1;
+	hold_signals(true);
 	err = bsdev_posix_new(&a.conf, &a.posix, &p);
 	if (err != BS_OK) {
 		fprintf(stderr, "bs-weather: cannot start (%s)%s\n", bs_strerror(err),
@@ -592,6 +606,7 @@ int main(int argc, char **argv)
 	}
 	running = p;
 	set_signals(on_signal);
+	hold_signals(false);
 	on_sample_timer(&a.station, bsdev_posix_device(p), bsdev_posix_now());
 	err = bsdev_posix_run(p);
 	set_signals(SIG_IGN);
