@@ -13,12 +13,16 @@
 #include "net/tcp.h"
 #include "server/gate_internal.h"
 
+/** Bytes of one read in either direction: a full TLS record. */
+#define LEG_READ_MAX 16384u
+
 struct bs_gate_leg {
 	struct ev_io io;
 	struct bs_session *s;
 	int fd;
 	uint32_t off, len; /**< of out: what the relay has not taken yet */
-	uint8_t out[2 * BS_GATE_PACKET_MAX];
+	uint8_t out[LEG_READ_MAX];
+	uint8_t in[LEG_READ_MAX]; /**< of the read under way */
 };
 
 bool bs__gate_leg_stalled(const struct bs_session *s)
@@ -79,25 +83,29 @@ bool bs__gate_leg_serve(struct bs_session *s)
 
 	if (l->len > 0)
 		return true;
-	n = bs_tls_read(s->tls, l->out, sizeof(l->out));
-	if (n == BS_EAGAIN)
-		return true;
-	if (n < 0) {
+	l->off = 0;
+	/* A client may put each packet into a record of its own: many records make one write. */
+	do {
+		n = bs_tls_read(s->tls, l->out + l->len, sizeof(l->out) - l->len);
+		if (n > 0)
+			l->len += (uint32_t)n;
+	} while (n > 0 && l->len < sizeof(l->out));
+	if (n < 0 && n != BS_EAGAIN) {
 		if (n != BS_ECLOSED)
 			bs_count(s->gate->w->counters, BS_C_gate_broken);
-		bs__session_end(s);
+		/* Its last words are for the device. */
+		if (push(s))
+			bs__session_end(s);
 		return false;
 	}
-	l->off = 0;
-	l->len = (uint32_t)n;
 	return push(s);
 }
 
 /** From the relay to the client. */
 static void pull(struct bs_session *s)
 {
-	struct bs_gate *g = s->gate;
-	bs_ssize n = bs_tcp_read(s->leg->fd, g->tx, sizeof(g->tx));
+	struct bs_gate_leg *l = s->leg;
+	bs_ssize n = bs_tcp_read(l->fd, l->in, sizeof(l->in));
 
 	if (n == BS_EAGAIN)
 		return;
@@ -107,7 +115,7 @@ static void pull(struct bs_session *s)
 		bs__session_end(s);
 		return;
 	}
-	bs__session_send(s, g->tx, (size_t)n);
+	bs__session_send(s, l->in, (size_t)n);
 	if (s->state == BS_SESSION_LEG)
 		watch(s);
 }

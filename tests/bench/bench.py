@@ -19,6 +19,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../integration"))
 import bs  # noqa: E402
+import bench_gateway  # noqa: E402
 import bench_stream  # noqa: E402
 import relay_peers  # noqa: E402
 
@@ -282,7 +283,7 @@ def row_relay_coturn_burst(seconds):
 ROWS = {"relay-udp": row_relay_udp, "relay-udp-burst": row_relay_udp_burst,
         "relay-coturn": row_relay_coturn, "relay-coturn-burst": row_relay_coturn_burst,
         "keepalive": row_keepalive, "attach": row_attach, "tls12": row_tls12, "tls13": row_tls13,
-        "tls12-resumed": row_tls12_resumed, "tls13-resumed": row_tls13_resumed, **bench_stream.ROWS}
+        "tls12-resumed": row_tls12_resumed, "tls13-resumed": row_tls13_resumed, **bench_gateway.ROWS, **bench_stream.ROWS}
 
 
 def machine():

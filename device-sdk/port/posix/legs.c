@@ -19,6 +19,8 @@
 #define OUT_MAX 65536u
 /** Bytes that the kernel may hold unsent: more would only be delay. */
 #define UNSENT_MAX 131072
+/** Packets of so many bytes leave at once; fewer wait for the end of the step. */
+#define WRITE_MIN 32768u
 /** Reads of one leg in a step, so that a fast relay cannot keep the timers waiting. */
 #define READS_MAX 8
 
@@ -189,7 +191,17 @@ void bsdev__legs_send(struct bsdev_legs *l, const uint8_t *buf, size_t len)
 		return;
 	memcpy(leg->out + leg->out_off + leg->out_len, buf, len);
 	leg->out_len += len;
-	flush(leg);
+	/* One write for many packets: most of what a relay spends is per call. */
+	if (leg->out_len >= WRITE_MIN)
+		flush(leg);
+}
+
+void bsdev__legs_flush(struct bsdev_legs *l)
+{
+	for (unsigned i = 0; i < BSDEV_LEGS_MAX; i++) {
+		if (l->leg[i] != NULL && l->leg[i]->fd >= 0 && !l->leg[i]->connecting)
+			flush(l->leg[i]);
+	}
 }
 
 static void finish_connect(struct bsdev_leg *leg, struct bsdev *dev, unsigned slot, bs_time now)

@@ -33,7 +33,9 @@ int bsdev__legs_poll(const struct bsdev_legs *l, struct pollfd *fds, int cap, in
 /** Handle what poll reported: packets go to the device, which may change the legs. */
 void bsdev__legs_step(struct bsdev_legs *l, struct bsdev *dev, const struct pollfd *fds, int n,
 		      bs_time now);
-/** Send one packet on the leg that its NSI.sp names. */
+/** Send what was given to bsdev__legs_send. */
+void bsdev__legs_flush(struct bsdev_legs *l);
+/** One packet for the leg that its NSI.sp names; leaves with bsdev__legs_flush. */
 void bsdev__legs_send(struct bsdev_legs *l, const uint8_t *buf, size_t len);
 
 #endif

@@ -304,6 +304,7 @@ static void flush_output(struct bsdev_posix *p)
 		bs_batch_drop(p->batch);
 	take_output(p);
 	bs_batch_flush(p->batch);
+	bsdev__legs_flush(&p->legs);
 }
 
 /** Everything of one socket; at most a batch. */
