@@ -10,7 +10,7 @@ enum {
 	TAGS = BS_TAG_STREAM_LAST - BS_TAG_STREAM_FIRST + 1,
 	ISN_FIRST = 1000,
 	/** Loopback has no frames; elsewhere nothing above Ethernet is worth a probe. */
-	MTU_LOOPBACK = 16332,
+	MTU_LOOPBACK = 16048,
 	MTU_ETHERNET = 1472,
 	IP4_LOOPBACK_NET = 127,
 	/** A new stream is promised one in so many of the free segments, but not fewer than. */

@@ -17,7 +17,7 @@ enum {
 };
 
 /* Sizes that paths have: IPv6 and IPv4 over Ethernet, two kinds of jumbo frames, loopback. */
-static const uint16_t sizes[] = { BS_PACKET_MAX, 1452, 1472, 4052, 8952, 16332 };
+static const uint16_t sizes[] = { BS_PACKET_MAX, 1452, 1472, 4052, 8952, 16048 };
 
 void bs_stream_mtu_init(struct bs_stream_mtu *m, uint16_t ceiling, bs_time now)
 {

@@ -24,6 +24,7 @@ enum {
 	/** A pause of this length may be made up for at once: timers are no finer than this. */
 	QUANTUM_US = 2000,
 	QUANTUM_PACKETS = 16,
+	BUNCH_US = 1000,
 	/** Lost share of a round that lowers the ceiling, 1 in so many. */
 	/** Round trips differ by this much on any machine. */
 	QUEUE_SLACK_US = 2000,
@@ -220,12 +221,20 @@ static void step_mode(struct bs_stream_path *p, bs_time now)
 	}
 }
 
+/* Acknowledgements come in bunches, of packets and of what a busy machine lets lie: room for those
+ * on top. */
+static uint64_t bunch(const struct bs_stream_path *p)
+{
+	uint64_t packets = (uint64_t)QUANTUM_PACKETS * p->packet;
+	uint64_t waits = p->bw * BUNCH_US / 1000000u;
+
+	return packets > waits ? packets : waits;
+}
+
 static void set_window(struct bs_stream_path *p, uint64_t acked)
 {
 	uint64_t least = (uint64_t)LEAST_PACKETS * p->packet;
-	/* Acknowledgements come in bunches: room for those on top. */
-	uint64_t target =
-		bdp(p, p->full ? 2 * GAIN_ONE : GAIN_HIGH) + (uint64_t)QUANTUM_PACKETS * p->packet;
+	uint64_t target = bdp(p, p->full ? 2 * GAIN_ONE : GAIN_HIGH) + bunch(p);
 
 	if (p->mode == BS_STREAM_PATH_RTT)
 		target = bdp(p, GAIN_ONE / 2);
