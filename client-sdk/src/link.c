@@ -58,6 +58,8 @@ static void measure(struct bsc_conn *c, const struct bs_rpc_call *call)
 /** The peer's own end, in words; our side has not decided anything. */
 static void why_ended(const struct bsc_conn *c, struct bsc_error *e)
 {
+	if (c->peer.conn.end == BS_CONN_END_SILENCE && bsc__relay_is_why(c, e))
+		return;
 	if (c->peer.conn.end == BS_CONN_END_SILENCE)
 		(void)bsc__fail(e, BS_ETIMEDOUT, BSC_FROM_DEVICE, BSC_SILENT,
 				"%s: the device fell silent; it or its network may be down",

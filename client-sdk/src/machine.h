@@ -382,6 +382,8 @@ void bsc__relay_no_path(const struct bsc_conn *c, struct bsc_error *e);
 /** The relay that carried the connection is gone, and no other way opened in the time that a first
  *  one has. */
 bool bsc__relay_is_stranded(struct bsc_conn *c, bs_time now);
+/** Whether a relayed connection is silent because its relay is; then *e says so. */
+bool bsc__relay_is_why(const struct bsc_conn *c, struct bsc_error *e);
 /** End such a connection. */
 void bsc__relay_gone(struct bsc_conn *c, bs_time now);
 void bsc__relay_timeout(struct bsc_conn *c, bs_time now);

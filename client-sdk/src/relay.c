@@ -44,8 +44,8 @@ void bsc__link_relay_refused(struct bsc__machine *m, uint32_t nsi, const struct 
 		if (ep != NULL)
 			bs_peer_drop_path(&c->peer, ep, now);
 		bs_relay_client_stop(&c->relay);
-		/* It was open over the relay and has no other way: nobody will answer any more. */
-		if (c->connect_ms != 0 && !bs_endpoint_is_set(&c->peer.conn.remote))
+		/* Nothing else is tried, so nobody will answer any more. */
+		if (m->set.relay == BSC_RELAY_ONLY && c->connect_ms != 0)
 			bsc__link_fail(c, &c->relay_error, now);
 		return;
 	}
@@ -87,7 +87,8 @@ void bsc__relay_no_path(const struct bsc_conn *c, struct bsc_error *e)
 bool bsc__relay_is_stranded(struct bsc_conn *c, bs_time now)
 {
 	bool lost = c->connect_ms != 0 && c->peer.conn.state == BS_CONN_OPEN &&
-		    !bs_endpoint_is_set(&c->peer.conn.remote);
+		    c->peer.conn.path >= BS_PATH_UDP_RELAY &&
+		    bs_paths_relay(&c->peer.paths, NULL) == NULL;
 
 	if (lost && !c->stranded)
 		c->strand_at = now + BS_TIME_MS(c->m->set.path_timeout_ms);
@@ -95,14 +96,27 @@ bool bsc__relay_is_stranded(struct bsc_conn *c, bs_time now)
 	return lost && BS_TIME_DIFF(now, c->strand_at) >= 0;
 }
 
+bool bsc__relay_is_why(const struct bsc_conn *c, struct bsc_error *e)
+{
+	if (c->peer.conn.path != BS_PATH_UDP_RELAY || bs_relay_client_endpoint(&c->relay) != NULL)
+		return false;
+	if (c->relay_error.code != 0)
+		*e = c->relay_error;
+	else
+		(void)bsc__fail(e, BS_ETIMEDOUT, BSC_FROM_BASESTATION, BSC_SILENT,
+				"%s: the basestation's relay no longer answers, and no other path "
+				"opened; the basestation or its network may be down",
+				c->device);
+	return true;
+}
+
 void bsc__relay_gone(struct bsc_conn *c, bs_time now)
 {
 	struct bsc_error e;
 
-	(void)bsc__fail(&e, BS_ETIMEDOUT, BSC_FROM_BASESTATION, BSC_SILENT,
-			"%s: the basestation's relay no longer answers, and no other path opened "
-			"within %u ms; the basestation or its network may be down",
-			c->device, (unsigned)c->m->set.path_timeout_ms);
+	if (!bsc__relay_is_why(c, &e))
+		(void)bsc__fail(&e, BS_ETIMEDOUT, BSC_FROM_BASESTATION, BSC_SILENT,
+				"%s: the relay is gone, and no other path opened", c->device);
 	bsc__link_goodbye(c, now);
 	bsc__link_fail(c, &e, now);
 }

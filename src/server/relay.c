@@ -216,8 +216,8 @@ static struct bs_bulk *volume_slot(struct bs_roles *r)
 	return b;
 }
 
-/* Rows go to main, whose store thread adds them up.  Only clients that a slot has room for are asked
- * for: what was handed out and not sent would be lost. */
+/* Rows go to main, whose store thread adds them up.  Only clients that a slot has room for are
+ * asked for: what was handed out and not sent would be lost. */
 void bs__relay_store(struct bs_roles *r)
 {
 	struct bs_relay_hub *h = r->relay;
