@@ -10,11 +10,16 @@ import atexit
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import tempfile
+import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import bs  # noqa: E402
+import vectors  # noqa: E402
 from bs import check, equal, test  # noqa: E402
 
 ID = "cam1.base.test"
@@ -221,6 +226,63 @@ def in_the_clear():
         connect("alice", "--local", "users", "add", ID, FAR_FP, "carol")
         # Somebody who is not in the list comes in, and may do nothing.
         connect("bob", "--plain", "rpc", ID, "get_weather", status=8)
+
+
+class Recorded:
+    """A device that answers as one was recorded to, from the rows of tests/vectors; the first
+    query is lost."""
+
+    def __init__(self):
+        self.rows = {name: [bytes.fromhex(p["hex"]) for p in packets]
+                     for name, _, packets in vectors.scenarios("data.txt")
+                     if name in ("discovery", "legacy_rpc", "legacy_rpc_error")}
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind(("127.0.0.1", 0))
+        self.port = self.sock.getsockname()[1]
+        self.queries = 0
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                asked, who = self.sock.recvfrom(2000)
+            except OSError:
+                return
+            for name, (request, answer) in self.rows.items():
+                if asked[:4] != request[:4] or asked[12:] != (
+                        b"vector.device\0" if name == "discovery" else request[12:]):
+                    continue
+                if name == "discovery":  # the port is that of the recorder's machine
+                    answer = answer[:16] + self.port.to_bytes(2, "big") + answer[18:]
+                else:
+                    self.queries += 1
+                    if self.queries == 1:
+                        continue
+                self.sock.sendto(answer[:4] + asked[4:8] + answer[8:], who)
+
+
+@test
+def recorded_queries():
+    """Queries without a connection: asked for by a flag, answered as recorded."""
+    device = Recorded()
+    with tempfile.NamedTemporaryFile("w", suffix=".xml") as f:
+        f.write("<unabto_queries><query name='id' id='0'><request/><response>"
+                "<parameter name='uuid' type='raw'/><parameter name='major' type='uint16'/>"
+                "<parameter name='minor' type='uint16'/></response></query>"
+                "<query name='none' id='4711'><request/><response/></query></unabto_queries>")
+        f.flush()
+
+        def ask(query, status):
+            r = bs.run([bs.program("bsconnect"), "--legacy-query", "--local-port", str(device.port),
+                        "--interface", f.name, "rpc", "vector.device", query], ok=False)
+            equal(r.returncode, status, f"status: {r.stdout}{r.stderr}")
+            return json.loads(r.stdout)
+        answer = ask("id", 0)["answer"]
+        equal(answer, {"uuid": "8eee78e7-8f22-4019-8cee-4dcbc1c8186c", "major": 1, "minor": 0},
+              "answer")
+        equal(ask("none", 8)["error"]["code"], "query", "refusal")
+        equal(device.queries, 3, "queries, one of them lost")
+    device.sock.close()
 
 
 @test

@@ -165,6 +165,30 @@ struct bsc_pairing {
 BS_API BS_MUSTCHECK int bsc_pair_wait(struct bsc_conn *c, const char *name, struct bsc_pairing *out,
 				      struct bsc_error *err);
 
+/**
+ * bsc_legacy_rpc_wait - ask an old device without a connection
+ *
+ * @device  where it is, as bsc_discover() found it
+ * @req     [len] bytes: query id and parameters
+ * @len     4..BSC_RPC_REQUEST_SMALL
+ * @buf     [cap] bytes for the answer
+ * @cap     BSC_RPC_ANSWER_MAX always suffices
+ * @out_len bytes of the answer
+ * @err     filled on failure; may be NULL
+ *
+ * Only for devices that know nothing better: no secrecy, no identity on either side, and anybody on
+ * the network can answer.  Our own devices do not.  Asked four times, 500 ms apart.
+ *
+ * Returns BS_OK, BS_EINVAL, BS_ETOOBIG, BS_ETIMEDOUT, BS_EREFUSED (the device says "error", and no
+ * more), or BS_EIO.
+ *
+ * Thread: any.  Allocates: no.  Blocks: yes, up to two seconds.
+ * Source: basestation-wire(7), section LOCAL NETWORK.
+ */
+BS_API BS_MUSTCHECK int bsc_legacy_rpc_wait(const struct bs_endpoint *device, const uint8_t *req,
+					    size_t len, uint8_t *buf, size_t cap, size_t *out_len,
+					    struct bsc_error *err);
+
 #ifdef __cplusplus
 }
 #endif

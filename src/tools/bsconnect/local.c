@@ -111,6 +111,33 @@ int run_discover(struct run *r)
 	return status;
 }
 
+/* ---- queries without a connection */
+
+static void on_first(void *arg, const struct bsc_found *f)
+{
+	struct bs_endpoint *ep = arg;
+
+	if (ep->port == 0)
+		*ep = f->endpoint;
+}
+
+int run_ask_legacy(struct run *r, const uint8_t *req, size_t len, uint8_t *buf, size_t cap,
+		   size_t *got, struct bsc_error *err)
+{
+	struct bs_endpoint ep = { .port = 0 };
+	int rc = bsc_discover_wait(r->session, r->word[0], on_first, &ep, err);
+
+	if (rc == BS_OK && ep.port == 0) {
+		*err = (struct bsc_error){ .err = BS_EUNREACH,
+					   .source = BSC_FROM_NETWORK,
+					   .code = BSC_NO_LOCAL };
+		(void)snprintf(err->text, sizeof err->text,
+			       "%s: does not answer on the local network", r->word[0]);
+		rc = BS_EUNREACH;
+	}
+	return rc == BS_OK ? bsc_legacy_rpc_wait(&ep, req, len, buf, cap, got, err) : rc;
+}
+
 /* ---- pair */
 
 /** The first line of a file, or of standard input: a secret does not belong on a command line. */

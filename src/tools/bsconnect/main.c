@@ -123,8 +123,9 @@ int run_ask(struct run *r, const struct bsc_query *q, const uint8_t *req, size_t
 {
 	uint8_t buf[BSC_RPC_ANSWER_MAX];
 	size_t got;
-	int rc = bsc_rpc_wait(r->conn, req, len, r->o.no_retry ? BSC_RPC_NO_RETRY : 0, buf,
-			      sizeof buf, &got, err);
+	int rc = r->o.legacy ? run_ask_legacy(r, req, len, buf, sizeof buf, &got, err)
+			     : bsc_rpc_wait(r->conn, req, len, r->o.no_retry ? BSC_RPC_NO_RETRY : 0,
+					    buf, sizeof buf, &got, err);
 
 	if (rc == BS_OK) {
 		*answer = report_answer(q, buf, got, err);
@@ -206,7 +207,7 @@ static int run_rpc(struct run *r)
 	int rc;
 
 	if (status == STATUS_OK) {
-		rc = run_open_conn(r, r->word[0], &err);
+		rc = r->o.legacy ? run_open_session(r, &err) : run_open_conn(r, r->word[0], &err);
 		if (rc == BS_OK)
 			rc = run_ask(r, q, req, len, &answer, &err);
 		if (rc != BS_OK)

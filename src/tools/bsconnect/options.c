@@ -83,6 +83,8 @@ void options_usage(void)
 		     "  -n, --no-retry                  send the query once only\n"
 		     "  -l, --local                     only on the local network\n"
 		     "  -C, --plain                     there, in the clear: no secrets\n"
+		     "  -Y, --legacy-query              there, rpc without a connection, for old\n"
+		     "                                  devices\n"
 		     "      --stdio                     tunnel standard input and output\n"
 		     "  -q, --quiet                     no progress\n"
 		     "  -v, --verbose                   details on standard error: addresses,\n"
@@ -102,13 +104,14 @@ static int complain(const char *where, const char *what)
 /** Long options and the short ones' string, from the table. */
 static int read_arguments(struct options *o, int argc, char **argv)
 {
-	struct option longs[N_KEYS + 10];
-	char shorts[2 * N_KEYS + 10];
+	struct option longs[N_KEYS + 11];
+	char shorts[2 * N_KEYS + 11];
 	static const struct option flags[] = {
 		{ "json", no_argument, NULL, 'j' },
 		{ "no-retry", no_argument, NULL, 'n' },
 		{ "local", no_argument, NULL, 'l' },
 		{ "plain", no_argument, NULL, 'C' },
+		{ "legacy-query", no_argument, NULL, 'Y' },
 		{ "quiet", no_argument, NULL, 'q' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
@@ -125,13 +128,14 @@ static int read_arguments(struct options *o, int argc, char **argv)
 		shorts[n++] = ':';
 	}
 	memcpy(longs + N_KEYS, flags, sizeof flags);
-	memcpy(shorts + n, "jnlCqvhV", sizeof "jnlCqvhV");
+	memcpy(shorts + n, "jnlCYqvhV", sizeof "jnlCYqvhV");
 	while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
 		switch (c) {
 		case 'j': o->json = true; continue;
 		case 'n': o->no_retry = true; continue;
 		case 'l': o->local_only = true; continue;
 		case 'C': o->plain = o->local_only = true; continue;
+		case 'Y': o->legacy = o->local_only = true; continue;
 		case 'q': o->quiet = true; continue;
 		case 'v': o->verbose++; continue;
 		case 'h': o->help = true; continue;

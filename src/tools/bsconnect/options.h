@@ -44,6 +44,7 @@ struct options {
 	bool json;
 	bool no_retry;
 	bool local_only; /**< do not ask the basestation */
+	bool legacy;     /**< query without a connection; implies local_only */
 	bool plain;      /**< connect in the clear; implies local_only */
 	bool quiet;
 	bool stdio; /**< tunnel standard input and output */

@@ -31,6 +31,9 @@ void run_on_conn(void *arg, struct bsc_conn *c, enum bsc_progress step,
 int run_discover(struct run *r);
 int run_pair(struct run *r);
 int run_users(struct run *r);
+/** Find the device that the first word names and ask it without a connection; as bsc_rpc_wait. */
+int run_ask_legacy(struct run *r, const uint8_t *req, size_t len, uint8_t *buf, size_t cap,
+		   size_t *got, struct bsc_error *err);
 
 /** Most words behind "tunnel": a device and its listeners. */
 #define TUNNEL_WORDS_MAX 65
