@@ -266,12 +266,12 @@ static void refused(struct bs_batch *b, const struct sending *s, int why)
 		pass(b, 1);
 		return;
 	}
-	/* Kernels say either when the path is too narrow for the packets, which singly may be cut
-	 * on their way; everything else means that the interface cannot split. */
-	if (why == EMSGSIZE || why == EINVAL)
-		b->singly = b->first + s->pkts[0];
-	else
+	/* The interface cannot split, today and tomorrow.  Any other reason is of this destination
+	 * or this moment: a path too narrow, where singly they may be cut on their way, or none. */
+	if (why == EIO || why == EOPNOTSUPP || why == ENOPROTOOPT)
 		b->no_segment = true;
+	else
+		b->singly = b->first + s->pkts[0];
 }
 
 static void count_sent(struct bs_batch *b, const struct sending *s, unsigned n)

@@ -202,6 +202,26 @@ START_TEST(test_refused)
 }
 END_TEST
 
+/* A destination that is refused does not cost the others their merging. */
+START_TEST(test_refused_run)
+{
+	struct bs_endpoint none;
+
+	bs_endpoint_set_ip4(&none, 0xF0000001, 9);
+	for (unsigned i = 0; i < 5; i++)
+		put(i, 500, from_fd, &none);
+	for (unsigned i = 5; i < 10; i++)
+		put(i, 500, from_fd, &to);
+	bs_batch_flush(tx);
+	for (unsigned i = 5; i < 10; i++)
+		expect(i, 500);
+	ck_assert_uint_eq(bs_batch_stats(tx)->lost, 5);
+#ifdef __linux__
+	ck_assert_uint_eq(bs_batch_stats(tx)->tx_merged, 5);
+#endif
+}
+END_TEST
+
 /* A full buffer of the kernel keeps the packets here, and room says so before anything is lost. */
 START_TEST(test_full_buffer)
 {
@@ -262,6 +282,7 @@ Suite *bs_suite_batch(void)
 	tcase_add_test(tc, test_merging_is_invisible);
 	tcase_add_test(tc, test_several_places);
 	tcase_add_test(tc, test_refused);
+	tcase_add_test(tc, test_refused_run);
 	tcase_add_test(tc, test_full_buffer);
 	tcase_add_test(tc, test_drop);
 	suite_add_tcase(s, tc);
