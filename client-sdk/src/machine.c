@@ -472,7 +472,7 @@ size_t bsc__machine_datagram_out(struct bsc__machine *m, uint8_t *buf, size_t ca
 	if (n == 0)
 		n = bsc__link_output(m, buf, cap, to, now);
 	if (n > 0)
-		bsc__paths_sent(m, to, now);
+		bsc__paths_sent(m, buf, to, now);
 	return n;
 }
 

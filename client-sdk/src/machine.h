@@ -212,10 +212,10 @@ struct bsc_conn {
 	struct bs_peer peer;
 	struct bsc__streams *streams; /**< stream.h; NULL before the first stream */
 	struct bs_relay_client relay;
-	struct bs_gw_client gw;       /**< leg to a TCP relay */
-	bool doubt;        /**< the path in use was silent when we looked last */
-	bool stranded;     /**< the relay in use is gone and nothing has taken its place */
-	bs_time strand_at; /**< when that is too long */
+	struct bs_gw_client gw; /**< leg to a TCP relay */
+	bool doubt;             /**< the path in use was silent when we looked last */
+	bool stranded;          /**< the relay in use is gone and nothing has taken its place */
+	bs_time strand_at;      /**< when that is too long */
 	struct bsc_error relay_error; /**< why the basestation relays no more; code 0 = it does */
 };
 
@@ -353,8 +353,9 @@ void bsc__paths_tactics(struct bsc_conn *c, const struct bs_gate_connect_answer 
 void bsc__paths_mapped(struct bsc__machine *m, const struct bs_endpoint *ep, bs_time now);
 /** A probe was answered: what we know of ourselves may be new. */
 void bsc__paths_probed(struct bsc__machine *m);
-/** A datagram goes out: the cool-down counts from the last one over a further socket. */
-void bsc__paths_sent(struct bsc__machine *m, const struct bs_endpoint *to, bs_time now);
+/** A datagram goes out: the cool-down counts from the last search packet over a further socket. */
+void bsc__paths_sent(struct bsc__machine *m, const uint8_t *pkt, const struct bs_endpoint *to,
+		     bs_time now);
 /** Whether packets may still come or go over this further socket. */
 bool bsc__paths_uses_via(const struct bsc__machine *m, uint16_t via);
 /** Whether the path of some connection fell silent: has the machine moved? */

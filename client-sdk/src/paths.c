@@ -12,6 +12,8 @@ enum {
 	RELAY_WAIT_OWN_MS = 150,
 	RELAY_WAIT_STOCK_MS = 1200,
 	RELAY_WAIT_SYMMETRIC_MS = 3500,
+	/* Of a header. */
+	TYPE_OFFSET = 8,
 };
 
 /** What the basestation advises, or what its measurements say where it advises nothing. */
@@ -73,11 +75,13 @@ void bsc__paths_probed(struct bsc__machine *m)
 			bs_peer_set_self(&c->peer, &priv, &global);
 }
 
-void bsc__paths_sent(struct bsc__machine *m, const struct bs_endpoint *to, bs_time now)
+void bsc__paths_sent(struct bsc__machine *m, const uint8_t *pkt, const struct bs_endpoint *to,
+		     bs_time now)
 {
 	uint16_t via = bs_endpoint_via(to);
 
-	if (via != 0 && via != BS_VIA_STREAM) {
+	/* DATA over the socket that was found costs the router nothing new. */
+	if (via != 0 && via != BS_VIA_STREAM && pkt[TYPE_OFFSET] == BS_TYPE_U_CONNECT) {
 		m->has_sockets_at = true;
 		m->sockets_at = now;
 	}

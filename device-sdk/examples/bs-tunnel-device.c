@@ -291,8 +291,8 @@ int main(int argc, char **argv)
 
 	memset(&a, 0, sizeof(a));
 	a.conf.version = "1.0";
-	a.conf.extensions =
-		BS_EXT_IP6 | BS_EXT_ATTEMPT | BS_EXT_CLOSE | BS_EXT_GCM | BS_EXT_FAST_STREAM;
+	a.conf.extensions = BS_EXT_IP6 | BS_EXT_ATTEMPT | BS_EXT_CLOSE | BS_EXT_GCM |
+			    BS_EXT_FAST_STREAM | BS_EXT_PATH;
 	a.conf.connections = CONNECTIONS_DEFAULT;
 	a.conf.secret = a.secret;
 	a.conf.state = on_state;
