@@ -164,7 +164,8 @@ static void take_acked(struct bs_stream *s, struct bs_segment *g, struct bs_stre
 		if (g->sends == 1 && a->rtt == 0)
 			a->rtt = 1;
 	}
-	if (s->ss->fast) {
+	/* Of one that was sent again nobody knows which packets made it. */
+	if (s->ss->fast && g->sends == 1) {
 		bs_stream_mtu_arrived(&s->ss->mtu, g->packet, now);
 		s->ss->path.packet = s->ss->mtu.proven;
 	}
@@ -340,6 +341,8 @@ static void after_progress(struct bs_stream *s, const struct bs_stream_acked *a,
 	s->pause_on = false;
 	take_rtt(s, s->ss->fast ? a->rtt : rtt);
 	if (s->ss->fast) {
+		/* What gets through ends the backoff, also where it cannot be measured. */
+		bs_stream_rtt_relax(&s->rtt);
 		bs_stream_path_acked(&s->ss->path, a, now);
 		s->ss->pace_on = false;
 	} else {
