@@ -339,10 +339,10 @@ static void after_progress(struct bs_stream *s, const struct bs_stream_acked *a,
 	t->probed = false;
 	s->burst = 0;
 	s->pause_on = false;
+	/* What gets through ends the backoff, also where it cannot be measured. */
+	bs_stream_rtt_relax(&s->rtt);
 	take_rtt(s, s->ss->fast ? a->rtt : rtt);
 	if (s->ss->fast) {
-		/* What gets through ends the backoff, also where it cannot be measured. */
-		bs_stream_rtt_relax(&s->rtt);
 		bs_stream_path_acked(&s->ss->path, a, now);
 		s->ss->pace_on = false;
 	} else {
