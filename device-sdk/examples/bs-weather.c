@@ -601,7 +601,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "bs-weather: cannot start (%s)%s\n", bs_strerror(err),
 			a.conf.secret == NULL ? "; --legacy needs a library configured with "
 						"--enable-legacy"
-					      : "");
+			: err == BS_EIO && a.posix.local != NULL
+				? "; is the local port taken? --local-port chooses another"
+				: "");
 		return 1;
 	}
 	running = p;

@@ -53,7 +53,7 @@ static int await(int fd, uint32_t seq, uint8_t *pkt, size_t cap, struct bs_legac
 		if (poll(&p, 1, BS_TIME_DIFF_MS(left) + 1) < 0 && errno != EINTR)
 			return BS_EIO;
 		n = recv(fd, pkt, cap, 0);
-		/* What is no answer to this question, an error of the network too, is passed over. */
+		/* What is no answer to this question is passed over, a network error too. */
 		if (n > 0 && bs_legacy_decode(pkt, (size_t)n, m) == BS_OK && m->seq == seq &&
 		    (m->word & ~(uint32_t)BS_LEGACY_ERROR) == BS_LEGACY_RESPONSE)
 			return BS_OK;
