@@ -243,6 +243,11 @@ def relay_row(seconds, run, peer):
     count, used = pump(pid, lambda own: relay_peers.basestation(n, flows, own),
                        n.ports["controller_port"], flows, shape, seconds)
     n.stop()
+    asked = RELAY_RATE * seconds
+    mine = {"value": count / used, "offered_per_s": RELAY_RATE, "run": run,
+            "carried": count / asked}
+    if peer == "coturn" and not shutil.which("turnserver"):
+        return {**mine, "peer": None, "peer_value": None}
     if peer == "coturn":
         p, port = relay_peers.start_coturn(0)
         lines = lambda own: relay_peers.coturn(port, flows, own)
@@ -254,10 +259,7 @@ def relay_row(seconds, run, peer):
     pcount, pused = pump(p.pid, lines, 0, flows, shape, seconds)
     p.kill()
     p.wait()
-    asked = RELAY_RATE * seconds
-    return {"value": count / used, "peer": peer, "peer_value": pcount / pused,
-            "offered_per_s": RELAY_RATE, "run": run, "carried": count / asked,
-            "peer_carried": pcount / asked}
+    return {**mine, "peer": peer, "peer_value": pcount / pused, "peer_carried": pcount / asked}
 
 
 def row_relay_udp(seconds):
