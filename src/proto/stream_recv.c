@@ -9,6 +9,10 @@
 enum {
 	/** Numbers that are looked at for the ranges of one acknowledgement. */
 	RANGE_STEPS = 256,
+	/** Repeats of an acknowledgement that opened the window: the first, and how often it takes
+	 *  twice as long again. */
+	REPEAT_MS = 250,
+	REPEAT_DOUBLINGS = 5,
 };
 
 static struct bs_segment **at(const struct bs_stream *s, uint32_t seq)
@@ -309,6 +313,17 @@ size_t bs__rx_ranges(const struct bs_stream *s, struct bs_sack_pair *out, size_t
 	return n;
 }
 
+/* When an acknowledgement is repeated.  To others a second one is a sign of loss, so it comes late;
+ * between our own ends soon, and then more and more rarely. */
+static bs_time repeat_span(const struct bs_stream *s)
+{
+	unsigned n = s->rx.idle_acks < REPEAT_DOUBLINGS ? s->rx.idle_acks : REPEAT_DOUBLINGS;
+
+	if (!s->ss->fast)
+		return BS_TIME_MS(2u * s->timeout_ms);
+	return BS_TIME_MS((uint32_t)REPEAT_MS << n);
+}
+
 void bs__rx_told(struct bs_stream *s, const struct bs_window_pl *w, bs_time now)
 {
 	struct bs_stream_rx *r = &s->rx;
@@ -324,14 +339,14 @@ void bs__rx_told(struct bs_stream *s, const struct bs_window_pl *w, bs_time now)
 	r->ack_now = false;
 	s->ack_on = false;
 	if (s->state == BS_STREAM_OPEN && repeats && !r->fin_done && r->idle_acks < s->retrans)
-		bs__stream_set_ack(s, now + BS_TIME_MS(2u * s->timeout_ms));
+		bs__stream_set_ack(s, now + repeat_span(s));
 }
 
 void bs__rx_repeat(struct bs_stream *s, bs_time now)
 {
 	s->rx.reopened = true;
 	if (!s->rx.fin_done && !s->ack_on && s->rx.idle_acks < s->retrans)
-		bs__stream_set_ack(s, now + BS_TIME_MS(2u * s->timeout_ms));
+		bs__stream_set_ack(s, now + repeat_span(s));
 }
 
 void bs__rx_timeout(struct bs_stream *s, bs_time now)
