@@ -8,8 +8,9 @@
  *
  * DATA has no freshness of its own, so whoever recorded a packet could make the relay carry it
  * again.  A real retransmission has a new IV and so another MAC: a sealed packet whose hash is
- * among those of the last ones is an exact repeat and goes nowhere.  The hashes lie in one table for all
- * connections of the worker, each in the one place that its own bits name; a newer one takes it.
+ * among those of the last ones is an exact repeat and goes nowhere.  The hashes lie in one table
+ * for all connections of the worker, each in the one place that its own bits name; a newer one
+ * takes it.
  */
 #include <string.h>
 
