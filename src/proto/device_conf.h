@@ -23,7 +23,7 @@ struct bs_access {
 	const uint8_t *attempt;    /**< [8] attempt id, NULL without extension ATTEMPT; borrowed */
 	const uint8_t *pair; /**< [8] id of the pairing secret in the key, NULL = none; borrowed:
 					nobody but its owner can use the connection */
-	bool encrypted;            /**< the connection has a key of its own */
+	bool encrypted;      /**< the connection has a key of its own */
 #if BS_WITH_LOCAL
 	uint8_t origin; /**< enum bs_conn_origin */
 #endif

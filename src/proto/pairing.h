@@ -14,7 +14,6 @@
 #include "crypto/keys.h"
 #include "wire/local.h"
 
-
 /** Most bytes of a printed secret that count. */
 #define BS_PAIR_TEXT_MAX 64
 /** Rounds from the printed secret to the key: an eavesdropper's guesses cost as much. */

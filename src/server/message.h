@@ -95,7 +95,7 @@ struct bs_msg_connect {
 	bool has_pair;         /**< the client insists on this pairing secret */
 	uint8_t pair[BS_PAIR_ID_LEN];
 	uint32_t ext; /**< enum bs_ext bits that the client speaks */
-	bool want_gw;          /**< the client can use the TCP relay */
+	bool want_gw; /**< the client can use the TCP relay */
 	uint8_t client_id[BS_CLIENT_ID_MAX];
 	uint8_t fp[BS_FP_LEN]; /**< first half of key_fp */
 	uint8_t ca_fp[32];     /**< of the CA of its certificate: identity and CA are one client */

@@ -19,7 +19,7 @@ struct bsdev_leg;
 
 struct bsdev_legs {
 	struct bsdev_leg *leg[BSDEV_LEGS_MAX]; /**< by slot; NULL = none */
-	void (*fetch)(void *ctx); /**< takes the device's output, after each packet */
+	void (*fetch)(void *ctx);              /**< takes the device's output, after each packet */
 	void *ctx;
 };
 

@@ -50,11 +50,11 @@ struct bsdev_posix {
 	bs_time sweep_at;              /**< when they are looked at next */
 	int n_resolver;                /**< descriptors of the resolver in the last poll */
 	struct bsdev_legs legs;
-	int wake[2];                   /**< read end, write end */
-	bool renew;                    /**< the device wants a new socket before its next packet */
-	bool stopped;                  /**< bsdev_posix_stop was called */
-	bool busy;                     /**< the part has more to do at once */
-	struct bsdev__part *part;      /**< tunnels; NULL = none */
+	int wake[2];              /**< read end, write end */
+	bool renew;               /**< the device wants a new socket before its next packet */
+	bool stopped;             /**< bsdev_posix_stop was called */
+	bool busy;                /**< the part has more to do at once */
+	struct bsdev__part *part; /**< tunnels; NULL = none */
 	void *storage;
 	size_t storage_len;
 };
