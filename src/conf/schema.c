@@ -181,7 +181,8 @@ const struct bs_conf_key bs_conf_schema[] = {
 	"Let devices marked as legacy attach without a key."),
  ROW_BOOL("require-extensions", LIVE, require_extensions, "no",
 	"Refuse an attach whose extension offer was altered on the way."),
- ROW_WORDS("extensions", BS_CONF_FLAGS, LIVE, extensions, extension_words, "ip6, attempt, close, gcm, fast-stream, pair, path",
+ ROW_WORDS("extensions", BS_CONF_FLAGS, LIVE, extensions, extension_words,
+	"ip6, attempt, close, gcm, fast-stream, pair, path",
 	"Extensions granted to devices that offer them."),
 
  ROW_RANGE("alive-interval", BS_CONF_SPAN, LIVE, alive_interval, MS(50), MIN(5), "10s",
@@ -247,7 +248,8 @@ const struct bs_conf_key bs_conf_schema[] = {
  ROW_RANGE("gateway-wait", BS_CONF_SPAN, LIVE, gateway_wait, MS(100), MIN(1), "20s",
 	"How long one leg of the TCP relay waits for the other."),
  ROW_RANGE("gateway-rate", BS_CONF_RATE, LIVE, gateway_rate, 1, 1000000, "100/s",
-	"TCP connections accepted for the TCP relay per second and address; twice as many at once."),
+	"TCP connections accepted for the TCP relay per second and address; "
+	"twice as many at once."),
 
  ROW_WORDS("log-level", BS_CONF_ENUM, LIVE, log_level, level_words, "notice",
 	"Least important level that is logged."),

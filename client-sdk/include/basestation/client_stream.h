@@ -381,8 +381,8 @@ BS_API BS_MUSTCHECK int bsc_tunnel_listen(struct bsc_tunnel *t, const char *bind
  * @rport as for bsc_tunnel_listen()
  * @err   filled on failure; may be NULL
  *
- * The end shows as BSC_TUNNEL_CLOSED, REFUSED or ABORTED with local port 0.  A pipe whose reader has
- * gone raises SIGPIPE, as pipes do, unless the program ignores that signal; sockets do not.
+ * The end shows as BSC_TUNNEL_CLOSED, REFUSED or ABORTED with local port 0.  A pipe whose reader
+ * has gone raises SIGPIPE, as pipes do, unless the program ignores that signal; sockets do not.
  *
  * Returns BS_OK, BS_EINVAL, BS_EIO, BS_ENOMEM.
  *

@@ -87,8 +87,9 @@ int run_open_session(struct run *r, struct bsc_error *err)
 	if (o->timeout_ms < cfg.open_timeout_ms)
 		cfg.open_timeout_ms = o->timeout_ms;
 	cfg.no_reconnect = true;
-	if (r->brisk)
-		cfg.conn_keepalive_max_ms = cfg.conn_keepalive_ms;
+	/* A program at a terminal has no battery to spare, and when it is killed the device shall
+	 * have its connection back soon. */
+	cfg.conn_keepalive_max_ms = cfg.conn_keepalive_ms;
 	cfg.session_fn = on_session;
 	cfg.session_arg = r;
 	cfg.log_fn = o->verbose > 0 ? on_log : NULL;

@@ -10,7 +10,6 @@ struct run {
 	struct options o;
 	struct bsc_session *session;
 	struct bsc_conn *conn;
-	bool brisk;  /**< a dead device shall be noticed soon, whatever a battery says */
 	int n;       /**< words behind the command */
 	char **word; /**< they */
 };

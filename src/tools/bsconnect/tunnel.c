@@ -240,7 +240,6 @@ static int run_job(struct job *j, int (*begin)(struct job *j))
 	struct bsc_error err = { 0 };
 	int rc;
 
-	j->r->brisk = true;
 	rc = run_open_session(j->r, &err);
 	if (rc != BS_OK)
 		return report_failure(&err);

@@ -353,7 +353,8 @@ START_TEST(everything_at_once)
 
 	snprintf(text, sizeof(text),
 		 "listen = \"127.0.0.1\"\ncontroller-port = %u\nattach-port = 0\nworkers = 1\n"
-		 "client-port = 0\ngateway-port = 0\ndatabase = a/b\ncontrol-socket = ctl\nmax-devices = 1000\n"
+		 "client-port = 0\ngateway-port = 0\ndatabase = a/b\ncontrol-socket = ctl\n"
+		 "max-devices = 1000\n"
 		 "max-clients = 10\nmax-connections = 10\n" GATE,
 		 taken_port(udp));
 	c = conf_of(text);
