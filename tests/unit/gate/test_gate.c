@@ -289,6 +289,7 @@ Suite *bs_suite_gate(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_checked_fixture(slow, setup_slow, teardown);
 	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(slow, 60);
 	tcase_add_test(tc, every_call_of_the_table_is_there);
 	tcase_add_test(tc, sessions_beyond_the_limit_are_refused_and_counted);
 	tcase_add_test(tc, ghosts_give_way_to_new_sessions);
