@@ -181,8 +181,13 @@ static void drop_data(struct bs_stream *s)
 static void free_stream(struct bs_stream *s)
 {
 	struct bs_streams *ss = s->ss;
+	struct bs_stream **at = &ss->mem->lingering;
 	unsigned i;
 
+	while (*at && *at != s)
+		at = &(*at)->linger_next;
+	if (*at)
+		*at = s->linger_next;
 	drop_data(s);
 	unchain(s);
 	for (i = 0; i < 3; i++)
@@ -225,8 +230,12 @@ static void set_gone(struct bs_stream *s)
 static void start_linger(struct bs_stream *s, bs_time now)
 {
 	uint32_t ms = s->ss->fast ? BS__STREAM_LINGER_FAST_MS : BS__STREAM_LINGER_MS;
+	struct bs_stream **at = &s->ss->mem->lingering;
 
 	s->state = BS_STREAM_LINGER;
+	while (*at)
+		at = &(*at)->linger_next;
+	*at = s;
 	if (bs__is_done_here(s))
 		set_gone(s);
 	else
@@ -425,22 +434,18 @@ static bool find_tag(struct bs_streams *ss, uint16_t *tag)
 	return false;
 }
 
-/* The oldest stream that only lingers gives way. */
+/* The oldest stream that only lingers gives way, whichever connection it belongs to. */
 void bs__streams_make_room(struct bs_streams *ss)
 {
 	struct bs_stream_mem *m = ss->mem;
-	struct bs_stream *oldest = NULL;
-	struct bs_stream *s;
+	struct bs_stream *s = m->lingering;
 
 	if (m->free_streams || (m->alloc && m->n_streams < m->streams_limit))
 		return;
-	for (s = ss->all; s; s = s->all_next) {
-		if (s->state == BS_STREAM_LINGER && !s->send_rst &&
-		    (!oldest || BS_TIME_DIFF(s->timer, oldest->timer) < 0))
-			oldest = s;
-	}
-	if (oldest)
-		free_stream(oldest);
+	while (s && s->send_rst)
+		s = s->linger_next;
+	if (s)
+		free_stream(s);
 }
 
 int bs_stream_open(struct bs_streams *ss, bs_time now, struct bs_stream **out)

@@ -185,7 +185,8 @@ struct bs_stream {
 	uint8_t burst;  /**< packets since the last acknowledgement or pause */
 	int err;        /**< BS_ECLOSED, BS_EREFUSED, BS_ETIMEDOUT, BS_EPROTO: why it failed */
 	struct bs_stream *next[3];
-	struct bs_stream *chain; /**< of the tag's bucket, or of the free slots */
+	struct bs_stream *chain;       /**< of the tag's bucket, or of the free slots */
+	struct bs_stream *linger_next; /**< of all that linger, oldest first */
 	struct bs_stream *all_next;
 	struct bs_stream *all_prev;
 	struct bs_stream_tx tx;
@@ -214,7 +215,8 @@ struct bs_stream_mem {
 	struct bs_stream_conf conf; /**< defaults filled in */
 	struct bs_segment *free;
 	struct bs_stream *free_streams;
-	uint32_t n_segments; /**< in all */
+	struct bs_stream *lingering; /**< of any connection: they give way to new ones */
+	uint32_t n_segments;         /**< in all */
 	uint32_t n_free;
 	uint32_t reserved;  /**< promised and not taken yet */
 	uint32_t limit;     /**< alloc may raise n_segments to this */

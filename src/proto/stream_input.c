@@ -71,6 +71,17 @@ static void negotiate(struct bs_stream *s, const struct bs_stream_syn *syn)
 		    least(syn->rx_size, size));
 }
 
+/* Those that only linger are nobody's any more. */
+static uint32_t count_live(const struct bs_streams *ss)
+{
+	const struct bs_stream *s;
+	uint32_t n = 0;
+
+	for (s = ss->all; s; s = s->all_next)
+		n += s->state != BS_STREAM_LINGER;
+	return n;
+}
+
 static int input_syn(struct bs_streams *ss, uint16_t tag, const struct bs_window_pl *w,
 		     const struct bs_endpoint *from, bs_time now)
 {
@@ -82,7 +93,7 @@ static int input_syn(struct bs_streams *ss, uint16_t tag, const struct bs_window
 	if (w->id_cp == 0 || w->seq == 0 || w->seq == UINT32_MAX)
 		return BS_EFIELD;
 	bs__streams_make_room(ss);
-	if (!conf->accept_max || ss->n < conf->accept_max)
+	if (!conf->accept_max || count_live(ss) < conf->accept_max)
 		s = bs__streams_make(ss, tag, now);
 	if (!s) {
 		answer_rst(ss, tag, w, from);
