@@ -80,6 +80,7 @@ static uint32_t below(struct flow *f, uint32_t n)
 	return f->rng % n;
 }
 
+static void fail(struct flow *f, const char *fmt, ...) BS_PRINTF(2, 3);
 static void fail(struct flow *f, const char *fmt, ...)
 {
 	va_list ap;
@@ -282,7 +283,7 @@ static void app_read(struct flow *f, unsigned i, unsigned n)
 			take = 1 + below(f, (uint32_t)d.len);
 		}
 		for (k = 0; k < take; k++) {
-			uint8_t want = !i == 0 && h->read + k == 0 ? (uint8_t)n
+			uint8_t want = i != 0 && h->read + k == 0 ? (uint8_t)n
 								   : byte_at(n, !i, h->read + k);
 
 			if (d.ptr[k] != want) {

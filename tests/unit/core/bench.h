@@ -119,4 +119,39 @@ void bench_attach(struct bench *b, struct bench_server *s);
 int bench_connect(struct bench *b, struct bench_server *s, uint32_t nsi, uint8_t ipx_flags,
 		  const struct bs_key_block *key);
 
+/* What the MCU profile has no room for: further sockets and the TCP relay. */
+static inline struct bs_endpoint bench_relay(const struct bs_device_conn *dc)
+{
+	struct bs_endpoint none;
+
+#ifndef BS_PROFILE_MCU
+	if (dc->gw.relay.port != 0)
+		return dc->gw.relay;
+#endif
+	(void)dc;
+	memset(&none, 0, sizeof(none));
+	return none;
+}
+
+static inline uint32_t bench_gateway_nsi(const struct bs_device_conn *dc)
+{
+#ifdef BS_PROFILE_MCU
+	return dc->c.nsi_sp;
+#else
+	return dc->gw.hello.nsi_sp;
+#endif
+}
+
+static inline void bench_transports(struct bs_device_conf *conf, uint8_t sockets, bool tcp_relay)
+{
+#ifdef BS_PROFILE_MCU
+	(void)conf;
+	(void)sockets;
+	(void)tcp_relay;
+#else
+	conf->sockets = sockets;
+	conf->tcp_relay = tcp_relay;
+#endif
+}
+
 #endif

@@ -97,7 +97,7 @@ END_TEST
 
 START_TEST(an_answer_says_where_the_probe_came_from)
 {
-	struct bs_probe_answer a = { 1, 2, 3, { { 0 }, 0 } }, b;
+	struct bs_probe_answer a = { .cp = 1, .sp = 2, .seq = 3 }, b;
 	uint8_t buf[BS_PROBE_ANSWER_MAX];
 
 	bs_endpoint_set_ip4(&a.observed, 0xCB007105, 40000);
