@@ -567,7 +567,7 @@ static int input_verify(struct bs_local_device *l, const struct bs_packet *p, ui
 {
 	struct bs_local_half *h = find_half(l, p->h.nsi_cp, from);
 	struct bs_psk_proof proof;
-	struct bs_slice plain;
+	struct bs_slice plain = { 0 };
 	size_t off;
 	int err;
 

@@ -57,7 +57,7 @@ static int add(const struct router *r, uint16_t outside, uint16_t inside, bool l
 
 	(void)snprintf(out, sizeof out, "%u", (unsigned)outside);
 	(void)snprintf(in, sizeof in, "%u", (unsigned)inside);
-	(void)snprintf(life, sizeof life, "%u", lease ? LIFE_S : 0);
+	(void)snprintf(life, sizeof life, "%u", lease ? (unsigned)LIFE_S : 0u);
 	return UPNP_AddPortMapping(r->urls.controlURL, r->data.first.servicetype, out, in, r->lan,
 				   "basestation client", "UDP", NULL, life);
 }

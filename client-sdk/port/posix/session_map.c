@@ -12,12 +12,12 @@
 /** Whether a router may stand between us and the basestation: not on this very machine. */
 static bool is_worth_it(const struct bsc_session *s)
 {
-	static const uint8_t loopback6[16] = { [15] = 1 };
+	static const uint8_t loopback6[BS_IP_LEN] = { [BS_IP_LEN - 1] = 1 };
 
 	if (s->no_map || s->udp < 0 || s->m.state != BSC_SESSION_OPEN || s->m.n_links == 0)
 		return false;
 	if (bs_endpoint_ip4(&s->remote) >> 24 == 127 ||
-	    memcmp(s->remote.ip, loopback6, sizeof loopback6) == 0)
+	    memcmp(s->remote.ip, loopback6, sizeof s->remote.ip) == 0)
 		return false;
 	for (uint8_t k = 0; k < s->m.n_hosts; k++)
 		if (bs_endpoint_is_ip4(&s->m.hosts[k].ep) &&

@@ -25,7 +25,7 @@ static void add(struct bsdev_nets *nets, const struct ifaddrs *i)
 		const struct sockaddr_in *m = (const void *)i->ifa_netmask;
 
 		memset(net->ip + IP4_OFF - 2, 0xFF, 2);
-		memset(net->mask, 0xFF, IP4_OFF);
+		memset(net->mask, 0xFF, sizeof(net->mask) - sizeof(m->sin_addr));
 		memcpy(net->ip + IP4_OFF, &a->sin_addr, sizeof(a->sin_addr));
 		memcpy(net->mask + IP4_OFF, &m->sin_addr, sizeof(m->sin_addr));
 	} else if (i->ifa_addr->sa_family == AF_INET6) {

@@ -273,7 +273,6 @@ static int list_users(struct run *r, const struct bsc_interface *i, struct bsc_e
 	do {
 		char from[16];
 		const struct bsc_arg args[] = { { "count", "0" }, { "start", from } };
-		const json_t *u;
 		json_t *page;
 		json_int_t next;
 		size_t k;
@@ -282,7 +281,8 @@ static int list_users(struct run *r, const struct bsc_interface *i, struct bsc_e
 		page = query(r, i, "get_users", args, 2, err);
 		if (page == NULL)
 			return err->err;
-		json_array_foreach(json_object_get(page, "users"), k, u) print_user(r, u);
+		for (k = 0; k < json_array_size(json_object_get(page, "users")); k++)
+			print_user(r, json_array_get(json_object_get(page, "users"), k));
 		next = json_integer_value(json_object_get(page, "next"));
 		json_decref(page);
 		/* A device that goes in circles is not followed. */
