@@ -284,7 +284,7 @@ static void app_read(struct flow *f, unsigned i, unsigned n)
 		}
 		for (k = 0; k < take; k++) {
 			uint8_t want = i != 0 && h->read + k == 0 ? (uint8_t)n
-								   : byte_at(n, !i, h->read + k);
+								  : byte_at(n, !i, h->read + k);
 
 			if (d.ptr[k] != want) {
 				fail(f, "stream %u: byte %llu is wrong", n,
