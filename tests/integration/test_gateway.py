@@ -215,8 +215,10 @@ def streams():
             moved = node.stat("gateway_to_client_bytes")
             time.sleep(2)
             check(node.stat("gateway_to_client_bytes") - moved < 1 << 20, "the sender goes on")
-            check(rss(node.process.p.pid) - before < 4096, "the server's memory grows")
-            check(rss(t.client.p.pid) < 65536, "the client's memory grows")
+            # Sanitizers keep what was freed for a while, and have tables of their own.
+            if "ASAN_OPTIONS" not in os.environ:
+                check(rss(node.process.p.pid) - before < 4096, "the server's memory grows")
+                check(rss(t.client.p.pid) < 65536, "the client's memory grows")
             t.read(8 << 20)
         node.stop()
 

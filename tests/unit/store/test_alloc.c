@@ -42,6 +42,7 @@ static bool is_memory(int rc)
 static void each(int (*fn)(void), long at_least)
 {
 	unsigned before = descriptors();
+	unsigned elsewhere = 0;
 	long n;
 	int rc;
 
@@ -52,6 +53,11 @@ static void each(int (*fn)(void), long at_least)
 			ck_assert_int_eq(rc, BS_OK);
 			ck_assert_int_gt(n, at_least);
 			return;
+		}
+		/* A thread that only just starts may have taken the failure; not every time. */
+		if (rc == BS_OK && elsewhere++ < 5) {
+			n--;
+			continue;
 		}
 		ck_assert_msg(is_memory(rc), "allocation %ld: %d", n, rc);
 		ck_assert_uint_eq(descriptors(), before);
