@@ -446,6 +446,8 @@ START_TEST(test_every_worker_relays)
 		dev = rig_device(&rig, id, (uint8_t)k, 0);
 		rig_start(dev);
 		rig_until_attached(dev);
+		/* The owner of the id is another worker, and has to hear of it. */
+		rig_until_count(&rig, BS_C_claims, k + 1);
 		converse(k, k);
 		if (k < 2)
 			close(leg.fd);
