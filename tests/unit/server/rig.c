@@ -218,13 +218,22 @@ struct bs_message rig_result(struct rig *r, unsigned n)
 
 /* What every rig says unless its own lines do. */
 static const char *const conf_lines[] = {
-	"max-devices = 1000",           "max-clients = 100",
-	"max-connections = 1000",       "pending-entries = 1024",
-	"alive-interval = 100ms",       "alive-retry = 50ms",
-	"alive-unreachable = 400ms",    "alive-timeout = 800ms",
-	"connect-retry = 100ms",        "connect-timeout = 450ms",
-	"attach-rate-unknown = 1000/s", "attach-rate-prefix = 1000/s",
-	"attach-rate-id = 100/s",       "attach-burst-id = 100",
+	/* Several of these programs may run at a time. */
+	"gateway-port = 0",
+	"max-devices = 1000",
+	"max-clients = 100",
+	"max-connections = 1000",
+	"pending-entries = 1024",
+	"alive-interval = 100ms",
+	"alive-retry = 50ms",
+	"alive-unreachable = 400ms",
+	"alive-timeout = 800ms",
+	"connect-retry = 100ms",
+	"connect-timeout = 450ms",
+	"attach-rate-unknown = 1000/s",
+	"attach-rate-prefix = 1000/s",
+	"attach-rate-id = 100/s",
+	"attach-burst-id = 100",
 };
 
 /* Whether the own lines set the key of this one. */
