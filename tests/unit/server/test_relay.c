@@ -432,6 +432,11 @@ START_TEST(test_stock_device_opens_over_the_relay)
 }
 END_TEST
 
+static uint64_t forwarded(void)
+{
+	return rig_count(&rig, BS_C_udp_forward_in);
+}
+
 /* The session is on any worker; kernel steering on or off. */
 START_TEST(test_every_worker_relays)
 {
@@ -439,7 +444,8 @@ START_TEST(test_every_worker_relays)
 
 	ssl = bs_openssl_new();
 	rig_init(&rig, &o);
-	for (unsigned k = 0; k < 3; k++) {
+	/* Where the kernel chooses, chance may send a packet or three to their owner at once. */
+	for (unsigned k = 0; k < 3 || (_i && k < 10 && forwarded() == 0); k++) {
 		char id[] = "cam0.base.test";
 
 		id[3] = (char)('0' + k);
@@ -448,12 +454,12 @@ START_TEST(test_every_worker_relays)
 		rig_until_attached(dev);
 		/* The owner of the id is another worker, and has to hear of it. */
 		rig_until_count(&rig, BS_C_claims, k + 1);
-		converse(k, k);
-		if (k < 2)
+		if (k > 0)
 			close(leg.fd);
+		converse(k % 3, k);
 	}
 	if (_i)
-		ck_assert_uint_gt(rig_count(&rig, BS_C_udp_forward_in), 0);
+		ck_assert_uint_gt(forwarded(), 0);
 }
 END_TEST
 
