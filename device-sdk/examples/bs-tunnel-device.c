@@ -8,12 +8,12 @@
  */
 #include <basestation/device_tunnel.h>
 
-#include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "options.h"
 
 /** Connections of clients at a time, unless --connections says otherwise. */
 #define CONNECTIONS_DEFAULT 8
@@ -21,14 +21,10 @@
 #define ALLOW_MAX 64
 
 struct arguments {
-	struct bsdev_conf conf;
-	struct bsdev_posix_conf posix;
+	struct example ex;
 	struct bsdev_tunnel_conf tunnels;
 	const char *allow[ALLOW_MAX];
 	size_t n_allow;
-	uint8_t secret[BS_PSK_LEN];
-	bool has_secret;
-	bool quiet;
 	bool verbose;
 };
 
@@ -41,7 +37,7 @@ static void on_state(void *ctx, struct bsdev *dev, enum bsdev_state state, int s
 	const struct arguments *a = ctx;
 
 	(void)dev;
-	if (a->quiet)
+	if (a->ex.quiet)
 		return;
 	if (status != 0)
 		printf("bs-tunnel-device: %s, the last attempt failed (%d)\n", names[state],
@@ -60,7 +56,7 @@ static void on_tunnel(void *ctx, enum bsdev_tunnel_event event,
 	const struct arguments *a = ctx;
 
 	/* A client that tries what is not allowed is worth a line, ordinary traffic is not. */
-	if (a->quiet || (!a->verbose && event != BSDEV_TUNNEL_REFUSED))
+	if (a->ex.quiet || (!a->verbose && event != BSDEV_TUNNEL_REFUSED))
 		return;
 	printf("bs-tunnel-device: %s %s", names[event], info->service);
 	if (info->host[0] != '\0')
@@ -74,75 +70,50 @@ static void on_tunnel(void *ctx, enum bsdev_tunnel_event event,
 	fflush(stdout);
 }
 
-static int hex_digit(char c)
+static int on_query(void *ctx, struct bsdev *dev, uint32_t id, struct bsdev_query *q)
 {
-	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-	const char *d = c != '\0' ? strchr(digits, c) : NULL;
+	struct arguments *a = ctx;
+	const int code = example_query(&a->ex, dev, id, q);
 
-	return d == NULL ? -1 : (int)((d - digits) % 16);
+	return code == BSDEV_ACL_OTHER ? BS_RPC_UNKNOWN_QUERY : code;
 }
 
-static bool read_secret(const char *path, uint8_t secret[BS_PSK_LEN])
+static bool on_access(void *ctx, struct bsdev *dev, const struct bsdev_peer *peer)
 {
-	FILE *f = fopen(path, "r");
-	char line[64] = "";
+	const struct arguments *a = ctx;
 
-	if (f == NULL) {
-		fprintf(stderr, "bs-tunnel-device: %s: %s\n", path, strerror(errno));
-		return false;
-	}
-	if (fgets(line, sizeof(line), f) == NULL)
-		line[0] = '\0';
-	fclose(f);
-	for (size_t i = 0; i < BS_PSK_LEN; i++) {
-		const int hi = hex_digit(line[2 * i]);
-		const int lo = hi < 0 ? -1 : hex_digit(line[2 * i + 1]);
-
-		if (lo < 0) {
-			fprintf(stderr,
-				"bs-tunnel-device: %s: the first line must be 32 hexadecimal "
-				"digits, as bsctl device add --secret-file writes it\n",
-				path);
-			return false;
-		}
-		secret[i] = (uint8_t)(hi << 4 | lo);
-	}
-	return true;
+	(void)dev;
+	return example_access(&a->ex, peer);
 }
 
-static bool parse_number(const char *text, unsigned long max, unsigned long *out)
+static const uint8_t *on_pair(void *ctx, struct bsdev *dev, const uint8_t *id)
 {
-	char *end;
+	const struct arguments *a = ctx;
 
-	errno = 0;
-	*out = strtoul(text, &end, 0);
-	if (errno == 0 && text[0] != '-' && end != text && *end == '\0' && *out <= max)
-		return true;
-	fprintf(stderr, "bs-tunnel-device: \"%s\" is not a number from 0 to %lu\n", text, max);
-	return false;
+	(void)dev;
+	return example_pair(&a->ex, id);
+}
+
+/** Who is connected only to pair gets no tunnel. */
+static bool on_client(void *ctx, const struct bsdev_peer *peer)
+{
+	const struct arguments *a = ctx;
+
+	return !a->ex.has_list || bsdev_acl_may(&a->ex.acl, peer, 0);
 }
 
 static void usage(FILE *to)
 {
 	fputs("usage: bs-tunnel-device --id ID --secret-file FILE [--allow HOST:PORT ...]\n"
-	      "                        [options]\n"
-	      "  --id ID              device id, as registered with the basestation\n"
-	      "  --secret-file FILE   32 hexadecimal digits\n"
+	      "                        [options]\n" EXAMPLE_USAGE
 	      "  --allow HOST:PORT    clients may reach this; also HOST:FIRST-LAST, HOST:*,\n"
 	      "                       ADDRESS/BITS:PORT; may be repeated; nothing by default\n"
 	      "  --default HOST:PORT  of a client that names none (default 127.0.0.1:22)\n"
 	      "  --no-echo            refuse the service echo\n"
-	      "  --controller HOST    where the basestation is (default: look the id up)\n"
-	      "  --port PORT          its controller port (default 5566)\n"
-	      "  --dns IP[:PORT],...  name servers instead of the system's\n"
-	      "  --bind IP            local address\n"
 	      "  --connections N      clients at a time, 1 to 16 (default 8)\n"
 	      "  --tunnels N          tunnels at a time (default 1024)\n"
 	      "  --memory MIB         most memory for their buffers (default 128)\n"
-	      "  --alive-ms MS        keep-alive timer, for tests (default 13000)\n"
-	      "  --extensions BITS    extensions to offer (default: all that are built in)\n"
 	      "  --verbose            a line for each tunnel\n"
-	      "  --quiet              say nothing\n"
 	      "Signals: TERM ends.\n",
 	      to);
 }
@@ -156,7 +127,7 @@ static bool set_default(struct arguments *a, char *arg)
 		fprintf(stderr, "bs-tunnel-device: --default: expected HOST:PORT\n");
 		return false;
 	}
-	if (!parse_number(colon + 1, 65535, &port))
+	if (!example_number(&a->ex, colon + 1, 65535, &port))
 		return false;
 	*colon = '\0';
 	a->tunnels.default_host = arg;
@@ -164,18 +135,26 @@ static bool set_default(struct arguments *a, char *arg)
 	return true;
 }
 
+/** Options that only this device has. */
+enum {
+	OPT_ALLOW = EXAMPLE_OWN,
+	OPT_DEFAULT,
+	OPT_NO_ECHO,
+	OPT_CONNECTIONS,
+	OPT_TUNNELS,
+	OPT_MEMORY,
+	OPT_VERBOSE,
+};
+
 static bool set_number(struct arguments *a, int opt, const char *arg)
 {
 	unsigned long n;
 
-	if (!parse_number(arg, opt == 'e' ? UINT32_MAX : 65535, &n))
+	if (!example_number(&a->ex, arg, 65535, &n))
 		return false;
 	switch (opt) {
-	case 'p': a->conf.controller_port = (uint16_t)n; return true;
-	case 'a': a->conf.alive_ms = (uint16_t)n; return true;
-	case 'e': a->conf.extensions = (uint32_t)n; return true;
-	case 'n': a->conf.connections = n > 255 ? 255 : (uint8_t)n; return true;
-	case 't': a->tunnels.tunnels = (uint16_t)n; return true;
+	case OPT_CONNECTIONS: a->ex.conf.connections = n > 255 ? 255 : (uint8_t)n; return true;
+	case OPT_TUNNELS: a->tunnels.tunnels = (uint16_t)n; return true;
 	default: a->tunnels.memory = n > 4095 ? UINT32_MAX : (uint32_t)(n << 20); return true;
 	}
 }
@@ -183,48 +162,34 @@ static bool set_number(struct arguments *a, int opt, const char *arg)
 static bool set_option(struct arguments *a, int opt, char *arg)
 {
 	switch (opt) {
-	case 'i': a->conf.id = arg; return true;
-	case 's': return a->has_secret = read_secret(arg, a->secret);
-	case 'A':
+	case OPT_ALLOW:
 		if (a->n_allow == ALLOW_MAX) {
 			fprintf(stderr, "bs-tunnel-device: --allow: at most %d\n", ALLOW_MAX);
 			return false;
 		}
 		a->allow[a->n_allow++] = arg;
 		return true;
-	case 'D': return set_default(a, arg);
-	case 'c': a->conf.controller = arg; return true;
-	case 'd': a->posix.dns_servers = arg; return true;
-	case 'b': a->posix.bind_address = arg; return true;
-	case 'E': return a->tunnels.no_echo = true;
-	case 'v': return a->verbose = true;
-	case 'q': return a->quiet = true;
-	case '?': return false;
-	default: return set_number(a, opt, arg);
+	case OPT_DEFAULT: return set_default(a, arg);
+	case OPT_NO_ECHO: return a->tunnels.no_echo = true;
+	case OPT_VERBOSE: return a->verbose = true;
+	case OPT_CONNECTIONS:
+	case OPT_TUNNELS:
+	case OPT_MEMORY: return set_number(a, opt, arg);
+	default: return example_option(&a->ex, opt, arg);
 	}
 }
 
 static bool parse_arguments(struct arguments *a, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "id", required_argument, NULL, 'i' },
-		{ "secret-file", required_argument, NULL, 's' },
-		{ "allow", required_argument, NULL, 'A' },
-		{ "default", required_argument, NULL, 'D' },
-		{ "no-echo", no_argument, NULL, 'E' },
-		{ "controller", required_argument, NULL, 'c' },
-		{ "port", required_argument, NULL, 'p' },
-		{ "dns", required_argument, NULL, 'd' },
-		{ "bind", required_argument, NULL, 'b' },
-		{ "connections", required_argument, NULL, 'n' },
-		{ "tunnels", required_argument, NULL, 't' },
-		{ "memory", required_argument, NULL, 'm' },
-		{ "alive-ms", required_argument, NULL, 'a' },
-		{ "extensions", required_argument, NULL, 'e' },
-		{ "verbose", no_argument, NULL, 'v' },
-		{ "quiet", no_argument, NULL, 'q' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+		{ "allow", required_argument, NULL, OPT_ALLOW },
+		{ "default", required_argument, NULL, OPT_DEFAULT },
+		{ "no-echo", no_argument, NULL, OPT_NO_ECHO },
+		{ "connections", required_argument, NULL, OPT_CONNECTIONS },
+		{ "tunnels", required_argument, NULL, OPT_TUNNELS },
+		{ "memory", required_argument, NULL, OPT_MEMORY },
+		{ "verbose", no_argument, NULL, OPT_VERBOSE },
+		EXAMPLE_OPTIONS,
 	};
 	int opt;
 
@@ -236,7 +201,7 @@ static bool parse_arguments(struct arguments *a, int argc, char **argv)
 		if (!set_option(a, opt, optarg))
 			return false;
 	}
-	if (a->conf.id == NULL || !a->has_secret || optind != argc) {
+	if (!example_is_complete(&a->ex) || optind != argc) {
 		usage(stderr);
 		return false;
 	}
@@ -290,20 +255,26 @@ int main(int argc, char **argv)
 	int err;
 
 	memset(&a, 0, sizeof(a));
-	a.conf.version = "1.0";
-	a.conf.extensions = BS_EXT_IP6 | BS_EXT_ATTEMPT | BS_EXT_CLOSE | BS_EXT_GCM |
-			    BS_EXT_FAST_STREAM | BS_EXT_PATH;
-	a.conf.connections = CONNECTIONS_DEFAULT;
-	a.conf.secret = a.secret;
-	a.conf.state = on_state;
-	a.conf.ctx = &a;
+	example_init(&a.ex, "bs-tunnel-device");
+	a.ex.conf.connections = CONNECTIONS_DEFAULT;
+	a.ex.conf.query = on_query;
+	a.ex.conf.access = on_access;
+	a.ex.conf.pair = on_pair;
+	a.ex.conf.state = on_state;
+	a.ex.conf.ctx = &a;
+	a.tunnels.client = on_client;
 	a.tunnels.event = on_tunnel;
 	a.tunnels.ctx = &a;
 	if (!parse_arguments(&a, argc, argv))
 		return 2;
-	err = bsdev_posix_new(&a.conf, &a.posix, &p);
+	if (!example_open_list(&a.ex, a.ex.conf.id, "bs-tunnel-device"))
+		return 1;
+	err = bsdev_posix_new(&a.ex.conf, &a.ex.posix, &p);
 	if (err != BS_OK) {
-		fprintf(stderr, "bs-tunnel-device: cannot start (%s)\n", bs_strerror(err));
+		fprintf(stderr, "bs-tunnel-device: cannot start (%s)%s\n", bs_strerror(err),
+			err == BS_EIO && a.ex.posix.local != NULL
+				? "; is the local port taken? --local-port chooses another"
+				: "");
 		return err == BS_EINVAL ? 2 : 1;
 	}
 	status = serve(&a, p);

@@ -21,6 +21,32 @@ static void on_ready(struct bs_source *s, unsigned events)
 	p->wake(p);
 }
 
+void bs_pump_queue_add(struct bs_pump_queue *q, struct bs_pump *p)
+{
+	if (p->queued)
+		return;
+	p->queued = true;
+	p->after = NULL;
+	if (q->tail != NULL)
+		q->tail->after = p;
+	else
+		q->head = p;
+	q->tail = p;
+}
+
+struct bs_pump *bs_pump_queue_pop(struct bs_pump_queue *q)
+{
+	struct bs_pump *p = q->head;
+
+	if (p == NULL)
+		return NULL;
+	q->head = p->after;
+	if (q->head == NULL)
+		q->tail = NULL;
+	p->queued = false;
+	return p;
+}
+
 int bs_pump_start(struct bs_pump *p, struct bs_poller *set, int in, int out, bool is_socket)
 {
 	int rc;

@@ -47,8 +47,10 @@ struct bs_pump {
 	const struct bs_pump_ops *ops;
 	void *stream;
 	void (*wake)(struct bs_pump *p); /**< the descriptor became ready: run it soon */
-	int in;                          /**< read from here, -1 = done */
-	int out;                         /**< write to here, -1 = done; the same for a socket */
+	struct bs_pump *after;           /**< in the queue */
+	bool queued;
+	int in;  /**< read from here, -1 = done */
+	int out; /**< write to here, -1 = done; the same for a socket */
 	bool is_socket;
 	bool can_read;  /**< no read has blocked since the last event */
 	bool can_write; /**< the same for writing */
@@ -61,6 +63,28 @@ struct bs_pump {
 	uint64_t from_fd;
 	uint64_t to_fd;
 };
+
+/**
+ * Pumps that are to run, in the order in which they asked.  Zero it.  Events of streams and
+ * sockets only queue; the queue runs once all of a step's events are in, so that a burst of packets
+ * costs one write.
+ */
+struct bs_pump_queue {
+	struct bs_pump *head;
+	struct bs_pump *tail;
+};
+
+/** Queue a pump; once is enough. */
+void bs_pump_queue_add(struct bs_pump_queue *q, struct bs_pump *p);
+/**
+ * bs_pump_queue_pop - the next one to run
+ *
+ * Whoever runs the queue stops after the one that was its tail when the turn began: what queues
+ * itself again waits for the next turn, so that each gets its own.
+ *
+ * Returns NULL when the queue is empty.
+ */
+struct bs_pump *bs_pump_queue_pop(struct bs_pump_queue *q);
 
 /**
  * bs_pump_start - begin

@@ -198,8 +198,8 @@ static void refused(struct bs_local_connect *c, uint32_t status)
 
 static int input_plain(struct bs_local_connect *c, const struct bs_packet *p)
 {
-	struct bs_plain_answer m;
-	int err = bs_plain_answer_decode(p, &m);
+	struct bs_connect_answer m;
+	int err = bs_connect_answer_decode(p, &m);
 
 	if (err)
 		return err;

@@ -329,7 +329,7 @@ static int input_plain(struct bs_local_device *l, const struct bs_packet *p,
 
 static size_t put_plain(const struct bs_local_device *l, uint8_t *buf, size_t cap)
 {
-	struct bs_plain_answer m;
+	struct bs_connect_answer m;
 	bs_ssize len;
 
 	m.cp = l->answer.cp;

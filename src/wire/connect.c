@@ -90,7 +90,7 @@ int bs_connect_request_decode(const struct bs_packet *p, struct bs_connect_reque
 	return BS_OK;
 }
 
-static void put_fp(struct bs_writer *w, const uint8_t *fp)
+void bs_fp_put(struct bs_writer *w, const uint8_t *fp)
 {
 	uint8_t *p = bs_packet_add_reserve(w, BS_PL_FP, 0, FP_DATA_LEN);
 
@@ -192,7 +192,7 @@ int bs_connect_request_begin(struct bs_writer *w, uint8_t *buf, size_t cap,
 		left -= CP_ID_HEAD_LEN + (long)id.len;
 	}
 	if (m->fp)
-		put_fp(w, m->fp);
+		bs_fp_put(w, m->fp);
 	if (m->attempt)
 		bs_packet_add(w, BS_PL_ATTEMPT, BS_PLF_OPTIONAL, m->attempt, BS_ATTEMPT_LEN);
 	if (m->pair)
@@ -231,11 +231,11 @@ int bs_connect_answer_decode(const struct bs_packet *p, struct bs_connect_answer
 	return BS_OK;
 }
 
-bs_ssize bs_connect_answer_encode(uint8_t *buf, size_t cap, const struct bs_connect_answer *m)
+void bs_connect_answer_begin(struct bs_writer *w, uint8_t *buf, size_t cap,
+			     const struct bs_connect_answer *m)
 {
 	struct bs_notify notify;
 	struct bs_header h;
-	struct bs_writer w;
 
 	memset(&h, 0, sizeof(h));
 	h.nsi_cp = m->cp;
@@ -246,7 +246,14 @@ bs_ssize bs_connect_answer_encode(uint8_t *buf, size_t cap, const struct bs_conn
 	notify.code = m->code;
 	notify.has_nsi = true;
 	notify.nsi = m->nsi;
-	bs_packet_begin(&w, buf, cap, &h);
-	bs_notify_put(&w, &notify);
+	bs_packet_begin(w, buf, cap, &h);
+	bs_notify_put(w, &notify);
+}
+
+bs_ssize bs_connect_answer_encode(uint8_t *buf, size_t cap, const struct bs_connect_answer *m)
+{
+	struct bs_writer w;
+
+	bs_connect_answer_begin(&w, buf, cap, m);
 	return bs_packet_finish(&w);
 }

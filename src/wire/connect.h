@@ -88,8 +88,14 @@ BS_MUSTCHECK int bs_connect_request_begin(struct bs_writer *w, uint8_t *buf, siz
 bool bs_connect_gw_fits(const struct bs_connect_request *m, size_t limit);
 
 BS_MUSTCHECK int bs_connect_answer_decode(const struct bs_packet *p, struct bs_connect_answer *m);
+/** Header and NOTIFY; errors stick to the writer. */
+void bs_connect_answer_begin(struct bs_writer *w, uint8_t *buf, size_t cap,
+			     const struct bs_connect_answer *m);
 BS_MUSTCHECK bs_ssize bs_connect_answer_encode(uint8_t *buf, size_t cap,
 					       const struct bs_connect_answer *m);
+
+/** A client's fingerprint, [16], of the only kind that counts. */
+void bs_fp_put(struct bs_writer *w, const uint8_t *fp);
 
 /** BS_EFIELD for a step above 2. */
 BS_MUSTCHECK int bs_rendezvous_packet_decode(const struct bs_packet *p,

@@ -19,10 +19,9 @@ enum {
 	ENTRY_PSK = 0x06,
 };
 
-/* CP_ID and FP as everywhere: kind, then text or fingerprint. */
+/* CP_ID as everywhere: a mail address. */
 enum {
 	CP_ID_KIND = 1,
-	FP_KIND = 1,
 };
 
 /* What stock devices say of a plain local connection, to the bit: clients compare it whole. */
@@ -256,7 +255,6 @@ bs_ssize bs_plain_request_encode(uint8_t *buf, size_t cap, uint32_t cp, uint16_t
 	struct bs_header h;
 	struct bs_writer w;
 	struct bs_ipx ipx;
-	uint8_t *p;
 
 	memset(&h, 0, sizeof(h));
 	h.nsi_cp = cp;
@@ -271,55 +269,17 @@ bs_ssize bs_plain_request_encode(uint8_t *buf, size_t cap, uint32_t cp, uint16_t
 	bs_ipx_put(&w, &ipx);
 	if (client_id.len)
 		bs_kind_text_put(&w, BS_PL_CP_ID, 0, CP_ID_KIND, client_id);
-	p = fp ? bs_packet_add_reserve(&w, BS_PL_FP, 0, 1 + BS_FP_LEN) : NULL;
-	if (p) {
-		p[0] = FP_KIND;
-		memcpy(p + 1, fp, BS_FP_LEN);
-	}
+	if (fp)
+		bs_fp_put(&w, fp);
 	return bs_packet_finish(&w);
 }
 
-int bs_plain_answer_decode(const struct bs_packet *p, struct bs_plain_answer *m)
+bs_ssize bs_plain_answer_encode(uint8_t *buf, size_t cap, const struct bs_connect_answer *m)
 {
-	struct bs_notify notify;
-	struct bs_payload pl;
-	int err;
-
-	if (p->h.type != BS_TYPE_U_CONNECT || p->h.flags != BS_FLAG_RESPONSE)
-		return BS_ETYPE;
-	if (!bs_payload_find(p, BS_PL_NOTIFY, &pl))
-		return BS_EMISSING;
-	err = bs_notify_get(&pl, &notify);
-	if (err)
-		return err;
-	if (!notify.has_nsi)
-		return BS_ESHORT;
-	m->cp = p->h.nsi_cp;
-	m->sp = p->h.nsi_sp;
-	m->seq = p->h.seq;
-	m->code = notify.code;
-	m->nsi = notify.nsi;
-	return BS_OK;
-}
-
-bs_ssize bs_plain_answer_encode(uint8_t *buf, size_t cap, const struct bs_plain_answer *m)
-{
-	struct bs_notify notify;
-	struct bs_header h;
 	struct bs_writer w;
 	struct bs_caps caps;
 
-	memset(&h, 0, sizeof(h));
-	h.nsi_cp = m->cp;
-	h.nsi_sp = m->sp;
-	h.type = BS_TYPE_U_CONNECT;
-	h.flags = BS_FLAG_RESPONSE;
-	h.seq = m->seq;
-	bs_packet_begin(&w, buf, cap, &h);
-	notify.code = m->code;
-	notify.has_nsi = true;
-	notify.nsi = m->nsi;
-	bs_notify_put(&w, &notify);
+	bs_connect_answer_begin(&w, buf, cap, m);
 	memset(&caps, 0, sizeof(caps));
 	caps.bits = PLAIN_CAP_BITS;
 	caps.mask = PLAIN_CAP_MASK;

@@ -13,7 +13,7 @@
 #ifndef BS_WIRE_LOCAL_H
 #define BS_WIRE_LOCAL_H
 
-#include "wire/payload.h"
+#include "wire/connect.h"
 
 /** UDP port of a device on the local network unless it is configured otherwise. */
 #define BS_LOCAL_PORT 5570
@@ -65,15 +65,6 @@ struct bs_discovery_answer {
 	bool plain;              /**< takes plain local connections */
 	bool psk;                /**< takes PSK connections */
 	bool fingerprint;        /**< understands fingerprints */
-};
-
-/** Answer to a plain local connect request. */
-struct bs_plain_answer {
-	uint32_t cp; /**< NSI.cp, NSI.sp and seq are those of the request */
-	uint32_t sp;
-	uint16_t seq;
-	uint32_t code; /**< enum bs_status */
-	uint32_t nsi;  /**< connection number */
 };
 
 /** U_CONNECT_PSK request. */
@@ -163,9 +154,9 @@ BS_MUSTCHECK bs_ssize bs_discovery_answer_encode(uint8_t *buf, size_t cap,
 BS_MUSTCHECK bs_ssize bs_plain_request_encode(uint8_t *buf, size_t cap, uint32_t cp, uint16_t seq,
 					      uint32_t nsi, struct bs_slice client_id,
 					      const uint8_t *fp);
-BS_MUSTCHECK int bs_plain_answer_decode(const struct bs_packet *p, struct bs_plain_answer *m);
+/** Like the answer to a connect request of the server, which decodes it, and with capabilities. */
 BS_MUSTCHECK bs_ssize bs_plain_answer_encode(uint8_t *buf, size_t cap,
-					     const struct bs_plain_answer *m);
+					     const struct bs_connect_answer *m);
 
 /** Everything before CRYPTO; errors stick to the writer. */
 void bs_psk_request_begin(struct bs_writer *w, uint8_t *buf, size_t cap,

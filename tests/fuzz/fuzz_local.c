@@ -54,7 +54,7 @@ static void rest(const struct bs_packet *p)
 {
 	struct bs_psk_answer a;
 	struct bs_psk_notice m, again;
-	struct bs_plain_answer plain;
+	struct bs_connect_answer plain;
 	struct bs_packet q;
 	uint8_t out[64];
 	size_t off;
@@ -64,7 +64,7 @@ static void rest(const struct bs_packet *p)
 		FUZZ_CHECK(a.crypto_off < p->len);
 	if (fuzz_taken(bs_psk_verify_decode(p, &off)))
 		FUZZ_CHECK(off < p->len);
-	(void)fuzz_taken(bs_plain_answer_decode(p, &plain));
+	(void)fuzz_taken(bs_connect_answer_decode(p, &plain));
 	if (!fuzz_taken(bs_psk_notice_decode(p, &m)))
 		return;
 	n = bs_psk_notice_encode(out, sizeof(out), &m);

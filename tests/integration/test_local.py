@@ -95,9 +95,9 @@ def inside(name, *args):
 
 
 class Weather:
-    """bs-weather on the LAN."""
+    """bs-weather on the LAN, or another of the example devices."""
 
-    def __init__(self, *args, port=5566, secret=None, folder="state"):
+    def __init__(self, *args, port=5566, secret=None, folder="state", program="bs-weather"):
         network()
         node = _net["node"]
         self.folder = _net["folder"] = node.path(folder)
@@ -109,10 +109,10 @@ class Weather:
         with open(node.path("printed"), "w", encoding="utf-8") as f:
             f.write(SECRET + "\n")
         self.process = bs.Process(inside(
-            "dev", bs.program("bs-weather"), "--id", ID, "--secret-file", secret, "--controller",
+            "dev", bs.program(program), "--id", ID, "--secret-file", secret, "--controller",
             "10.77.1.1", "--port", port, "--alive-ms", 500, "--state", self.folder,
             "--pairing-secret-file", node.path("printed"), *args))
-        self.process.expect("bs-weather: attach")
+        self.process.expect(program + ": attach")
 
     def __enter__(self):
         return self
@@ -226,6 +226,35 @@ def in_the_clear():
         connect("alice", "--local", "users", "add", ID, FAR_FP, "carol")
         # Somebody who is not in the list comes in, and may do nothing.
         connect("bob", "--plain", "rpc", ID, "get_weather", status=8)
+
+
+@test
+def tunnel_without_a_basestation():
+    """Streams run over a local connection too; who may use the device, may use its tunnels."""
+    network()
+    shout = bs.Process(inside(
+        "dev", sys.executable, "-uc", "import socket\ns=socket.create_server(('127.0.0.1',8080))\n"
+        "print('ready')\nwhile True:\n  c=s.accept()[0]\n"
+        "  while (d:=c.recv(65536)): c.sendall(d.upper())\n  c.close()"))
+    shout.expect("ready")
+    try:
+        with Weather("--allow", "127.0.0.1:8080", folder="d6", program="bs-tunnel-device"):
+            pair("alice")
+            equal(through("alice", b"loud " * 20000), b"LOUD " * 20000, "the service's answer")
+            equal(through("bob", b"hello", status=2), b"", "answer to a stranger")
+    finally:
+        shout.stop()
+
+
+def through(who, data, status=0):
+    """Bytes through a tunnel on the LAN and back."""
+    crt, key = _net[who]
+    r = subprocess.run(inside("cli", bs.program("bsconnect"), "--cert", crt, "--key", key,
+                              "--pairings", pairings(who), "--local", "tunnel", "--stdio", ID,
+                              "127.0.0.1:8080"),
+                       input=data, capture_output=True, timeout=60, check=False)
+    equal(r.returncode, status, f"status of the tunnel: {r.stderr}")
+    return r.stdout
 
 
 class Recorded:

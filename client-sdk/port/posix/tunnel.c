@@ -63,12 +63,10 @@ struct wire {
 	struct target *to;
 	struct wire *next;    /**< of all */
 	struct wire **back;   /**< what points to it */
-	struct wire *after;   /**< in the queue */
 	struct bsc_stream *s; /**< NULL when there is none */
 	int in;               /**< until the pump has them */
 	int out;
 	bool is_socket;
-	bool queued;
 	bool closed;       /**< the stream has ended in order */
 	uint8_t state;     /**< enum state */
 	uint16_t pause_ms; /**< before the next try */
@@ -92,8 +90,7 @@ struct bsc_tunnel {
 	bs_time due;        /**< next look at the wires */
 	struct target *targets;
 	struct wire *all;
-	struct wire *head; /**< queue of those to run */
-	struct wire *tail;
+	struct bs_pump_queue queue; /**< of those to run */
 	size_t n;
 	size_t n_waiting;
 };
@@ -127,17 +124,8 @@ static void tell(const struct wire *w, enum bsc_tunnel_event event, const struct
 
 static void queue(struct wire *w)
 {
-	struct bsc_tunnel *t = w->t;
-
-	if (w->queued || w->state == STATE_DEAD)
-		return;
-	w->queued = true;
-	w->after = NULL;
-	if (t->tail != NULL)
-		t->tail->after = w;
-	else
-		t->head = w;
-	t->tail = w;
+	if (w->state != STATE_DEAD)
+		bs_pump_queue_add(&w->t->queue, &w->pump);
 }
 
 static void on_wake(struct bs_pump *p)
@@ -541,7 +529,7 @@ static void reap(struct bsc_tunnel *t)
 		if (w->state != STATE_DEAD)
 			continue;
 		/* Still in the queue: it is freed when the queue has passed it. */
-		if (w->queued) {
+		if (w->pump.queued) {
 			t->any_dead = true;
 			continue;
 		}
@@ -556,22 +544,17 @@ static void reap(struct bsc_tunnel *t)
 static void step(struct bsc__part *part, bs_time now)
 {
 	struct bsc_tunnel *t = (struct bsc_tunnel *)(void *)part;
-	struct wire *last;
-	struct wire *w;
+	const struct bs_pump *last;
+	struct bs_pump *p;
 
 	for (struct target *to = t->targets; to != NULL; to = to->next)
 		accept_clients(to, now);
 	run_due(t, now);
 	reconnect(t, now);
-	/* What queues itself again waits for the next step, so that each gets its turn. */
-	last = t->tail;
-	while ((w = t->head) != NULL) {
-		t->head = w->after;
-		if (t->head == NULL)
-			t->tail = NULL;
-		w->queued = false;
-		run(w, now);
-		if (w == last)
+	last = t->queue.tail;
+	while ((p = bs_pump_queue_pop(&t->queue)) != NULL) {
+		run((struct wire *)(void *)p, now);
+		if (p == last)
 			break;
 	}
 	reap(t);
@@ -583,7 +566,7 @@ static bool next_timeout(const struct bsc__part *part, bs_time *at)
 	bool have = t->has_due;
 
 	*at = t->due;
-	if (t->head != NULL) {
+	if (t->queue.head != NULL) {
 		*at = 0;
 		have = true;
 	} else if (t->conn == NULL && t->n_waiting > 0) {

@@ -52,12 +52,10 @@ struct tunnel {
 	struct bsdev_tunnels *t;
 	struct tunnel *next;    /**< of all */
 	struct tunnel **back;   /**< what points to it */
-	struct tunnel *after;   /**< in the queue */
 	struct bsdev_stream *s; /**< NULL when given back */
 	struct bsdev_timer timer;
 	uint8_t state; /**< enum state */
-	bool queued;
-	bool closed; /**< the stream has ended in order */
+	bool closed;   /**< the stream has ended in order */
 	struct bs_tunnel_command command;
 	struct bsdev_tunnel_info info; /**< peer is filled when it is told */
 	struct bs_tunnel_line line;
@@ -77,8 +75,7 @@ struct bsdev_tunnels {
 	struct bsdev__allow allow;
 	struct bs_poller set;
 	struct tunnel *all;
-	struct tunnel *head; /**< queue of those to run */
-	struct tunnel *tail;
+	struct bs_pump_queue queue; /**< of those to run */
 	unsigned n;
 	bool any_dead;
 	struct block *blocks;
@@ -103,17 +100,8 @@ static void tell(struct tunnel *tn, enum bsdev_tunnel_event event)
 
 static void queue(struct tunnel *tn)
 {
-	struct bsdev_tunnels *t = tn->t;
-
-	if (tn->queued || tn->state == STATE_DEAD)
-		return;
-	tn->queued = true;
-	tn->after = NULL;
-	if (t->tail != NULL)
-		t->tail->after = tn;
-	else
-		t->head = tn;
-	t->tail = tn;
+	if (tn->state != STATE_DEAD)
+		bs_pump_queue_add(&tn->t->queue, &tn->pump);
 }
 
 static void on_wake(struct bs_pump *p)
@@ -421,7 +409,7 @@ static void reap(struct bsdev_tunnels *t)
 		if (tn->state != STATE_DEAD)
 			continue;
 		/* Still in the queue: it is freed when the queue has passed it. */
-		if (tn->queued) {
+		if (tn->pump.queued) {
 			t->any_dead = true;
 			continue;
 		}
@@ -437,22 +425,18 @@ static void reap(struct bsdev_tunnels *t)
 static bool step(struct bsdev__part *part)
 {
 	struct bsdev_tunnels *t = (struct bsdev_tunnels *)(void *)part;
-	struct tunnel *last;
-	struct tunnel *tn;
+	const struct bs_pump *last;
+	struct bs_pump *p;
 
 	bs_poller_step(&t->set);
-	last = t->tail;
-	while ((tn = t->head) != NULL) {
-		t->head = tn->after;
-		if (t->head == NULL)
-			t->tail = NULL;
-		tn->queued = false;
-		run(tn);
-		if (tn == last)
+	last = t->queue.tail;
+	while ((p = bs_pump_queue_pop(&t->queue)) != NULL) {
+		run((struct tunnel *)(void *)p);
+		if (p == last)
 			break;
 	}
 	reap(t);
-	return t->head != NULL;
+	return t->queue.head != NULL;
 }
 
 /* ---- streams */

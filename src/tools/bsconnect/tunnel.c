@@ -235,6 +235,17 @@ static void loop(struct job *j)
 	}
 }
 
+/** Why there is no tunnel at all, in words; the exit status. */
+static int not_started(const char *device, int rc)
+{
+	const char *why = rc == BS_EINVAL   ? "is no device id"
+			  : rc == BS_ENOENT ? "not paired with this device; pair first"
+					    : bs_strerror(rc);
+
+	(void)fprintf(stderr, "bsconnect: %s: %s\n", device, why);
+	return rc == BS_EINVAL || rc == BS_ENOENT ? STATUS_USAGE : STATUS_FAILED;
+}
+
 static int run_job(struct job *j, int (*begin)(struct job *j))
 {
 	struct bsc_error err = { 0 };
@@ -245,9 +256,7 @@ static int run_job(struct job *j, int (*begin)(struct job *j))
 		return report_failure(&err);
 	rc = bsc_tunnel_new(j->r->session, j->r->word[0], on_tunnel, j, &j->t);
 	if (rc != BS_OK) {
-		(void)fprintf(stderr, "bsconnect: %s: %s\n", j->r->word[0],
-			      rc == BS_EINVAL ? "is no device id" : bs_strerror(rc));
-		j->status = rc == BS_EINVAL ? STATUS_USAGE : STATUS_FAILED;
+		j->status = not_started(j->r->word[0], rc);
 	} else {
 		set_signals();
 		j->status = begin(j);

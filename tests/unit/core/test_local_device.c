@@ -418,7 +418,7 @@ START_TEST(plain_requests_repeat_and_collide)
 	struct bs_endpoint me = at(0xC0A80005, 5000);
 	struct bs_slice none = { NULL, 0 };
 	uint8_t buf[BS_PACKET_SMALL], ans[BS_PACKET_SMALL];
-	struct bs_plain_answer m;
+	struct bs_connect_answer m;
 	struct bs_endpoint to;
 	struct bs_packet p;
 	uint32_t nsi;
@@ -430,13 +430,13 @@ START_TEST(plain_requests_repeat_and_collide)
 	ck_assert_int_eq(give(buf, (size_t)n, me), BS_OK);
 	len = take(ans, &to);
 	ck_assert_int_eq(bs_packet_decode(ans, len, &p), BS_OK);
-	ck_assert_int_eq(bs_plain_answer_decode(&p, &m), BS_OK);
+	ck_assert_int_eq(bs_connect_answer_decode(&p, &m), BS_OK);
 	nsi = m.nsi;
 	ck_assert(nsi >= 100 && nsi <= 1000);
 	ck_assert_int_eq(give(buf, (size_t)n, me), BS_OK);
 	len = take(ans, &to);
 	ck_assert_int_eq(bs_packet_decode(ans, len, &p), BS_OK);
-	ck_assert_int_eq(bs_plain_answer_decode(&p, &m), BS_OK);
+	ck_assert_int_eq(bs_connect_answer_decode(&p, &m), BS_OK);
 	ck_assert(m.nsi == nsi && live() == 1);
 	/* A client's number that is a connection's, and numbers that are not for clients. */
 	n = bs_plain_request_encode(buf, sizeof(buf), nsi, 1, 0, none, NULL);

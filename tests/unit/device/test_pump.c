@@ -363,6 +363,30 @@ START_TEST(a_stopped_pump_can_reset)
 }
 END_TEST
 
+START_TEST(the_queue_keeps_order_and_holds_each_once)
+{
+	struct bs_pump_queue q = { 0 };
+	struct bs_pump p[3] = { 0 };
+
+	ck_assert_ptr_null(bs_pump_queue_pop(&q));
+	bs_pump_queue_add(&q, &p[1]);
+	bs_pump_queue_add(&q, &p[0]);
+	bs_pump_queue_add(&q, &p[1]);
+	ck_assert_ptr_eq(bs_pump_queue_pop(&q), &p[1]);
+	/* Once taken it may ask again, behind those that wait. */
+	bs_pump_queue_add(&q, &p[1]);
+	bs_pump_queue_add(&q, &p[2]);
+	ck_assert_ptr_eq(bs_pump_queue_pop(&q), &p[0]);
+	ck_assert_ptr_eq(bs_pump_queue_pop(&q), &p[1]);
+	ck_assert_ptr_eq(bs_pump_queue_pop(&q), &p[2]);
+	ck_assert_ptr_null(bs_pump_queue_pop(&q));
+	/* An empty queue is as good as a new one. */
+	bs_pump_queue_add(&q, &p[2]);
+	ck_assert_ptr_eq(bs_pump_queue_pop(&q), &p[2]);
+	ck_assert_ptr_null(q.tail);
+}
+END_TEST
+
 Suite *bs_suite_pump(void)
 {
 	Suite *s = suite_create("pump");
@@ -380,6 +404,7 @@ Suite *bs_suite_pump(void)
 	tcase_add_test(tc, a_run_is_bounded);
 	tcase_add_test(tc, files_are_always_ready);
 	tcase_add_test(tc, a_stopped_pump_can_reset);
+	tcase_add_test(tc, the_queue_keeps_order_and_holds_each_once);
 	suite_add_tcase(s, tc);
 	return s;
 }
