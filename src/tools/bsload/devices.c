@@ -1,0 +1,604 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "devices.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/openssl.h"
+#include "numbers.h"
+#include "util/cursor.h"
+#include "util/endpoint.h"
+#include "wire/alive.h"
+#include "wire/connect.h"
+
+enum {
+	/* Attach servers that one population meets; a cluster has a few. */
+	SERVERS_MAX = 16,
+	/* Every device's own timer is looked at once in so long, every attempt's ten times as
+	 * often: they are seconds, and looking costs a pass over all records. */
+	SWEEP_MS = 1000,
+	SWEEP_ATTEMPTS_MS = 100,
+	STAMP_NS = 10000,
+};
+
+#define NONE UINT32_MAX
+
+enum device_state {
+	OFF = 0,
+	WAITING,
+	ATTACHING,
+	ATTACHED, /* as the device thinks; flag CONFIRMED: the server, too */
+};
+
+enum device_flag {
+	CONFIRMED = 0x01,
+	POLLED = 0x02,
+	/* In the queue of those that wait: it is entered once however often it is started. */
+	QUEUED = 0x04,
+};
+
+struct device {
+	struct bs_alive_device alive;
+	uint32_t nsi;
+	uint32_t heard; /* stamp of the last request */
+	uint32_t asked; /* stamp of the first invite or of the poll */
+	uint32_t attempt;
+	uint32_t ip;
+	uint16_t socket;
+	uint8_t server;
+	uint8_t state : 4;
+	uint8_t flags : 4;
+};
+
+/* What only a device that attaches needs. */
+struct attempt {
+	uint32_t device; /* NONE = free */
+	struct bs_device_conf conf;
+	struct bs_attach_device attach;
+	uint8_t psk[BS_PSK_LEN];
+	char id[IDS_NAME_MAX];
+};
+
+struct devices {
+	struct devices_conf conf;
+	struct device *dev;
+	struct bs_key_block *key; /* [n] C keys; pages exist as devices attach */
+	struct attempt *attempt;
+	uint32_t *free_attempt; /* stack */
+	uint32_t n_free;
+	uint32_t *queue; /* ring of those that wait */
+	uint32_t queue_head;
+	uint32_t n_queue;
+	struct bs_device_conf alive_conf; /* all devices keep alive alike */
+	struct bs_endpoint server[SERVERS_MAX];
+	unsigned n_servers;
+	struct numbers numbers; /* shared addresses only */
+	struct sockets sockets;
+	struct bs_openssl *openssl;
+	const struct bs_crypto *crypto;
+	struct devices_counts counts;
+	struct devices_times *times;
+	bool again;
+	uint32_t n_attached;
+	uint64_t heard;
+	uint64_t now;
+	uint64_t swept;
+	uint32_t sweep_at;
+	uint32_t sweep_attempt_at;
+};
+
+static const struct bs_device_ops no_ops;
+
+static uint32_t stamp(uint64_t now)
+{
+	return (uint32_t)(now / STAMP_NS);
+}
+
+static uint64_t since(uint32_t then, uint64_t now)
+{
+	return (uint64_t)(stamp(now) - then) * STAMP_NS;
+}
+
+/* ---- sending */
+
+static void send_device(struct devices *d, const struct device *dev, size_t len,
+			const struct bs_endpoint *to)
+{
+	sockets_commit(&d->sockets, len, dev->socket, dev->ip, to);
+}
+
+static void flush_alive(struct devices *d, struct device *dev)
+{
+	uint8_t *buf = sockets_reserve(&d->sockets);
+	size_t len = bs_alive_device_output(&dev->alive, &d->alive_conf, dev->nsi, buf, BS_UDP_BUF);
+
+	if (len > 0)
+		send_device(d, dev, len, &d->server[dev->server]);
+}
+
+static void flush_attempt(struct devices *d, struct attempt *a)
+{
+	struct device *dev = &d->dev[a->device];
+	struct bs_endpoint to;
+	size_t len;
+
+	while ((len = bs_attach_output(&a->attach, sockets_reserve(&d->sockets), BS_UDP_BUF, &to,
+				       d->now)) > 0)
+		send_device(d, dev, len, &to);
+}
+
+/* ---- attaching */
+
+static void give_attempt(struct devices *d, struct device *dev)
+{
+	struct attempt *a;
+
+	if (dev->attempt == NONE)
+		return;
+	a = &d->attempt[dev->attempt];
+	bs_attach_fini(&a->attach);
+	bs_wipe(a->psk, sizeof(a->psk));
+	a->device = NONE;
+	d->free_attempt[d->n_free++] = dev->attempt;
+	dev->attempt = NONE;
+}
+
+static void enqueue(struct devices *d, uint32_t i)
+{
+	struct device *dev = &d->dev[i];
+
+	dev->state = WAITING;
+	if (dev->flags & QUEUED)
+		return;
+	dev->flags |= QUEUED;
+	d->queue[(d->queue_head + d->n_queue++) % d->conf.n] = i;
+}
+
+static void forget(struct devices *d, uint32_t i)
+{
+	struct device *dev = &d->dev[i];
+
+	if (dev->flags & CONFIRMED)
+		d->n_attached--;
+	if (d->conf.shared && dev->state == ATTACHED)
+		numbers_drop(&d->numbers, dev->nsi);
+	give_attempt(d, dev);
+	bs_wipe(&d->key[i], sizeof(d->key[i]));
+	dev->nsi = 0;
+	dev->heard = 0;
+	dev->state = OFF;
+	dev->flags &= QUEUED;
+}
+
+/* Index of an attach server; a device whose server is the 17th goes to the first. */
+static uint8_t server_index(struct devices *d, const struct bs_endpoint *ep)
+{
+	unsigned i;
+
+	for (i = 0; i < d->n_servers; i++)
+		if (bs_endpoint_equal(&d->server[i], ep))
+			return (uint8_t)i;
+	if (i == SERVERS_MAX)
+		return 0;
+	d->server[d->n_servers++] = *ep;
+	return (uint8_t)i;
+}
+
+/* The response is on its way: what the attempt has found out goes into the record. */
+static void settle(struct devices *d, struct attempt *a)
+{
+	const uint32_t i = a->device;
+	struct device *dev = &d->dev[i];
+
+	dev->alive = a->attach.alive;
+	dev->nsi = a->attach.nsi;
+	dev->server = server_index(d, &a->attach.server);
+	d->key[i] = a->attach.key.c;
+	dev->state = ATTACHED;
+	if (d->conf.shared)
+		numbers_put(&d->numbers, dev->nsi, i);
+	give_attempt(d, dev);
+}
+
+/* Send what the attempt has to say, and see what became of it. */
+static void step_attempt(struct devices *d, struct attempt *a)
+{
+	uint8_t events;
+
+	flush_attempt(d, a);
+	events = bs_attach_take_events(&a->attach);
+	if (events & BS_ATTACH_EV_FAILED)
+		d->counts.failed++;
+	if (events & BS_ATTACH_EV_RESOLVE) {
+		bs_attach_resolved(&a->attach, &d->conf.server, 1, d->now);
+		flush_attempt(d, a);
+	}
+	if (bs_attach_is_attached(&a->attach))
+		settle(d, a);
+}
+
+static void begin(struct devices *d, uint32_t i, uint32_t slot)
+{
+	struct attempt *a = &d->attempt[slot];
+	struct device *dev = &d->dev[i];
+
+	a->device = i;
+	a->conf = d->alive_conf;
+	a->conf.id.len = ids_name(&d->conf.ids, i, a->id);
+	a->conf.id.ptr = (const uint8_t *)a->id;
+	ids_secret(&d->conf.ids, i, a->psk);
+	a->conf.psk = a->psk;
+	bs_attach_init(&a->attach, &a->conf, d->crypto);
+	dev->attempt = slot;
+	dev->state = ATTACHING;
+	dev->asked = stamp(d->now);
+	/* Behind a shared address the attempt is the port: only one may attach through it. */
+	if (d->conf.shared) {
+		dev->ip = d->conf.first_ip + slot % d->conf.shared;
+		dev->socket = (uint16_t)(slot / d->conf.shared);
+	}
+	d->counts.started++;
+	bs_attach_start(&a->attach, d->now);
+	step_attempt(d, a);
+}
+
+uint32_t devices_begin(struct devices *d, uint32_t n, uint64_t now)
+{
+	uint32_t done = 0;
+
+	d->now = now;
+	while (done < n && d->n_queue > 0 && d->n_free > 0) {
+		const uint32_t i = d->queue[d->queue_head];
+
+		d->queue_head = (d->queue_head + 1) % d->conf.n;
+		d->n_queue--;
+		d->dev[i].flags &= ~QUEUED;
+		/* It may have been switched off while it waited. */
+		if (d->dev[i].state != WAITING)
+			continue;
+		begin(d, i, d->free_attempt[--d->n_free]);
+		done++;
+	}
+	return done;
+}
+
+void devices_start(struct devices *d, uint32_t i)
+{
+	if (d->dev[i].state == OFF)
+		enqueue(d, i);
+}
+
+void devices_stop(struct devices *d, uint32_t i)
+{
+	forget(d, i);
+}
+
+bool devices_poll(struct devices *d, uint32_t i, uint64_t now)
+{
+	struct device *dev = &d->dev[i];
+
+	/* One at a time, or the answer to one would be taken for that to another. */
+	if (!(dev->flags & CONFIRMED) || (dev->flags & POLLED))
+		return false;
+	dev->flags |= POLLED;
+	dev->asked = stamp(now);
+	dev->alive.poll = true;
+	d->counts.polls++;
+	flush_alive(d, dev);
+	return true;
+}
+
+void devices_rebind(struct devices *d, uint32_t i)
+{
+	d->dev[i].socket = (uint16_t)((d->dev[i].socket + 1) % d->sockets.n);
+}
+
+/* ---- receiving */
+
+static void confirm(struct devices *d, struct device *dev)
+{
+	dev->flags |= CONFIRMED;
+	d->n_attached++;
+	d->counts.attached++;
+	if (d->times)
+		histogram_add(&d->times->attach, since(dev->asked, d->now));
+}
+
+static void time_request(struct devices *d, struct device *dev)
+{
+	const uint64_t interval = (uint64_t)d->conf.interval_ms * BS_TIME_PER_MS;
+	const uint64_t gap = since(dev->heard, d->now);
+
+	if (dev->flags & POLLED)
+		histogram_add(&d->times->poll, since(dev->asked, d->now));
+	else if (interval && dev->heard)
+		histogram_add(&d->times->late, gap > interval ? gap - interval : 0);
+}
+
+static int input_alive(struct devices *d, struct device *dev, const struct bs_packet *p)
+{
+	if (p->h.flags != 0)
+		return BS_ETYPE;
+	d->counts.requests++;
+	bs_alive_device_request(&dev->alive, &d->alive_conf, p, d->now);
+	/* A poll is answered with the request under way, if there is one. */
+	if (dev->alive.again && !(dev->flags & POLLED))
+		d->counts.repeated++;
+	else if (!(dev->flags & CONFIRMED))
+		confirm(d, dev);
+	else if (d->times)
+		time_request(d, dev);
+	dev->flags &= ~POLLED;
+	dev->heard = stamp(d->now);
+	flush_alive(d, dev);
+	if (d->again) {
+		forget(d, (uint32_t)(dev - d->dev));
+		enqueue(d, (uint32_t)(dev - d->dev));
+	}
+	return BS_OK;
+}
+
+/* Let the client in, as a device without rules of its own does, once its key is authentic. */
+static int input_connect(struct devices *d, uint32_t i, const struct bs_packet *p,
+			 const struct bs_datagram *in)
+{
+	struct bs_connect_request m;
+	struct bs_connect_answer answer = { .code = BS_ST_OK };
+	struct bs_slice plain;
+	bs_ssize len;
+	int err = bs_connect_request_decode(p, &m);
+
+	if (!err && !m.has_crypto)
+		err = BS_EMISSING;
+	if (!err)
+		err = bs_suite_aes_cbc.open(d->crypto, &d->key[i], BS_RESPONDER, in->data, in->len,
+					    m.crypto_off, &plain);
+	if (err)
+		return err;
+	answer.cp = p->h.nsi_cp;
+	answer.sp = p->h.nsi_sp;
+	answer.seq = p->h.seq;
+	answer.nsi = m.ipx.nsi_sp;
+	len = bs_connect_answer_encode(sockets_reserve(&d->sockets), BS_UDP_BUF, &answer);
+	if (len > 0)
+		send_device(d, &d->dev[i], (size_t)len, &in->peer);
+	d->counts.connects++;
+	return BS_OK;
+}
+
+/* Which device a datagram is for; NONE when it is for none. */
+static uint32_t addressee(const struct devices *d, unsigned socket, const struct bs_datagram *in,
+			  const struct bs_packet *p)
+{
+	const uint32_t at = bs_endpoint_ip4(&in->local) - d->conf.first_ip;
+	uint32_t slot;
+
+	if (!d->conf.shared)
+		return at < d->conf.n && d->dev[at].socket == socket ? at : NONE;
+	if (p->h.type == BS_TYPE_U_ALIVE || p->h.type == BS_TYPE_U_CONNECT)
+		return numbers_get(&d->numbers, p->h.nsi_sp);
+	slot = at + socket * d->conf.shared;
+	return at < d->conf.shared && slot < d->conf.attempts ? d->attempt[slot].device : NONE;
+}
+
+static int input(struct devices *d, uint32_t i, const struct bs_packet *p,
+		 const struct bs_datagram *in)
+{
+	struct device *dev = &d->dev[i];
+	int err;
+
+	if (dev->state == ATTACHING) {
+		struct attempt *a = &d->attempt[dev->attempt];
+
+		err = bs_attach_input(&a->attach, p, in->data, &in->peer, d->now);
+		step_attempt(d, a);
+		return err;
+	}
+	if (dev->state != ATTACHED)
+		return BS_ESTATE;
+	if (p->h.nsi_sp != dev->nsi || !bs_endpoint_equal(&in->peer, &d->server[dev->server]))
+		return BS_ESOURCE;
+	switch (p->h.type) {
+	case BS_TYPE_U_ALIVE: return input_alive(d, dev, p);
+	case BS_TYPE_U_CONNECT: return input_connect(d, i, p, in);
+	default: return BS_ETYPE;
+	}
+}
+
+static void receive(void *ctx, unsigned socket, struct bs_datagram *in)
+{
+	struct devices *d = ctx;
+	struct bs_packet p;
+	uint32_t i;
+
+	if (bs_packet_decode(in->data, in->len, &p)) {
+		d->counts.strange++;
+		return;
+	}
+	i = addressee(d, socket, in, &p);
+	if (i == NONE)
+		d->counts.strange++;
+	else if (input(d, i, &p, in))
+		d->counts.refused++;
+}
+
+/* ---- time */
+
+static void look_at(struct devices *d, uint32_t i)
+{
+	struct device *dev = &d->dev[i];
+
+	if (dev->state != ATTACHED || BS_TIME_DIFF(d->now, dev->alive.due) < 0)
+		return;
+	if (bs_alive_device_timeout(&dev->alive, &d->alive_conf, d->now) == BS_ALIVE_LOST) {
+		d->counts.lost++;
+		forget(d, i);
+		enqueue(d, i);
+	} else if (dev->alive.poll) {
+		d->counts.patience++;
+		flush_alive(d, dev);
+	}
+}
+
+static void look_at_attempt(struct devices *d, struct attempt *a)
+{
+	bs_time at;
+
+	if (a->device == NONE || !bs_attach_next_timeout(&a->attach, &at) ||
+	    BS_TIME_DIFF(d->now, at) < 0)
+		return;
+	bs_attach_timeout(&a->attach, d->now);
+	step_attempt(d, a);
+}
+
+/* How many of n are to be looked at now, so that all have been after so long; at most all. */
+static uint32_t share_of(uint32_t n, uint64_t passed, unsigned sweep_ms)
+{
+	const uint64_t share = n * passed / BS_TIME_MS(sweep_ms) + 1;
+
+	return share < n ? (uint32_t)share : n;
+}
+
+static void sweep(struct devices *d)
+{
+	const uint64_t passed = d->now - d->swept;
+	uint32_t n;
+
+	/* Short steps would look at one more device each than there is time for. */
+	if (passed < BS_TIME_MS(1))
+		return;
+	d->swept = d->now;
+	for (n = share_of(d->conf.n, passed, SWEEP_MS); n > 0; n--) {
+		look_at(d, d->sweep_at);
+		d->sweep_at = (d->sweep_at + 1) % d->conf.n;
+	}
+	for (n = share_of(d->conf.attempts, passed, SWEEP_ATTEMPTS_MS); n > 0; n--) {
+		look_at_attempt(d, &d->attempt[d->sweep_attempt_at]);
+		d->sweep_attempt_at = (d->sweep_attempt_at + 1) % d->conf.attempts;
+	}
+}
+
+unsigned devices_step(struct devices *d, uint64_t now)
+{
+	unsigned got;
+
+	d->now = now;
+	got = sockets_receive(&d->sockets, receive, d);
+	if (got > 0)
+		d->heard = now;
+	sweep(d);
+	sockets_flush(&d->sockets);
+	return got;
+}
+
+/* ---- making */
+
+static int allocate(struct devices *d)
+{
+	const struct devices_conf *c = &d->conf;
+
+	d->dev = calloc(c->n, sizeof(*d->dev));
+	d->key = calloc(c->n, sizeof(*d->key));
+	d->queue = calloc(c->n, sizeof(*d->queue));
+	d->attempt = calloc(c->attempts, sizeof(*d->attempt));
+	d->free_attempt = calloc(c->attempts, sizeof(*d->free_attempt));
+	d->openssl = bs_openssl_new();
+	if (!d->dev || !d->key || !d->queue || !d->attempt || !d->free_attempt || !d->openssl)
+		return BS_ENOMEM;
+	if (c->shared && numbers_init(&d->numbers, c->n) != 0)
+		return BS_ENOMEM;
+	d->crypto = bs_openssl_crypto(d->openssl);
+	return sockets_open(&d->sockets, c->poller, c->sockets, c->buffer_bytes);
+}
+
+struct devices *devices_new(const struct devices_conf *conf, int *err)
+{
+	struct devices *d = calloc(1, sizeof(*d));
+
+	*err = BS_ENOMEM;
+	if (!d)
+		return NULL;
+	d->conf = *conf;
+	if (conf->shared && d->conf.attempts > conf->shared * conf->sockets)
+		d->conf.attempts = conf->shared * conf->sockets;
+	*err = allocate(d);
+	if (*err) {
+		devices_free(d);
+		return NULL;
+	}
+	d->alive_conf.ops = &no_ops;
+	d->alive_conf.ext_offer = conf->ext_offer;
+	d->alive_conf.alive_ms = conf->patience_ms;
+	for (uint32_t i = 0; i < conf->n; i++) {
+		d->dev[i].attempt = NONE;
+		d->dev[i].ip = conf->first_ip + i;
+	}
+	/* The lowest is taken first. */
+	for (uint32_t i = d->conf.attempts; i > 0; i--) {
+		d->attempt[i - 1].device = NONE;
+		d->free_attempt[d->n_free++] = i - 1;
+	}
+	return d;
+}
+
+void devices_free(struct devices *d)
+{
+	if (!d)
+		return;
+	sockets_close(&d->sockets);
+	numbers_fini(&d->numbers);
+	free(d->dev);
+	free(d->key);
+	free(d->queue);
+	free(d->attempt);
+	free(d->free_attempt);
+	bs_openssl_free(d->openssl);
+	free(d);
+}
+
+/* ---- looking */
+
+uint32_t devices_attached(const struct devices *d)
+{
+	return d->n_attached;
+}
+
+uint32_t devices_waiting(const struct devices *d)
+{
+	return d->n_queue;
+}
+
+uint32_t devices_under_way(const struct devices *d)
+{
+	return d->conf.attempts - d->n_free;
+}
+
+const struct devices_counts *devices_counts(const struct devices *d)
+{
+	return &d->counts;
+}
+
+void devices_again(struct devices *d, bool again)
+{
+	d->again = again;
+}
+
+void devices_time_into(struct devices *d, struct devices_times *t)
+{
+	d->times = t;
+}
+
+uint64_t devices_heard(const struct devices *d)
+{
+	return d->heard;
+}
+
+struct sockets *devices_sockets(struct devices *d)
+{
+	return &d->sockets;
+}
+
+size_t devices_record_bytes(void)
+{
+	return sizeof(struct device) + sizeof(struct bs_key_block) + sizeof(uint32_t);
+}

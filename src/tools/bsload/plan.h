@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * plan.h - what is to be done, from the command line: a named plan is nothing but a set of options
+ * that were chosen before, and every option may be added to every plan.
+ *
+ * Main thread.  Allocates: no.
+ */
+#ifndef BS_TOOLS_BSLOAD_PLAN_H
+#define BS_TOOLS_BSLOAD_PLAN_H
+
+#include <stdint.h>
+
+/** Exit statuses. */
+enum {
+	STATUS_OK = 0,
+	STATUS_FAILED = 1, /**< the run did not reach what the plan says */
+	STATUS_USAGE = 2,
+};
+
+/** Everything that can be chosen; numbers as their option's help says. */
+struct plan {
+	const char *name;
+	const char *server;
+	const char *source;
+	const char *prefix;
+	const char *domain;
+	const char *json;
+	double devices;
+	double first;
+	double seed;
+	double rate;
+	double window;
+	double patience;
+	double interval;
+	double shared;
+	double sockets;
+	double offer;
+	double settle;
+	double seconds;
+	double deadline;
+	double again;
+	double storm;
+	double polls;
+	double churn;
+	double away;
+	double restarts;
+	double rebinds;
+	double pid;
+	double progress;
+};
+
+/** Read the arguments.  STATUS_OK, or a status to end with after a message; -1: the text that was
+ *  asked for has been printed. */
+int plan_read(struct plan *p, int argc, char **argv);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * report.h - what a run found, as text and as JSON.
+ *
+ * A run has phases; each begins and ends with a reading of everything that counts, and a phase's
+ * figures are the differences.  The generator judges itself by the same readings: a figure that the
+ * generator limited is no figure of the server.
+ *
+ * Main thread.  Allocates: JSON only.
+ */
+#ifndef BS_TOOLS_BSLOAD_REPORT_H
+#define BS_TOOLS_BSLOAD_REPORT_H
+
+#include <stdbool.h>
+
+#include "devices.h"
+#include "plan.h"
+#include "proc.h"
+
+/** Readings at one moment. */
+struct reading {
+	uint64_t at; /**< ns */
+	struct proc_sample server;
+	struct proc_sample self;
+	struct devices_counts devices;
+	uint32_t attached;
+	uint64_t packets_sent;
+	uint64_t packets_received;
+	uint64_t
+		lost_here; /**< the generator's own losses: send buffer full, receive buffer overrun */
+};
+
+/** One phase. */
+struct phase {
+	const char *name;
+	struct reading from;
+	struct reading to;
+	struct devices_times times;
+	uint64_t behind;  /**< ns: how far plan was ahead of what was done, at most */
+	uint64_t silence; /**< ns: longest time without any packet of the server */
+	bool reached;     /**< what the phase is for was reached */
+};
+
+/** Phases of a run, at most. */
+#define PHASES_MAX 4
+
+/** A run. */
+struct report {
+	const struct plan *plan;
+	struct proc_sample server_before; /**< before the first device */
+	unsigned n;
+	struct phase phase[PHASES_MAX];
+};
+
+/** Why the phase says more about the generator than about the server, or NULL. */
+const char *phase_bottleneck(const struct phase *p);
+/** Bytes of the server's own memory for each device that is attached at the end; 0 = unknown. */
+double report_bytes_per_device(const struct report *r);
+/** Print for people. */
+void report_print(const struct report *r, FILE *to);
+/** Write as JSON to the file, "-" for standard output.  0, or -1 after a message. */
+int report_json(const struct report *r, const char *path);
+
+#endif

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "devices.h"
+#include "pace.h"
+#include "port/poller.h"
+#include "util/endpoint.h"
+#include "util/endpoint_text.h"
+
+enum {
+	CONTROLLER_PORT = 5566,
+	/* Things of one kind that are done before the sockets are read again. */
+	BURST = 64,
+	WAIT_MS = 1,
+};
+
+#define NS             UINT64_C(1000000000)
+#define BUFFER_BYTES   (UINT64_C(16) << 20)
+#define SHARED_SOCKETS 256
+
+/* A device that went away, and when it comes back. */
+struct absent {
+	uint32_t device;
+	uint64_t until;
+};
+
+struct load {
+	const struct plan *plan;
+	struct report *report;
+	struct phase *phase; /* NULL between phases */
+	struct bs_poller poller;
+	struct devices *devices;
+	uint32_t n;
+	uint32_t stride; /* devices are picked all over the population, each equally often */
+	uint32_t cursor;
+	struct pace attach;
+	struct pace polls;
+	struct pace churn;
+	struct pace restarts;
+	struct pace rebinds;
+	struct absent *absent; /* ring */
+	size_t absent_cap;
+	size_t absent_head;
+	size_t n_absent;
+	uint64_t now;
+	uint64_t heard;
+	uint64_t told;
+	uint64_t told_requests;
+};
+
+static uint64_t clock_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * NS + (uint64_t)ts.tv_nsec;
+}
+
+/* ---- phases */
+
+static void take_reading(struct load *l, struct reading *r)
+{
+	struct sockets *s = devices_sockets(l->devices);
+
+	memset(r, 0, sizeof(*r));
+	r->server = proc_read((int)l->plan->pid);
+	r->self = proc_read((int)getpid());
+	r->devices = *devices_counts(l->devices);
+	r->attached = devices_attached(l->devices);
+	r->packets_sent = s->packets_sent;
+	r->packets_received = s->received;
+	r->lost_here = s->lost_here + sockets_overflowed(s);
+	r->at = clock_ns();
+}
+
+static void begin_phase(struct load *l, const char *name)
+{
+	l->phase = &l->report->phase[l->report->n++];
+	l->phase->name = name;
+	devices_time_into(l->devices, &l->phase->times);
+	take_reading(l, &l->phase->from);
+	l->now = l->heard = clock_ns();
+}
+
+static void end_phase(struct load *l, bool reached)
+{
+	struct phase *p = l->phase;
+	const struct pace *paces[] = { &l->polls, &l->churn, &l->restarts, &l->rebinds };
+
+	take_reading(l, &p->to);
+	p->reached = reached;
+	for (size_t i = 0; i < sizeof(paces) / sizeof(paces[0]); i++)
+		if (paces[i]->behind > p->behind)
+			p->behind = paces[i]->behind;
+	devices_time_into(l->devices, NULL);
+	l->phase = NULL;
+}
+
+/* ---- what a plan does to devices */
+
+static uint32_t pick(struct load *l)
+{
+	l->cursor = (uint32_t)(((uint64_t)l->cursor + l->stride) % l->n);
+	return l->cursor;
+}
+
+static void do_polls(struct load *l)
+{
+	/* Devices that cannot poll now leave their turn to others, but not for ever. */
+	unsigned patience = 4 * BURST;
+
+	for (uint32_t n = pace_take(&l->polls, l->now, BURST); n > 0 && patience > 0; patience--)
+		if (devices_poll(l->devices, pick(l), l->now))
+			n--;
+}
+
+static void do_restarts(struct load *l)
+{
+	for (uint32_t n = pace_take(&l->restarts, l->now, BURST); n > 0; n--) {
+		const uint32_t i = pick(l);
+
+		devices_stop(l->devices, i);
+		devices_start(l->devices, i);
+	}
+}
+
+static void do_rebinds(struct load *l)
+{
+	for (uint32_t n = pace_take(&l->rebinds, l->now, BURST); n > 0; n--)
+		devices_rebind(l->devices, pick(l));
+}
+
+static void do_churn(struct load *l)
+{
+	const uint64_t away = (uint64_t)(l->plan->away * 1e9);
+
+	for (uint32_t n = pace_take(&l->churn, l->now, BURST); n > 0; n--) {
+		struct absent *a = &l->absent[(l->absent_head + l->n_absent) % l->absent_cap];
+
+		if (l->n_absent == l->absent_cap)
+			break;
+		*a = (struct absent){ pick(l), l->now + away };
+		devices_stop(l->devices, a->device);
+		l->n_absent++;
+	}
+	while (l->n_absent > 0 && l->absent[l->absent_head].until <= l->now) {
+		devices_start(l->devices, l->absent[l->absent_head].device);
+		l->absent_head = (l->absent_head + 1) % l->absent_cap;
+		l->n_absent--;
+	}
+}
+
+/* ---- the loop */
+
+static void wait_for_work(struct load *l)
+{
+	struct pollfd p = { .fd = l->poller.fd, .events = POLLIN };
+
+	(void)poll(&p, 1, WAIT_MS);
+	l->now = clock_ns();
+}
+
+static void tell(struct load *l, const char *what)
+{
+	const struct devices_counts *c = devices_counts(l->devices);
+	const uint64_t gap = l->now - l->told;
+
+	if (l->plan->progress <= 0 || (double)gap < l->plan->progress * 1e9)
+		return;
+	(void)fprintf(stderr,
+		      "%s: %" PRIu32 " attached, %" PRIu32 " under way, %" PRIu32
+		      " waiting, %.0f requests/s, %" PRIu64 " lost\n",
+		      what, devices_attached(l->devices), devices_under_way(l->devices),
+		      devices_waiting(l->devices),
+		      (double)(c->requests - l->told_requests) * 1e9 / (double)gap, c->lost);
+	l->told = l->now;
+	l->told_requests = c->requests;
+}
+
+static void note_silence(struct load *l, unsigned got)
+{
+	const uint64_t gap = l->now - l->heard;
+
+	if (l->phase && gap > l->phase->silence)
+		l->phase->silence = gap;
+	if (got > 0)
+		l->heard = l->now;
+}
+
+static void turn(struct load *l, const char *what)
+{
+	unsigned got;
+	uint32_t due = BURST;
+
+	l->now = clock_ns();
+	bs_poller_step(&l->poller);
+	got = devices_step(l->devices, l->now);
+	note_silence(l, got);
+	if (l->plan->rate > 0)
+		due = pace_take(&l->attach, l->now, BURST);
+	if (due > 0)
+		due = devices_begin(l->devices, due, l->now);
+	do_polls(l);
+	do_restarts(l);
+	do_rebinds(l);
+	do_churn(l);
+	sockets_flush(devices_sockets(l->devices));
+	if (got == 0 && due == 0)
+		wait_for_work(l);
+	tell(l, what);
+}
+
+/* ---- the phases of a plan */
+
+static void start_all(struct load *l)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		devices_start(l->devices, i);
+}
+
+/* Until all are attached; false when none has for the deadline. */
+static bool attach_all(struct load *l, const char *what)
+{
+	const uint64_t patience = (uint64_t)(l->plan->deadline * 1e9);
+	uint32_t best = devices_attached(l->devices);
+	uint64_t at;
+
+	pace_start(&l->attach, l->plan->rate, clock_ns());
+	at = clock_ns();
+	while (devices_attached(l->devices) < l->n) {
+		turn(l, what);
+		if (devices_attached(l->devices) > best) {
+			best = devices_attached(l->devices);
+			at = l->now;
+		} else if (l->now - at > patience) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void run_for(struct load *l, const char *what, double seconds)
+{
+	const uint64_t end = clock_ns() + (uint64_t)(seconds * 1e9);
+
+	while (clock_ns() < end)
+		turn(l, what);
+}
+
+static bool attach_phase(struct load *l)
+{
+	bool done;
+
+	begin_phase(l, "attach");
+	start_all(l);
+	done = attach_all(l, "attach");
+	end_phase(l, done);
+	return done;
+}
+
+static void start_paces(struct load *l)
+{
+	const struct plan *p = l->plan;
+	const uint64_t now = clock_ns();
+
+	pace_start(&l->polls, p->polls, now);
+	pace_start(&l->restarts, p->restarts, now);
+	pace_start(&l->rebinds, p->rebinds, now);
+	pace_start(&l->churn, p->churn, now);
+	pace_start(&l->attach, p->rate, now);
+}
+
+static bool hold_phase(struct load *l)
+{
+	const struct plan *p = l->plan;
+	uint64_t lost = devices_counts(l->devices)->lost;
+	bool done = true;
+
+	begin_phase(l, "hold");
+	start_paces(l);
+	devices_again(l->devices, p->again > 0);
+	if (p->storm > 0) {
+		for (uint32_t i = 0; i < l->n; i++)
+			devices_stop(l->devices, i);
+		start_all(l);
+		done = attach_all(l, "storm");
+	}
+	if (p->again > 0) {
+		for (uint32_t i = 0; i < l->n; i++)
+			devices_stop(l->devices, i);
+		start_all(l);
+	}
+	run_for(l, "hold", p->seconds);
+	end_phase(l, done && devices_counts(l->devices)->lost == lost);
+	return l->report->phase[l->report->n - 1].reached;
+}
+
+/* ---- set-up */
+
+static uint32_t gcd(uint32_t a, uint32_t b)
+{
+	while (b) {
+		const uint32_t t = a % b;
+
+		a = b;
+		b = t;
+	}
+	return a;
+}
+
+static int read_endpoint(const char *what, const char *text, uint16_t port, struct bs_endpoint *ep)
+{
+	if (bs_endpoint_parse(text, strlen(text), port, ep) == BS_OK && bs_endpoint_is_ip4(ep))
+		return STATUS_OK;
+	(void)fprintf(stderr, "bsload: --%s: %s is no IPv4 address\n", what, text);
+	return STATUS_USAGE;
+}
+
+static int make_devices(struct load *l)
+{
+	const struct plan *p = l->plan;
+	struct devices_conf c = {
+		.ids = { p->prefix, p->domain, (uint32_t)p->first, (uint64_t)p->seed },
+		.n = l->n,
+		.attempts = (uint32_t)p->window,
+		.shared = (uint32_t)p->shared,
+		.ext_offer = (uint32_t)p->offer,
+		.interval_ms = (uint32_t)(p->interval * 1e3),
+		.patience_ms = (uint16_t)(p->patience * 1e3),
+		.sockets = (unsigned)p->sockets,
+		.buffer_bytes = BUFFER_BYTES / 4,
+		.poller = &l->poller,
+	};
+	struct bs_endpoint source;
+	int err;
+
+	if (read_endpoint("server", p->server, CONTROLLER_PORT, &c.server) != STATUS_OK ||
+	    read_endpoint("source", p->source, 1, &source) != STATUS_OK)
+		return STATUS_USAGE;
+	if (!ids_ok(&c.ids, c.n)) {
+		(void)fprintf(stderr, "bsload: --prefix, --domain: ids have 40 characters of a-z, "
+				      "0-9, - and . at most\n");
+		return STATUS_USAGE;
+	}
+	c.first_ip = bs_endpoint_ip4(&source);
+	if (c.attempts > c.n)
+		c.attempts = c.n;
+	if (c.shared) {
+		c.sockets = SHARED_SOCKETS;
+		c.buffer_bytes = BUFFER_BYTES / 64;
+	}
+	l->devices = devices_new(&c, &err);
+	if (!l->devices)
+		(void)fprintf(stderr, "bsload: %" PRIu32 " devices cannot be made (%s)\n", c.n,
+			      bs_strerror(err));
+	return l->devices ? STATUS_OK : STATUS_FAILED;
+}
+
+static int make(struct load *l)
+{
+	const struct plan *p = l->plan;
+
+	l->n = (uint32_t)p->devices;
+	if (l->n == 0) {
+		(void)fprintf(stderr, "bsload: --devices: at least one\n");
+		return STATUS_USAGE;
+	}
+	for (l->stride = (uint32_t)(l->n * 0.618) | 1; gcd(l->stride, l->n) != 1;)
+		l->stride++;
+	l->absent_cap = (size_t)(p->churn * p->away) + BURST;
+	l->absent = calloc(l->absent_cap, sizeof(*l->absent));
+	if (!l->absent || bs_poller_init(&l->poller) != BS_OK) {
+		(void)fprintf(stderr, "bsload: no memory or no descriptor\n");
+		return STATUS_FAILED;
+	}
+	return make_devices(l);
+}
+
+static bool phases(struct load *l)
+{
+	const struct plan *p = l->plan;
+
+	l->report->server_before = proc_read((int)p->pid);
+	if (p->pid > 0 && !l->report->server_before.known)
+		(void)fprintf(stderr,
+			      "bsload: --pid: process %.0f cannot be read; no figures of "
+			      "the server\n",
+			      p->pid);
+	if (!attach_phase(l))
+		return false;
+	if (p->settle > 0)
+		run_for(l, "settle", p->settle);
+	return p->seconds <= 0 || hold_phase(l);
+}
+
+int run_plan(const struct plan *plan, struct report *report)
+{
+	struct load l = { .plan = plan, .report = report, .poller = { .fd = -1 } };
+	int status = make(&l);
+
+	report->plan = plan;
+	if (status == STATUS_OK && !phases(&l))
+		status = STATUS_FAILED;
+	devices_free(l.devices);
+	bs_poller_fini(&l.poller);
+	free(l.absent);
+	return status;
+}
