@@ -7,7 +7,7 @@
  *
  * usage: bs-ask SERVER CA CERT KEY INTERFACE QUERY DEVICE ...
  */
-#include <basestation/client.h>
+#include <basestation/client_interface.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>

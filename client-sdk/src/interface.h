@@ -6,7 +6,7 @@
 #ifndef BS_CLIENT_SRC_INTERFACE_H
 #define BS_CLIENT_SRC_INTERFACE_H
 
-#include "basestation/client.h"
+#include "basestation/client_interface.h"
 
 /** Limits of a query interface file: far above any real one, far below what would hurt. */
 #define BSC__INTERFACE_MAX (4u * 1024 * 1024)

@@ -5,7 +5,7 @@
  */
 #include "fuzz.h"
 
-#include "basestation/client.h"
+#include "basestation/client_interface.h"
 
 /** What the walk through an answer must keep to. */
 struct walk {

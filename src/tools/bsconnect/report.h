@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 
+#include "basestation/client_interface.h"
 #include "options.h"
 
 /** Exit status for an error of the SDK. */

@@ -3,6 +3,7 @@
 #ifndef BS_BSCONNECT_RUN_H
 #define BS_BSCONNECT_RUN_H
 
+#include "basestation/client_interface.h"
 #include "report.h"
 
 /** One run of the program. */

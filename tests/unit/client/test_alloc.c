@@ -3,6 +3,7 @@
 #include "../store/alloc.h"
 
 #include "certs.h"
+#include "interface.h"
 #include "rig.h"
 
 Suite *bs_suite_alloc(void);

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "interface.h"
 #include "rig.h"
 
 Suite *bs_suite_query(void);
