@@ -3,7 +3,8 @@
  * client_interface.h - query interface files: the names and types of a device's queries.
  *
  * An interface turns a query's name and its arguments, as text, into the bytes that bsc_rpc()
- * takes, and the answer's bytes into fields.  It is immutable: any thread may use it, several at a time.
+ * takes, and the answer's bytes into fields.  It is immutable: any thread may use it, several at
+ * a time.
  */
 #ifndef BS_CLIENT_INTERFACE_H
 #define BS_CLIENT_INTERFACE_H
