@@ -14,8 +14,9 @@ void example_init(struct example *e, const char *program)
 {
 	e->program = program;
 	e->conf.version = "1.0";
-	e->conf.extensions = BS_EXT_IP6 | BS_EXT_ATTEMPT | BS_EXT_CLOSE | BS_EXT_GCM |
-			     BS_EXT_FAST_STREAM | BS_EXT_PAIR | BS_EXT_PATH;
+	e->conf.extensions = BS_EXT_IP6 | BS_EXT_AUTH_ALIVE | BS_EXT_INTERVAL | BS_EXT_ATTEMPT |
+			     BS_EXT_CLOSE | BS_EXT_GCM | BS_EXT_FAST_STREAM | BS_EXT_PAIR |
+			     BS_EXT_PATH;
 	e->conf.secret = e->secret;
 }
 

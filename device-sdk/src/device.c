@@ -59,6 +59,11 @@ static uint32_t cannot_do(const struct bsdev_conf *conf, const struct bs_crypto 
 		bits |= BS_EXT_FAST_STREAM;
 	if (!BS_WITH_CONN_EXT || conf->pair == NULL)
 		bits |= BS_EXT_PAIR;
+	if (!BS_WITH_AUTH_ALIVE || conf->secret == NULL)
+		bits |= BS_EXT_AUTH_ALIVE;
+	/* An interval counts under a MAC only. */
+	if (bits & BS_EXT_AUTH_ALIVE || !(conf->extensions & BS_EXT_AUTH_ALIVE))
+		bits |= BS_EXT_INTERVAL;
 	return bits;
 }
 

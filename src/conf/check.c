@@ -88,6 +88,9 @@ static int check_times(const struct check *c)
 	if (f->alive_timeout < f->alive_unreachable)
 		return fail(c, "alive-timeout", "alive-unreachable",
 			    "alive-timeout must not be shorter than alive-unreachable");
+	if (f->alive_max < f->alive_min)
+		return fail(c, "alive-max", "alive-min",
+			    "alive-max must not be shorter than alive-min");
 	if (f->connect_retry >= f->connect_timeout)
 		return fail(c, "connect-retry", "connect-timeout",
 			    "connect-retry must be shorter than connect-timeout");

@@ -111,6 +111,8 @@ struct bs_conf {
 
 	/* keepalive */
 	bs_time alive_interval;
+	bs_time alive_min;
+	bs_time alive_max;
 	bs_time alive_retry;
 	uint32_t alive_retries;
 	bs_time alive_unreachable;

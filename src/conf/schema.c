@@ -37,6 +37,8 @@ static const struct bs_conf_word relay_words[] = {
 };
 static const struct bs_conf_word extension_words[] = {
 	{ "ip6", BS_EXT_IP6 },
+	{ "auth-alive", BS_EXT_AUTH_ALIVE },
+	{ "interval", BS_EXT_INTERVAL },
 	{ "attempt", BS_EXT_ATTEMPT },
 	{ "close", BS_EXT_CLOSE },
 	{ "gcm", BS_EXT_GCM },
@@ -182,7 +184,7 @@ const struct bs_conf_key bs_conf_schema[] = {
  ROW_BOOL("require-extensions", LIVE, require_extensions, "no",
 	"Refuse an attach whose extension offer was altered on the way."),
  ROW_WORDS("extensions", BS_CONF_FLAGS, LIVE, extensions, extension_words,
-	"ip6, attempt, close, gcm, fast-stream, pair, path",
+	"ip6, auth-alive, interval, attempt, close, gcm, fast-stream, pair, path",
 	"Extensions granted to devices that offer them."),
 
  ROW_RANGE("alive-interval", BS_CONF_SPAN, LIVE, alive_interval, MS(50), MIN(5), "10s",
@@ -195,6 +197,10 @@ const struct bs_conf_key bs_conf_schema[] = {
 	"Silence after which a device counts as unreachable."),
  ROW_RANGE("alive-timeout", BS_CONF_SPAN, LIVE, alive_timeout, MS(100), HOUR(1), "70s",
 	"Silence after which an attachment ends."),
+ ROW_RANGE("alive-min", BS_CONF_SPAN, LIVE, alive_min, SEC(1), HOUR(1), "10s",
+	"Shortest keepalive interval of devices with extension interval; every NAT must bear it."),
+ ROW_RANGE("alive-max", BS_CONF_SPAN, LIVE, alive_max, SEC(1), HOUR(1), "5min",
+	"Longest keepalive interval that is tried with devices with extension interval."),
 
  ROW_RANGE("connect-timeout", BS_CONF_SPAN, LIVE, connect_timeout, MS(100), MIN(1), "4500ms",
 	"When a client learns that a device did not answer its connect."),

@@ -8,19 +8,42 @@
 enum {
 	DEFAULT_MS = 13000,
 	DEFAULT_POLLS = 5,
+	/* A promised interval is given up after 1.3 times its length. */
+	PATIENCE_MS = 1300,
 	PIGGY_ZERO_LEN = 4,
 	TIME_LEN = 5,
 };
 
+/*
+ * The first poll waits for what was promised; the others follow at the usual pace, for by then the
+ * way to the server is probably closed and only a poll opens it.
+ */
 static void arm(struct bs_alive_device *l, const struct bs_device_conf *conf, bs_time now)
 {
-	l->due = now + BS_TIME_MS(conf->alive_ms ? conf->alive_ms : DEFAULT_MS);
+	uint32_t ms = conf->alive_ms ? conf->alive_ms : DEFAULT_MS;
+	uint32_t promised = (uint32_t)bs_alive_device_interval(l) * PATIENCE_MS;
+
+	if (promised && (l->runs == 0 || promised < ms))
+		ms = promised;
+	l->due = now + BS_TIME_MS(ms);
+}
+
+/* Timer runs until the attachment is lost. */
+static uint8_t most_runs(const struct bs_alive_device *l, const struct bs_device_conf *conf)
+{
+	uint8_t runs = conf->alive_polls ? conf->alive_polls : DEFAULT_POLLS;
+
+	/* With a promised interval so many polls go out; without, the last run sends none. */
+	return bs_alive_device_interval(l) && runs < UINT8_MAX ? (uint8_t)(runs + 1) : runs;
 }
 
 void bs_alive_device_start(struct bs_alive_device *l, const struct bs_device_conf *conf,
 			   bs_time now)
 {
+	uint16_t promised = bs_alive_device_interval(l);
+
 	memset(l, 0, sizeof(*l));
+	bs_alive_device_set_interval(l, promised);
 	arm(l, conf, now);
 }
 
@@ -49,7 +72,7 @@ enum bs_alive_result bs_alive_device_timeout(struct bs_alive_device *l,
 	if (BS_TIME_DIFF(now, l->due) < 0)
 		return BS_ALIVE_QUIET;
 	l->runs++;
-	if (l->runs >= (conf->alive_polls ? conf->alive_polls : DEFAULT_POLLS))
+	if (l->runs >= most_runs(l, conf))
 		return BS_ALIVE_LOST;
 	l->poll = true;
 	arm(l, conf, now);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "proto/alive_auth.h"
 #include "proto/attach_legacy.h"
 #include "util/endpoint.h"
 #include "wire/attach.h"
@@ -233,6 +234,19 @@ static int read_attach(struct bs_attach_device *a, const struct bs_packet *p,
 	return err;
 }
 
+/* Whether keep-alives carry MACs: false at compile time where the build leaves it out. */
+static bool has_auth(const struct bs_attach_device *a)
+{
+	return BS_WITH_AUTH_ALIVE && (a->granted & BS_EXT_AUTH_ALIVE) && !bs_device_legacy(a->conf);
+}
+
+/* Only under a MAC: a forged interval would keep the device from polling for hours. */
+static void take_interval(struct bs_attach_device *a, uint16_t seconds)
+{
+	if (has_auth(a) && (a->granted & BS_EXT_INTERVAL) && seconds)
+		bs_alive_device_set_interval(&a->alive, seconds);
+}
+
 static int input_attach(struct bs_attach_device *a, const struct bs_packet *p, uint8_t *pkt,
 			const struct bs_endpoint *from)
 {
@@ -261,6 +275,7 @@ static int input_attach(struct bs_attach_device *a, const struct bs_packet *p, u
 	a->seq = m.seq;
 	a->with_ext = BS_WITH_EXT && m.has_ext;
 	a->granted = a->with_ext ? m.ext & a->conf->ext_offer : 0;
+	take_interval(a, m.interval_s);
 	a->symmetric = !bs_endpoint_equal(&m.observed, &a->global);
 	a->pending |= PENDING_RESPONSE;
 	return BS_OK;
@@ -269,12 +284,22 @@ static int input_attach(struct bs_attach_device *a, const struct bs_packet *p, u
 static int input_alive(struct bs_attach_device *a, const struct bs_packet *p,
 		       const struct bs_endpoint *from, bs_time now)
 {
+	bool newest;
+	int err;
+
 	if (a->state != BS_ATTACH_ATTACHED)
 		return BS_ESTATE;
 	if (!bs_endpoint_equal(from, &a->server) || p->h.nsi_sp != a->nsi)
 		return BS_ESOURCE;
 	if (p->h.flags != 0)
 		return BS_ETYPE;
+	if (has_auth(a)) {
+		err = bs_alive_auth_open(a->crypto, &a->key.c, BS_RESPONDER,
+					 bs_alive_device_seen(&a->alive), p, &newest);
+		if (err)
+			return err;
+		take_interval(a, bs_interval_find(p));
+	}
 	bs_alive_device_request(&a->alive, a->conf, p, now);
 	return BS_OK;
 }
@@ -485,6 +510,20 @@ static bs_ssize put_response(struct bs_attach_device *a, uint8_t *buf, size_t ca
 	return len;
 }
 
+static bs_ssize put_alive(struct bs_attach_device *a, uint8_t *buf, size_t cap)
+{
+	size_t extra = has_auth(a) ? BS_ALIVE_AUTH_LEN : 0;
+	size_t len;
+
+	if (cap < extra)
+		return 0;
+	len = bs_alive_device_output(&a->alive, a->conf, a->nsi, buf, cap - extra);
+	if (!len || !extra)
+		return (bs_ssize)len;
+	return bs_alive_auth_seal(a->crypto, &a->key.c, BS_RESPONDER,
+				  bs_alive_device_sent(&a->alive), buf, len, cap);
+}
+
 size_t bs_attach_output(struct bs_attach_device *a, uint8_t *buf, size_t cap,
 			struct bs_endpoint *to, bs_time now)
 {
@@ -504,7 +543,7 @@ size_t bs_attach_output(struct bs_attach_device *a, uint8_t *buf, size_t cap,
 			*to = a->controller;
 		len = put_invite(a, buf, cap);
 	} else if (a->state == BS_ATTACH_ATTACHED) {
-		return bs_alive_device_output(&a->alive, a->conf, a->nsi, buf, cap);
+		len = put_alive(a, buf, cap);
 	}
 	return len > 0 ? (size_t)len : 0;
 }

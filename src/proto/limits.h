@@ -46,6 +46,10 @@
 #ifndef BS_WITH_LOCAL
 # define BS_WITH_LOCAL BS__DEFAULT_WITH
 #endif
+/** Keep-alives with a MAC, at intervals that the server gives: extensions AUTH_ALIVE, INTERVAL. */
+#ifndef BS_WITH_AUTH_ALIVE
+# define BS_WITH_AUTH_ALIVE BS__DEFAULT_WITH
+#endif
 /** Whether a device can use a TCP relay. */
 #ifndef BS_WITH_GW
 # define BS_WITH_GW BS__DEFAULT_WITH

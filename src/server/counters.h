@@ -98,6 +98,11 @@
  X(alive_move_probe, counter, "events", "address changes that were checked")                       \
  X(alive_moved, counter, "events", "address changes accepted")                                     \
  X(alive_move_refused, counter, "events", "address changes refused: the old one answered")         \
+ X(alive_auth_bad, counter, "packets",                                                             \
+   "keepalives without the MAC that was agreed, or a wrong one")                                   \
+ X(alive_auth_replay, counter, "packets", "keepalives whose counter was there before")             \
+ X(alive_roamed, counter, "events", "address changes proven by a MAC")                             \
+ X(interval_lost, counter, "events", "intervals that turned out too long for a NAT")               \
  X(alive_move_full, counter, "events", "address changes not checked: table full")                  \
  X(event_records, counter, "records", "event records of devices")                                  \
  X(event_dropped, counter, "records", "event records the ring had no room for")                    \

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "net/udp.h"
+#include "server/role_auth.h"
 #include "server/worker_loop.h"
 #include "util/endpoint.h"
 #include "wire/alive.h"
@@ -13,15 +14,27 @@ enum {
 	POLL_GAP_MS = 1000,
 };
 
-static void send_request(struct bs_roles *r, const struct bs_device_hot *hot, uint16_t seq,
-			 unsigned local, const struct bs_endpoint *peer)
+static bool has_auth(const struct bs_roles *r, uint32_t i)
 {
+	return r->slab.hot[i].flags & BS_SLAB_AUTH;
+}
+
+static void send_request(struct bs_roles *r, uint32_t i, uint16_t seq, unsigned local,
+			 const struct bs_endpoint *peer)
+{
+	const struct bs_device_hot *hot = &r->slab.hot[i];
 	struct bs_alive_request m = { .nsi = hot->nsi,
 				      .seq = seq,
 				      .has_time = true,
 				      .unix_s = (uint32_t)(r->w->unix_ms / 1000) };
-	bs_ssize len = bs_alive_request_encode(bs__send_reserve(r), BS_UDP_BUF, &m);
+	uint8_t *buf = bs__send_reserve(r);
+	bs_ssize len;
 
+	if (has_auth(r, i))
+		m.interval_s = r->auth[i].interval.told_s;
+	len = bs_alive_request_encode(buf, BS_UDP_BUF, &m);
+	if (has_auth(r, i))
+		len = bs__auth_finish(r, i, buf, len, BS_UDP_BUF);
 	if (len < 0)
 		return;
 	bs__send_commit(r, (size_t)len, local, peer);
@@ -40,15 +53,23 @@ static void count_unreachable(struct bs_roles *r, int by)
 	bs_count_set(r->w->counters, BS_C_devices_unreachable, n + (uint64_t)(int64_t)by);
 }
 
+static const struct bs_alive_pace *pace_of(const struct bs_roles *r, uint32_t i,
+					   struct bs_alive_pace *own)
+{
+	return has_auth(r, i) ? bs__auth_pace(r, i, own) : &r->pace;
+}
+
 /* Do what is due; false when that was the end of the device. */
 static bool step(struct bs_roles *r, uint32_t i)
 {
 	struct bs_device_hot *hot = &r->slab.hot[i];
 	uint32_t random = bs__random32(r);
+	struct bs_alive_pace own;
+	const struct bs_alive_pace *pace = pace_of(r, i, &own);
 	enum bs_alive_action action;
 
 	do {
-		action = bs_alive_timeout(&hot->alive, &r->pace, (uint16_t)random,
+		action = bs_alive_timeout(&hot->alive, pace, (uint16_t)random,
 					  (uint16_t)(random >> 16), r->now_ms);
 		if (action == BS_ALIVE_UNREACHABLE) {
 			bs_count(r->w->counters, BS_C_alive_unreachable);
@@ -62,8 +83,10 @@ static bool step(struct bs_roles *r, uint32_t i)
 	}
 	if (action == BS_ALIVE_SEND_AGAIN)
 		bs_count(r->w->counters, BS_C_alive_repeated);
+	else if (action == BS_ALIVE_SEND && has_auth(r, i))
+		bs__auth_ask(r, i);
 	if (action != BS_ALIVE_WAIT)
-		send_request(r, hot, hot->alive.seq, hot->local, &hot->peer);
+		send_request(r, i, hot->alive.seq, hot->local, &hot->peer);
 	rearm(r, i);
 	return true;
 }
@@ -122,7 +145,9 @@ static void answer_poll(struct bs_roles *r, uint32_t i)
 	hot->flags |= BS_SLAB_POLLED;
 	cold->polled_ms = r->now_ms;
 	bs_alive_poll(&hot->alive, &r->pace, (uint16_t)bs__random32(r), r->now_ms);
-	send_request(r, hot, hot->alive.seq, hot->local, &hot->peer);
+	if (has_auth(r, i))
+		bs__auth_ask(r, i);
+	send_request(r, i, hot->alive.seq, hot->local, &hot->peer);
 	rearm(r, i);
 }
 
@@ -131,10 +156,13 @@ static void answer_from_home(struct bs_roles *r, uint32_t i, const struct bs_ali
 	struct bs_device_hot *hot = &r->slab.hot[i];
 	bool was_unreachable = hot->alive.unreachable;
 	uint32_t sent_ms = hot->alive.sent_ms;
+	uint16_t jitter = (uint16_t)bs__random32(r);
+	struct bs_alive_pace own;
 	enum bs_alive_verdict verdict;
 
-	verdict =
-		bs_alive_input(&hot->alive, &r->pace, a->seq, (uint16_t)bs__random32(r), r->now_ms);
+	if (has_auth(r, i))
+		jitter = bs__auth_jitter(r, i, jitter);
+	verdict = bs_alive_input(&hot->alive, pace_of(r, i, &own), a->seq, jitter, r->now_ms);
 	if (verdict == BS_ALIVE_LATE) {
 		bs_count(r->w->counters, BS_C_alive_late);
 		return;
@@ -198,9 +226,9 @@ static void begin_move(struct bs_roles *r, uint32_t i, const struct bs_input *in
 	hot->move = m;
 	bs_wheel_set(&r->move_wheel, m, bs__tick_of_ms(r, r->now_ms + r->pace.retry_ms));
 	bs_count(r->w->counters, BS_C_alive_move_probe);
-	send_request(r, hot, move->seq, move->local, &move->to);
+	send_request(r, i, move->seq, move->local, &move->to);
 	bs_alive_poll(&hot->alive, &r->pace, (uint16_t)bs__random32(r), r->now_ms);
-	send_request(r, hot, hot->alive.seq, hot->local, &hot->peer);
+	send_request(r, i, hot->alive.seq, hot->local, &hot->peer);
 	rearm(r, i);
 }
 
@@ -252,6 +280,12 @@ void bs__alive_input(struct bs_roles *r, struct bs_input *in)
 		err = BS_EUNKNOWN;
 	if (err) {
 		bs__drop(r, err);
+		return;
+	}
+	/* Where it may come from is settled there: the MAC says more than an address. */
+	if (has_auth(r, i)) {
+		if (bs__auth_input(r, i, in, a.seq))
+			answer_from_home(r, i, &a);
 		return;
 	}
 	if (bs_endpoint_equal(&r->slab.hot[i].peer, in->peer))

@@ -8,6 +8,7 @@
 #include "net/udp.h"
 #include "proto/attach_server_legacy.h"
 #include "server/prefix.h"
+#include "server/role_auth.h"
 #include "util/endpoint.h"
 
 enum {
@@ -161,6 +162,7 @@ static void fill_device(struct bs_roles *r, uint32_t i, const struct bs_pending_
 					 : r->w->conf->connections_per_device);
 	cold->text = keep_text(r, e);
 	keep_ep6(r, cold, proof);
+	bs__auth_begin(r, i);
 	bs_wheel_node_init(&r->device_wheel, i);
 }
 

@@ -7,6 +7,7 @@
 #include "net/udp.h"
 #include "server/gateway.h"
 #include "server/relay.h"
+#include "server/role_auth.h"
 #include "server/worker_loop.h"
 #include "util/endpoint.h"
 
@@ -149,6 +150,7 @@ static void unlink_conn(struct bs_roles *r, uint32_t i)
 	if (*link == i) {
 		*link = conn_of(r, i)->next;
 		cold->n_conns--;
+		bs__auth_disturb(r, conn_of(r, i)->device);
 	}
 }
 
@@ -499,6 +501,7 @@ void bs__connect_request(struct bs_roles *r, const struct bs_message *m)
 		bs__connect_refuse(r, m, why == BS_CR_TABLE ? BS_ST_RATE : BS_ST_ERROR, why);
 		return;
 	}
+	bs__auth_hurry(r, device);
 	bs__conn_due(r, i);
 }
 

@@ -166,6 +166,8 @@ bs_ssize bs__attach_compose(struct bs_roles *r, const struct bs_pending_entry *e
 	struct bs_key_block a_key;
 	bs_ssize len = bs__pending_secrets(r, e, id, nonce_s, seed_s);
 
+	if (e->granted & BS_EXT_INTERVAL)
+		m.interval_s = r->limits.min_s;
 	if (len == BS_OK && (e->flags & BS_PENDING_LEGACY)) {
 		m.nonce.ptr = nonce_s;
 		m.nonce.len = BS_NONCE_LEGACY_LEN;
@@ -233,6 +235,19 @@ static void put_text(struct bs_pending_entry *e, unsigned which, struct bs_slice
 	e->text_len[which] = (uint8_t)n;
 }
 
+/* What is promised must be kept: MACs need a key, and an interval that anybody could forge would
+ * silence the device. */
+static uint16_t may_grant(const struct bs_roles *r, const struct bs_invite *inv)
+{
+	uint32_t bits = inv->ext & r->w->conf->extensions;
+
+	if (is_legacy(inv))
+		bits &= ~(uint32_t)BS_EXT_AUTH_ALIVE;
+	if (!(bits & BS_EXT_AUTH_ALIVE))
+		bits &= ~(uint32_t)BS_EXT_INTERVAL;
+	return (uint16_t)bits;
+}
+
 static void fill_entry(struct bs_roles *r, struct bs_pending_entry *e, const struct bs_input *in,
 		       const struct bs_invite *inv, unsigned local)
 {
@@ -245,7 +260,7 @@ static void fill_entry(struct bs_roles *r, struct bs_pending_entry *e, const str
 	if (inv->has_ext) {
 		e->flags |= BS_PENDING_EXT;
 		e->offered = inv->ext;
-		e->granted = (uint16_t)(inv->ext & r->w->conf->extensions);
+		e->granted = may_grant(r, inv);
 	}
 	put_text(e, 0, inv->app_version);
 	put_text(e, 1, inv->version.label);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What devices report unasked: STATS, and U_PUSH, which alone is authentic. */
-#include "server/roles.h"
+#include "server/role_auth.h"
 
 #include <string.h>
 
@@ -88,6 +88,7 @@ void bs__push_input(struct bs_roles *r, struct bs_input *in)
 	hot = &r->slab.hot[i];
 	cold = &r->slab.cold[i];
 	bs_count(r->w->counters, BS_C_push_received);
+	bs__auth_disturb(r, i);
 	/* A repetition is answered like the first: the answer may have been lost. */
 	if (!bs_push_filter_add(&cold->push, push.number))
 		bs_count(r->w->counters, BS_C_push_duplicate);

@@ -6,6 +6,7 @@
 
 #include "net/udp.h"
 #include "server/relay.h"
+#include "server/role_auth.h"
 #include "server/worker_loop.h"
 #include "util/endpoint.h"
 
@@ -52,6 +53,12 @@ static uint32_t span_ms(bs_time span)
 	return (uint32_t)(span / BS_TIME_PER_MS);
 }
 
+/* Whole seconds, rounded up: a device must never be promised less than it gets. */
+static uint16_t span_s(bs_time span)
+{
+	return (uint16_t)((span + MS_PER_S * BS_TIME_PER_MS - 1) / (MS_PER_S * BS_TIME_PER_MS));
+}
+
 void bs__roles_conf(struct bs_roles *r)
 {
 	const struct bs_conf *c = r->w->conf;
@@ -65,6 +72,9 @@ void bs__roles_conf(struct bs_roles *r)
 	r->pace.retries = c->alive_retries;
 	r->pace.unreachable_ms = span_ms(c->alive_unreachable);
 	r->pace.timeout_ms = span_ms(c->alive_timeout);
+	r->limits.min_s = span_s(c->alive_min);
+	r->limits.max_s = span_s(c->alive_max);
+	r->busy_s = span_s(c->alive_interval);
 	bs_pending_set_limits(&r->pending, c->pending_per_id, c->pending_per_prefix,
 			      span_ms(c->pending_lifetime));
 	bs_limiter_set(&r->limit_known, known, known * BURST_FACTOR);
@@ -87,6 +97,8 @@ static int init_tables(struct bs_roles *r)
 	if (!err)
 		err = bs_nsi_table_init(&r->nsi, devices + conns + clients + c->pending_entries +
 							 PROBES_EXTRA);
+	if (!err)
+		err = bs__auth_init(r);
 	if (!err)
 		err = bs_ids_init(&r->ids, devices);
 	if (!err)
@@ -175,6 +187,7 @@ void bs_roles_free(struct bs_roles *r)
 	if (!r)
 		return;
 	bs__relay_fini(r);
+	bs__auth_fini(r);
 	bs_slab_fini(&r->slab);
 	bs_nsi_table_fini(&r->nsi);
 	bs_ids_fini(&r->ids);

@@ -5,6 +5,7 @@
  *   role_invite.c   controller and attach server: invites             answers 3, 4.1
  *   role_attach.c   the proof, the attachment's beginning and end     4.3, 4.4
  *   role_alive.c    keepalive, polls, address changes, events         6, 12.4
+ *   role_auth.c     keepalives under a MAC, adaptive interval         extensions
  *   role_connect.c  U_CONNECT, connections, U_CLOSE                   8, 12.5
  *   relay*.c        DATA between a client's leg and a device       8.6
  *   role_report.c   STATS and U_PUSH                                  7, 11.1
@@ -18,6 +19,7 @@
 
 #include "log/log.h"
 #include "proto/attach_server.h"
+#include "proto/interval_server.h"
 #include "server/attempts.h"
 #include "server/ids.h"
 #include "server/intern.h"
@@ -90,6 +92,8 @@ enum bs_fill_kind {
 	BS_FILL_N,
 };
 
+struct bs_device_auth;
+struct bs_nets;
 struct bs_relay_hub;
 
 struct bs_roles {
@@ -123,7 +127,12 @@ struct bs_roles {
 	struct bs_pool moves;
 	struct bs_wheel move_wheel;
 
+	struct bs_device_auth *auth; /**< beside the slab, see role_auth.h */
+	struct bs_nets *nets;        /**< intervals that networks bore */
+
 	struct bs_alive_pace pace;
+	struct bs_interval_limits limits;
+	uint16_t busy_s; /**< interval while a client is connected */
 	struct bs_local local[BS_LOCALS_MAX];
 	unsigned n_locals;
 	uint8_t secret[32]; /**< nonces and seeds are computed with it */

@@ -25,6 +25,7 @@ enum bs_slab_flag {
 	BS_SLAB_SYMMETRIC = 0x10, /**< the device believes to be behind a symmetric NAT */
 	BS_SLAB_SEEN = 0x20,      /**< answered since the last report of "last seen" */
 	BS_SLAB_POLLED = 0x40,    /**< polled since the last answer of ours to a poll */
+	BS_SLAB_AUTH = 0x80,      /**< keepalives carry MACs: has a side record (role_auth.h) */
 };
 
 /** What a keepalive touches. */

@@ -182,10 +182,12 @@ struct bsdev_conf {
 	const char *version;      /**< application version, at most 10 bytes; may be NULL */
 	const char *url;          /**< user interface for clients, at most 64 bytes; may be NULL */
 	/** enum bs_ext bits to offer; 0 = base protocol only.  Not offered in any case: what the
-	 *  build or the crypto cannot do, and BS_EXT_PAIR without pair. */
+	 *  build or the crypto cannot do, BS_EXT_PAIR without pair, BS_EXT_AUTH_ALIVE without
+	 *  secret, and BS_EXT_INTERVAL without BS_EXT_AUTH_ALIVE. */
 	uint32_t extensions;
 	uint8_t connections;    /**< connection slots, 1..16 */
-	uint16_t alive_ms;      /**< keep-alive timer, ms; 0 = 13000 */
+	uint16_t alive_ms;      /**< keep-alive timer, ms; 0 = 13000.  BS_EXT_INTERVAL: only
+				     between polls, the first waits for what the server promised */
 	bool start_off;         /**< switch at the first start; a stored value wins */
 	bsdev_query_fn query;   /**< NULL: every query is BS_RPC_UNKNOWN_QUERY */
 	bsdev_access_fn access; /**< NULL: whoever the basestation lets through */

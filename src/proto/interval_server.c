@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proto/interval_server.h"
+
+#include <string.h>
+
+enum {
+	MS_PER_S = 1000,
+	STEP_MAX = 3,  /* a trial dares so many times what is proven */
+	NEAR = 8,      /* the search ends within one part in so many */
+	HINT_RUN = 32, /* gaps that must hold at the neighbours' value before more is tried */
+	TRUST = 250,   /* then what failed is tried again: it may have been an outage */
+};
+
+void bs_interval_start(struct bs_interval_server *iv, const struct bs_interval_limits *lim)
+{
+	memset(iv, 0, sizeof(*iv));
+	iv->good_s = lim->min_s;
+	iv->told_s = lim->min_s;
+	iv->busy = true;
+}
+
+/* First value above which nothing needs to be tried. */
+static uint16_t top_of(const struct bs_interval_server *iv, const struct bs_interval_limits *lim)
+{
+	return iv->bad_s && iv->bad_s < lim->max_s ? iv->bad_s : lim->max_s;
+}
+
+static bool is_near(uint16_t good_s, uint16_t top_s)
+{
+	return top_s <= good_s + 1u || (unsigned)(top_s - good_s) * NEAR <= good_s;
+}
+
+/* What would be best to try, were it not for the length of the step. */
+static uint16_t wish(const struct bs_interval_server *iv, const struct bs_interval_limits *lim,
+		     uint16_t hint_s)
+{
+	uint16_t top_s = top_of(iv, lim);
+
+	if (iv->good_s >= top_s)
+		return top_s;
+	if (!iv->bad_s && hint_s > iv->good_s)
+		return hint_s < top_s ? hint_s : top_s;
+	if (!iv->bad_s && hint_s && iv->run < HINT_RUN)
+		return iv->good_s;
+	if (!is_near(iv->good_s, top_s))
+		return (uint16_t)((iv->good_s + top_s + 1u) / 2);
+	if (iv->bad_s && iv->run < TRUST)
+		return iv->good_s;
+	return top_s;
+}
+
+uint16_t bs_interval_ask(struct bs_interval_server *iv, const struct bs_interval_limits *lim,
+			 uint16_t hint_s, uint16_t busy_s, uint32_t now_ms)
+{
+	uint32_t most;
+	uint16_t s;
+
+	/* The conf may have changed since. */
+	if (iv->good_s < lim->min_s || iv->good_s > lim->max_s)
+		bs_interval_start(iv, lim);
+	iv->asked_ms = now_ms;
+	if (busy_s) {
+		iv->busy = true;
+		iv->told_s = busy_s;
+		return busy_s;
+	}
+	s = wish(iv, lim, hint_s);
+	most = (uint32_t)iv->good_s * STEP_MAX;
+	iv->told_s = s < most ? s : (uint16_t)most;
+	return iv->told_s;
+}
+
+static void held(struct bs_interval_server *iv, const struct bs_interval_limits *lim, uint32_t gap)
+{
+	if (gap > lim->max_s)
+		gap = lim->max_s;
+	if (gap > iv->good_s)
+		iv->good_s = (uint16_t)gap;
+	/* What held now and did not before was lost by something else than the NAT. */
+	if (iv->good_s >= iv->bad_s)
+		iv->bad_s = 0;
+	if (iv->run < UINT8_MAX)
+		iv->run++;
+}
+
+static void lost(struct bs_interval_server *iv, const struct bs_interval_limits *lim, uint32_t gap)
+{
+	if (gap < lim->min_s)
+		return;
+	if (gap > lim->max_s)
+		gap = lim->max_s;
+	/* What held once does so no more: another router, or an outage.  Begin lower. */
+	if (gap <= iv->good_s)
+		iv->good_s = gap / 2 > lim->min_s ? (uint16_t)(gap / 2) : lim->min_s;
+	iv->bad_s = gap > iv->good_s ? (uint16_t)gap : (uint16_t)(iv->good_s + 1);
+	iv->run = 0;
+}
+
+bool bs_interval_heard(struct bs_interval_server *iv, const struct bs_interval_limits *lim,
+		       const struct bs_alive_server *s, const struct bs_alive_pace *pace,
+		       uint16_t seq, uint32_t now_ms)
+{
+	uint32_t gap = (iv->asked_ms - s->seen_ms + MS_PER_S / 2) / MS_PER_S;
+	bool clean = s->tries > 0 && !iv->busy;
+
+	if (seq != 0) {
+		if (clean && seq == s->seq)
+			held(iv, lim, gap);
+		if (seq == s->seq)
+			iv->busy = false;
+		return false;
+	}
+	/* The poll has opened the NAT itself. */
+	iv->busy = true;
+	/* One that crossed the request tells nothing: its repetitions decide. */
+	if (!clean || now_ms - iv->asked_ms < pace->retry_ms)
+		return false;
+	lost(iv, lim, gap);
+	return true;
+}
+
+bool bs_interval_settled(const struct bs_interval_server *iv, const struct bs_interval_limits *lim)
+{
+	return !iv->busy && is_near(iv->good_s, top_of(iv, lim));
+}
+
+void bs_interval_pace(const struct bs_interval_server *iv, const struct bs_alive_pace *usual,
+		      struct bs_alive_pace *out)
+{
+	*out = *usual;
+	out->interval_ms = (uint32_t)iv->told_s * MS_PER_S;
+	out->unreachable_ms += out->interval_ms - usual->interval_ms;
+	out->timeout_ms += out->interval_ms + out->interval_ms * 3 / 10;
+}

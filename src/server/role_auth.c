@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keep-alives that prove who sent them, and how seldom they may be (AUTH_ALIVE, INTERVAL). */
+#include "server/role_auth.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "proto/alive_auth.h"
+#include "server/prefix.h"
+#include "util/endpoint.h"
+
+int bs__auth_init(struct bs_roles *r)
+{
+	size_t len = r->slab.cap * sizeof(*r->auth);
+	void *m = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (m == MAP_FAILED)
+		return BS_ENOMEM;
+	r->auth = m;
+	r->nets = calloc(1, sizeof(*r->nets));
+	return r->nets ? BS_OK : BS_ENOMEM;
+}
+
+void bs__auth_fini(struct bs_roles *r)
+{
+	if (r->auth)
+		munmap(r->auth, r->slab.cap * sizeof(*r->auth));
+	free(r->nets);
+	r->auth = NULL;
+	r->nets = NULL;
+}
+
+void bs__auth_begin(struct bs_roles *r, uint32_t i)
+{
+	struct bs_device_auth *d = &r->auth[i];
+	uint16_t ext = r->slab.cold[i].ext;
+
+	if (!(ext & BS_EXT_AUTH_ALIVE))
+		return;
+	memset(d, 0, sizeof(*d));
+	if (ext & BS_EXT_INTERVAL)
+		bs_interval_start(&d->interval, &r->limits);
+	r->slab.hot[i].flags |= BS_SLAB_AUTH;
+}
+
+/* told_s is 0 where the device was not granted INTERVAL. */
+static bool has_interval(const struct bs_device_auth *d)
+{
+	return d->interval.told_s != 0;
+}
+
+void bs__auth_ask(struct bs_roles *r, uint32_t i)
+{
+	struct bs_interval_server *iv = &r->auth[i].interval;
+	uint16_t busy_s = r->slab.cold[i].n_conns > 0 ? r->busy_s : 0;
+	uint64_t net;
+
+	if (!has_interval(&r->auth[i]))
+		return;
+	net = bs_prefix_hash(r->hash_key, &r->slab.hot[i].peer);
+	if (bs_interval_settled(iv, &r->limits))
+		bs_nets_note(r->nets, net, iv->good_s);
+	(void)bs_interval_ask(iv, &r->limits, bs_nets_get(r->nets, net), busy_s, r->now_ms);
+}
+
+bs_ssize bs__auth_finish(struct bs_roles *r, uint32_t i, uint8_t *buf, bs_ssize len, size_t cap)
+{
+	if (len < 0)
+		return len;
+	return bs_alive_auth_seal(r->w->crypto, &r->slab.cold[i].c_key, BS_INITIATOR,
+				  &r->auth[i].sent, buf, (size_t)len, cap);
+}
+
+const struct bs_alive_pace *bs__auth_pace(const struct bs_roles *r, uint32_t i,
+					  struct bs_alive_pace *own)
+{
+	if (!has_interval(&r->auth[i]))
+		return &r->pace;
+	bs_interval_pace(&r->auth[i].interval, &r->pace, own);
+	return own;
+}
+
+uint16_t bs__auth_jitter(const struct bs_roles *r, uint32_t i, uint16_t random)
+{
+	const struct bs_interval_server *iv = &r->auth[i].interval;
+
+	return iv->told_s > iv->good_s ? 0 : random;
+}
+
+static void count_bad(struct bs_roles *r, int err)
+{
+	bs_count(r->w->counters, err == BS_EREPLAY ? BS_C_alive_auth_replay : BS_C_alive_auth_bad);
+	bs__drop(r, err);
+}
+
+/* The NAT gave it another port, or it is elsewhere. */
+static bool move(struct bs_roles *r, uint32_t i, const struct bs_input *in)
+{
+	struct bs_device_hot *hot = &r->slab.hot[i];
+	unsigned local = bs__local_index(r, in->socket, in->local);
+
+	if (local == BS_LOCALS_MAX)
+		return false;
+	if (has_interval(&r->auth[i]) && !bs_prefix_equal(&hot->peer, in->peer))
+		bs_interval_start(&r->auth[i].interval, &r->limits);
+	hot->peer = *in->peer;
+	hot->local = (uint8_t)local;
+	/* It waits for an answer at its new place. */
+	hot->flags &= (uint8_t)~BS_SLAB_POLLED;
+	bs_count(r->w->counters, BS_C_alive_roamed);
+	return true;
+}
+
+bool bs__auth_input(struct bs_roles *r, uint32_t i, const struct bs_input *in, uint16_t seq)
+{
+	struct bs_device_hot *hot = &r->slab.hot[i];
+	struct bs_device_auth *d = &r->auth[i];
+	struct bs_alive_pace own;
+	bool newest = false;
+	int err = bs_alive_auth_open(r->w->crypto, &r->slab.cold[i].c_key, BS_INITIATOR, &d->seen,
+				     &in->p, &newest);
+
+	if (err) {
+		count_bad(r, err);
+		return false;
+	}
+	if (has_interval(d) && bs_interval_heard(&d->interval, &r->limits, &hot->alive,
+						 bs__auth_pace(r, i, &own), seq, r->now_ms))
+		bs_count(r->w->counters, BS_C_interval_lost);
+	if (bs_endpoint_equal(&hot->peer, in->peer))
+		return true;
+	/* Older than what came from where it is now: it was under way when the device moved. */
+	if (!newest || !move(r, i, in)) {
+		bs__drop(r, BS_ESOURCE);
+		return false;
+	}
+	return true;
+}
+
+void bs__auth_disturb(struct bs_roles *r, uint32_t i)
+{
+	if (r->slab.hot[i].flags & BS_SLAB_AUTH)
+		bs_interval_disturb(&r->auth[i].interval);
+}
+
+void bs__auth_hurry(struct bs_roles *r, uint32_t i)
+{
+	struct bs_device_hot *hot = &r->slab.hot[i];
+	uint32_t soon = r->now_ms + r->pace.interval_ms;
+
+	bs__auth_disturb(r, i);
+	if (!(hot->flags & BS_SLAB_AUTH) || !has_interval(&r->auth[i]) ||
+	    (int32_t)(hot->alive.due_ms - soon) <= 0)
+		return;
+	hot->alive.due_ms = soon;
+	bs_wheel_set(&r->device_wheel, i, bs__tick_of_ms(r, soon));
+}
