@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bsbench - the generator behind scripts/bench: many devices in one thread, or a bare echo as the
- * limit to compare with.
+ * bsbench - the bare limits that scripts/bench compares with, and the ends of a relayed flow; the
+ * devices and clients of all other rows are those of bsload(1).
  *
  * bsbench echo                      answer datagrams of 24 bytes with 25; prints its port
  * bsbench pace PORT N RATE BURST SECONDS  send 24 bytes at RATE in bursts from N addresses, count
  *                                   what comes back
- * bsbench devices PORT N SECONDS    attach N devices (bench-0000000 ...), answer keep-alives
- * bsbench attach PORT N SECONDS     attach and start over, as often as the server can
  * bsbench relay PORT N RATE RUN SIZE SECONDS, bsbench forward: see bsbench_relay.c
  *
  * Device i writes from its own address in 127/8 (IP_PKTINFO), so one socket serves all of them and
@@ -183,14 +181,11 @@ static void flush_device(struct bench *b, size_t i, bs_time now)
 	uint8_t buf[BS_PACKET_SMALL];
 	size_t len;
 
-	while ((len = bs_device_output(&b->sims[i].dev, buf, sizeof(buf), &to, now)) > 0) {
-		if (buf[8] == BS_TYPE_U_ALIVE)
-			b->answers++;
+	while ((len = bs_device_output(&b->sims[i].dev, buf, sizeof(buf), &to, now)) > 0)
 		send_from(b, buf, len, FIRST_IP + (uint32_t)i, &to);
-	}
 }
 
-void turn(struct bench *b, bool again, int wait_ms)
+void turn(struct bench *b, int wait_ms)
 {
 	struct bs_datagram *d;
 	int n = bs_udp_receive(b->rx, b->fd, b->self.port, &d);
@@ -203,13 +198,8 @@ void turn(struct bench *b, bool again, int wait_ms)
 			continue;
 		(void)bs_device_input(&b->sims[who].dev, d[i].data, d[i].len, &d[i].peer, now);
 		flush_device(b, who, now);
-		if (bs_device_take_events(&b->sims[who].dev) & BS_ATTACH_EV_ATTACHED) {
+		if (bs_device_take_events(&b->sims[who].dev) & BS_ATTACH_EV_ATTACHED)
 			b->attaches++;
-			if (again) {
-				start_device(b, who, now);
-				flush_device(b, who, now);
-			}
-		}
 	}
 	bs_udp_flush(b->tx, &b->sent);
 	if (n <= 0)
@@ -233,24 +223,10 @@ static void sweep_timeouts(struct bench *b, bs_time now)
 	bs_udp_flush(b->tx, &b->sent);
 }
 
-static void run_for(struct bench *b, bool again, unsigned seconds)
-{
-	const bs_time end = now_ns() + seconds * UINT64_C(1000000000);
-	bs_time swept = now_ns();
-
-	while (now_ns() < end) {
-		turn(b, again, 5);
-		if (now_ns() - swept > UINT64_C(500000000)) {
-			swept = now_ns();
-			sweep_timeouts(b, swept);
-		}
-	}
-}
-
 /** One turn of attaching: what arrives, and twice a second what was lost. */
 static void attach_turn(struct bench *b, bs_time *swept, bs_time give_up)
 {
-	turn(b, false, 2);
+	turn(b, 2);
 	if (now_ns() - *swept > UINT64_C(500000000)) {
 		*swept = now_ns();
 		sweep_timeouts(b, *swept);
@@ -279,30 +255,6 @@ void attach_all(struct bench *b)
 		attach_turn(b, &swept, give_up);
 }
 
-static void run_devices(uint16_t port, size_t n, unsigned seconds, bool again)
-{
-	struct bench b;
-
-	memset(&b, 0, sizeof(b));
-	open_socket(&b, 0);
-	bs_endpoint_set_ip4(&b.server, SERVER_IP, port);
-	make_devices(&b, n);
-	attach_all(&b);
-	if (again) {
-		for (size_t i = 0; i < n; i++) {
-			start_device(&b, i, now_ns());
-			flush_device(&b, i, now_ns());
-		}
-		bs_udp_flush(b.tx, &b.sent);
-	}
-	printf("begin\n");
-	fflush(stdout);
-	b.attaches = b.answers = 0;
-	run_for(&b, again, seconds);
-	printf("end %llu\n", (unsigned long long)(again ? b.attaches : b.answers));
-	fflush(stdout);
-}
-
 unsigned long number(const char *text)
 {
 	char *end;
@@ -320,9 +272,6 @@ int main(int argc, char **argv)
 	else if (argc == 7 && strcmp(argv[1], "pace") == 0)
 		run_pace((uint16_t)number(argv[2]), number(argv[3]), (unsigned)number(argv[4]),
 			 (unsigned)number(argv[5]), (unsigned)number(argv[6]));
-	else if (argc == 5 && (strcmp(argv[1], "devices") == 0 || strcmp(argv[1], "attach") == 0))
-		run_devices((uint16_t)number(argv[2]), number(argv[3]), (unsigned)number(argv[4]),
-			    argv[1][0] == 'a');
 	else if (argc == 8 && strcmp(argv[1], "relay") == 0)
 		run_relay((uint16_t)number(argv[2]), number(argv[3]), (unsigned)number(argv[4]),
 			  (unsigned)number(argv[5]), number(argv[6]), (unsigned)number(argv[7]));
@@ -330,7 +279,6 @@ int main(int argc, char **argv)
 		run_forward();
 	else
 		die("usage: bsbench echo | pace PORT N RATE BURST SECONDS | "
-		    "devices PORT N SECONDS | attach PORT N SECONDS | "
 		    "relay PORT N RATE RUN SIZE SECONDS | forward");
 	return 0;
 }

@@ -30,7 +30,6 @@ struct bench {
 	struct bs_endpoint server, self;
 	int fd;
 	uint64_t attaches;
-	uint64_t answers;
 };
 
 bs_time now_ns(void);
@@ -44,8 +43,8 @@ void wait_readable(struct bench *b, int ms);
 /** Attach n devices that write from FIRST_IP on. */
 void make_devices(struct bench *b, size_t n);
 void attach_all(struct bench *b);
-/** Take what arrived; again: attached devices start over at once. */
-void turn(struct bench *b, bool again, int wait_ms);
+/** Take what arrived, or wait for it. */
+void turn(struct bench *b, int wait_ms);
 unsigned long number(const char *text);
 
 /* bsbench_relay.c */

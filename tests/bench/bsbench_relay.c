@@ -166,7 +166,7 @@ void run_relay(uint16_t port, size_t n, unsigned rate, unsigned run, size_t size
 	fflush(stdout);
 	while (f.given < n) {
 		if (port != 0)
-			turn(&b, false, 1);
+			turn(&b, 1);
 		else
 			(void)poll(NULL, 0, 1);
 		read_flows(&f);

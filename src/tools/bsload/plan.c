@@ -55,6 +55,7 @@ static const struct {
 		   "give up when no device attaches for so long; 90"),
 	KEY_NUMBER(settle, "settle", "SECONDS", "pause before measuring; 0"),
 	KEY_NUMBER(seconds, "seconds", "SECONDS", "how long to measure; 10"),
+	KEY_NUMBER(repeat, "repeat", "N", "measure so many times in a row; 1"),
 	KEY_NUMBER(again, "again", "0|1", "a device that has attached starts over at once"),
 	KEY_NUMBER(storm, "storm", "0|1", "all devices start over at the same moment"),
 	KEY_NUMBER(polls, "polls", "N", "devices that poll per second"),
@@ -69,7 +70,7 @@ static const struct {
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 
 /* Names and values of options, in pairs. */
-#define SET_MAX 28
+#define SET_MAX 40
 
 static const struct {
 	const char *name;
@@ -112,6 +113,7 @@ static const char *const defaults[SET_MAX] = {
 	"window",   "1024",
 	"deadline", "90",
 	"seconds",  "10",
+	"repeat",   "1",
 	"away",     "10",
 };
 
@@ -206,6 +208,8 @@ static int check(const struct plan *p)
 		bad = "--rebinds needs two sockets or more, since another port is another socket";
 	else if (p->shared > 0 && (p->rebinds > 0 || p->shared > 65536))
 		bad = "--shared: at most 65536 addresses, and not with --rebinds";
+	else if (p->repeat < 1 || p->repeat > 16)
+		bad = "--repeat: 1 to 16";
 	else if (p->patience > 60)
 		bad = "--patience: 60 seconds at most";
 	if (bad)

@@ -38,6 +38,7 @@ struct plan {
 	double settle;
 	double seconds;
 	double deadline;
+	double repeat;
 	double again;
 	double storm;
 	double polls;

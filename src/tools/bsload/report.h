@@ -42,7 +42,7 @@ struct phase {
 };
 
 /** Phases of a run, at most. */
-#define PHASES_MAX 4
+#define PHASES_MAX 20
 
 /** A run. */
 struct report {

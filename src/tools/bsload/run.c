@@ -387,6 +387,7 @@ static int make(struct load *l)
 static bool phases(struct load *l)
 {
 	const struct plan *p = l->plan;
+	bool done = true;
 
 	l->report->server_before = proc_read((int)p->pid);
 	if (p->pid > 0 && !l->report->server_before.known)
@@ -398,7 +399,9 @@ static bool phases(struct load *l)
 		return false;
 	if (p->settle > 0)
 		run_for(l, "settle", p->settle);
-	return p->seconds <= 0 || hold_phase(l);
+	for (unsigned i = 0; p->seconds > 0 && i < (unsigned)p->repeat; i++)
+		done &= hold_phase(l);
+	return done;
 }
 
 int run_plan(const struct plan *plan, struct report *report)

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""bench_udp - rows of the registration: keepalives, attaches, memory, cost by population."""
+import os
+
+import bench_common as common
+
+# Devices of the rows: a smaller number makes a quick look out of them, and other caches.
+POPULATION = int(os.environ.get("BENCH_DEVICES", "1000000"))
+# Keepalives per second at which populations are compared, and these populations.
+RATE = int(os.environ.get("BENCH_RATE", "100000"))
+POPULATIONS = [int(p) for p in
+               os.environ.get("BENCH_POPULATIONS", "10000,100000,1000000,4000000").split(",")]
+
+
+def interval_ms(devices, rate):
+    """The interval that makes so many devices keep alive that often; the server asks a sixteenth
+    earlier in the mean, to spread its requests."""
+    return max(100, round(devices / rate * 1000 * 16 / 15))
+
+
+def measured(devices, rate, seconds, runs):
+    """(node, report) of so many devices that keep alive at a rate, measured runs times."""
+    ms = interval_ms(devices, rate)
+    wait = max(20000, 3 * ms)
+    n = common.node(devices, f"{ms}ms", alive_unreachable=f"{wait}ms",
+                    alive_timeout=f"{2 * wait}ms")
+    r = common.load(n, "steady", "--devices", devices, "--interval", ms / 1000, "--settle",
+                    min(ms / 1000 + 1, 60), "--seconds", seconds, "--repeat", runs, "--patience",
+                    60)
+    return n, r
+
+
+def per_cpu(phase):
+    """Keepalive round trips of a phase per CPU-second of the server."""
+    return phase["counts"]["requests"] / phase["server"]["cpu_s"]
+
+
+def row_keepalive(seconds, runs):
+    """Keepalive round trips per server CPU-second, beside a bare recvmmsg/sendmmsg echo"""
+    n, r = measured(POPULATION, RATE, seconds, runs)
+    # The echo gets its datagrams in the same bursts, or it would pay more system calls for each.
+    burst = max(1, round(n.stat("udp_rx") / max(1, n.stat("udp_rx_batches"))))
+    n.stop()
+    for phase in common.holds(r):
+        rate = phase["counts"]["requests"] / phase["wall_s"]
+        echo, port = common.start_bare("echo")
+        count, used, _ = common.bench(echo.pid, "pace", port, POPULATION, int(rate), burst, seconds)
+        common.stop(echo)
+        yield common.note(phase, value=per_cpu(phase), peers={"bare echo": count / used},
+                          offered_per_s=round(rate), burst=burst, devices=POPULATION)
+
+
+def row_attach(seconds, runs):
+    """Whole attaches (controller, attach server, first keepalive) per server CPU-second"""
+    n = common.node(20000)
+    r = common.load(n, "attach", "--devices", 20000, "--seconds", seconds, "--repeat", runs)
+    n.stop()
+    for phase in common.holds(r):
+        yield common.note(phase, value=phase["counts"]["attached"] / phase["server"]["cpu_s"],
+                          offered_per_s=round(phase["counts"]["attached"] / phase["wall_s"]),
+                          p99_ms=phase["attach"]["p99_ns"] / 1e6)
+
+
+def row_memory(_seconds, runs):
+    """Bytes of the server's own memory for each attached device, ids of 30 characters"""
+    for _ in range(min(runs, 2)):
+        n = common.node(POPULATION)
+        r = common.load(n, "steady", "--devices", POPULATION, "--seconds", 2)
+        n.stop()
+        yield common.note(r["phases"][-1], value=r["bytes_per_device"], devices=POPULATION)
+
+
+def row_population(seconds, runs):
+    """Microseconds of the server per keepalive at a fixed rate, by population"""
+    points = {}
+    for devices in POPULATIONS:
+        n, r = measured(devices, RATE, seconds, runs)
+        n.stop()
+        points[devices] = [1e6 / per_cpu(p) for p in common.holds(r)]
+    for i in range(runs):
+        yield {"value": points[POPULATIONS[-1]][i] / points[POPULATIONS[0]][i],
+               "points": {d: v[i] for d, v in points.items()}, "x": "devices",
+               "y": f"microseconds of the server per keepalive at {RATE} per second"}
+
+
+ROWS = {"keepalive": row_keepalive, "attach": row_attach, "memory": row_memory,
+        "population": row_population}
