@@ -8,7 +8,6 @@
 #include "numbers.h"
 #include "util/cursor.h"
 #include "util/endpoint.h"
-#include "wire/alive.h"
 #include "wire/connect.h"
 
 enum {
@@ -40,6 +39,7 @@ enum device_flag {
 struct device {
 	struct bs_alive_device alive;
 	uint32_t nsi;
+	uint32_t granted;
 	uint32_t heard; /* stamp of the last request */
 	uint32_t asked; /* stamp of the first invite or of the poll */
 	uint32_t attempt;
@@ -70,6 +70,7 @@ struct devices {
 	uint32_t queue_head;
 	uint32_t n_queue;
 	struct bs_device_conf alive_conf; /* all devices keep alive alike */
+	struct bs_attach_device attached; /* whichever is looked at */
 	struct bs_endpoint server[SERVERS_MAX];
 	unsigned n_servers;
 	struct numbers numbers; /* shared addresses only */
@@ -107,13 +108,34 @@ static void send_device(struct devices *d, const struct device *dev, size_t len,
 	sockets_commit(&d->sockets, len, dev->socket, dev->ip, to);
 }
 
-static void flush_alive(struct devices *d, struct device *dev)
+/* An attached device as the machine of the core: all are the same but for their record. */
+static struct bs_attach_device *borrow(struct devices *d, uint32_t i)
 {
-	uint8_t *buf = sockets_reserve(&d->sockets);
-	size_t len = bs_alive_device_output(&dev->alive, &d->alive_conf, dev->nsi, buf, BS_UDP_BUF);
+	const struct device *dev = &d->dev[i];
+	struct bs_attach_device *a = &d->attached;
 
-	if (len > 0)
-		send_device(d, dev, len, &d->server[dev->server]);
+	a->state = BS_ATTACH_ATTACHED;
+	a->nsi = dev->nsi;
+	a->granted = dev->granted;
+	a->server = d->server[dev->server];
+	a->alive = dev->alive;
+	/* Without extensions keep-alives need no key, and the key is two cache lines away. */
+	if (dev->granted)
+		a->key.c = d->key[i];
+	return a;
+}
+
+/* Send what it has to say, and take the record back. */
+static void give_back(struct devices *d, uint32_t i)
+{
+	struct device *dev = &d->dev[i];
+	struct bs_endpoint to;
+	size_t len;
+
+	while ((len = bs_attach_output(&d->attached, sockets_reserve(&d->sockets), BS_UDP_BUF, &to,
+				       d->now)) > 0)
+		send_device(d, dev, len, &to);
+	dev->alive = d->attached.alive;
 }
 
 static void flush_attempt(struct devices *d, struct attempt *a)
@@ -192,6 +214,7 @@ static void settle(struct devices *d, struct attempt *a)
 
 	dev->alive = a->attach.alive;
 	dev->nsi = a->attach.nsi;
+	dev->granted = a->attach.granted;
 	dev->server = server_index(d, &a->attach.server);
 	d->key[i] = a->attach.key.c;
 	dev->state = ATTACHED;
@@ -282,9 +305,9 @@ bool devices_poll(struct devices *d, uint32_t i, uint64_t now)
 		return false;
 	dev->flags |= POLLED;
 	dev->asked = stamp(now);
-	dev->alive.poll = true;
 	d->counts.polls++;
-	flush_alive(d, dev);
+	borrow(d, i)->alive.poll = true;
+	give_back(d, i);
 	return true;
 }
 
@@ -315,14 +338,17 @@ static void time_request(struct devices *d, struct device *dev)
 		histogram_add(&d->times->late, gap > interval ? gap - interval : 0);
 }
 
-static int input_alive(struct devices *d, struct device *dev, const struct bs_packet *p)
+static int input_alive(struct devices *d, uint32_t i, const struct bs_packet *p,
+		       const struct bs_datagram *in)
 {
-	if (p->h.flags != 0)
-		return BS_ETYPE;
+	struct device *dev = &d->dev[i];
+	int err = bs_attach_input(borrow(d, i), p, in->data, &in->peer, d->now);
+
+	if (err)
+		return err;
 	d->counts.requests++;
-	bs_alive_device_request(&dev->alive, &d->alive_conf, p, d->now);
 	/* A poll is answered with the request under way, if there is one. */
-	if (dev->alive.again && !(dev->flags & POLLED))
+	if (d->attached.alive.again && !(dev->flags & POLLED))
 		d->counts.repeated++;
 	else if (!(dev->flags & CONFIRMED))
 		confirm(d, dev);
@@ -330,10 +356,10 @@ static int input_alive(struct devices *d, struct device *dev, const struct bs_pa
 		time_request(d, dev);
 	dev->flags &= ~POLLED;
 	dev->heard = stamp(d->now);
-	flush_alive(d, dev);
+	give_back(d, i);
 	if (d->again) {
-		forget(d, (uint32_t)(dev - d->dev));
-		enqueue(d, (uint32_t)(dev - d->dev));
+		forget(d, i);
+		enqueue(d, i);
 	}
 	return BS_OK;
 }
@@ -348,6 +374,8 @@ static int input_connect(struct devices *d, uint32_t i, const struct bs_packet *
 	bs_ssize len;
 	int err = bs_connect_request_decode(p, &m);
 
+	if (p->h.nsi_sp != d->dev[i].nsi)
+		err = BS_ESOURCE;
 	if (!err && !m.has_crypto)
 		err = BS_EMISSING;
 	if (!err)
@@ -396,10 +424,8 @@ static int input(struct devices *d, uint32_t i, const struct bs_packet *p,
 	}
 	if (dev->state != ATTACHED)
 		return BS_ESTATE;
-	if (p->h.nsi_sp != dev->nsi || !bs_endpoint_equal(&in->peer, &d->server[dev->server]))
-		return BS_ESOURCE;
 	switch (p->h.type) {
-	case BS_TYPE_U_ALIVE: return input_alive(d, dev, p);
+	case BS_TYPE_U_ALIVE: return input_alive(d, i, p, in);
 	case BS_TYPE_U_CONNECT: return input_connect(d, i, p, in);
 	default: return BS_ETYPE;
 	}
@@ -430,14 +456,16 @@ static void look_at(struct devices *d, uint32_t i)
 
 	if (dev->state != ATTACHED || BS_TIME_DIFF(d->now, dev->alive.due) < 0)
 		return;
-	if (bs_alive_device_timeout(&dev->alive, &d->alive_conf, d->now) == BS_ALIVE_LOST) {
+	bs_attach_timeout(borrow(d, i), d->now);
+	if (!bs_attach_is_attached(&d->attached)) {
 		d->counts.lost++;
 		forget(d, i);
 		enqueue(d, i);
-	} else if (dev->alive.poll) {
-		d->counts.patience++;
-		flush_alive(d, dev);
+		return;
 	}
+	if (d->attached.alive.poll)
+		d->counts.patience++;
+	give_back(d, i);
 }
 
 static void look_at_attempt(struct devices *d, struct attempt *a)
@@ -529,6 +557,7 @@ struct devices *devices_new(const struct devices_conf *conf, int *err)
 	d->alive_conf.ops = &no_ops;
 	d->alive_conf.ext_offer = conf->ext_offer;
 	d->alive_conf.alive_ms = conf->patience_ms;
+	bs_attach_init(&d->attached, &d->alive_conf, d->crypto);
 	for (uint32_t i = 0; i < conf->n; i++) {
 		d->dev[i].attempt = NONE;
 		d->dev[i].ip = conf->first_ip + i;
@@ -545,6 +574,7 @@ void devices_free(struct devices *d)
 {
 	if (!d)
 		return;
+	bs_attach_fini(&d->attached);
 	sockets_close(&d->sockets);
 	numbers_fini(&d->numbers);
 	free(d->dev);

@@ -2,16 +2,16 @@
 /*
  * devices.h - a population of simulated devices in compact records.
  *
- * A device that is attached is 48 bytes and its C key; the rest of a device of the core exists only
- * while it attaches, in one of a bounded number of attempts.  Both run the core's own machines
- * (proto/attach_device.h, proto/alive_device.h) with their real crypto, so that the server cannot
- * tell these devices from others.
+ * A device that is attached is a record of 80 bytes and its C key; a machine of the core
+ * (proto/attach_device.h) is lent to it when it has something to do.  One that attaches has a
+ * machine to itself, out of a bounded number.  Packets and crypto are those of any device, so that
+ * the server cannot tell these from others.
  *
  *   OFF --start--> WAITING --an attempt is free--> ATTACHING --> ATTACHED --silence--> WAITING
  *
- * Device i writes from first_ip + i; where all stand behind a carrier's router (shared), from one of
- * few addresses.  Time is an argument, in nanoseconds; stamps are 10 us in 32 bits, which is enough
- * for differences below half a day.
+ * Device i writes from first_ip + i; where all stand behind a carrier's router (shared), from one
+ * of few addresses.  Time is an argument, in nanoseconds; stamps are 10 us in 32 bits, which is
+ * enough for differences below half a day.
  *
  * Owner: the generator's thread.  May call: the core, sockets.h.  Allocates: in init only.
  */

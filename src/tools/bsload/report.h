@@ -26,8 +26,8 @@ struct reading {
 	uint32_t attached;
 	uint64_t packets_sent;
 	uint64_t packets_received;
-	uint64_t
-		lost_here; /**< the generator's own losses: send buffer full, receive buffer overrun */
+	/** Our own losses: send buffer full, receive buffer overrun. */
+	uint64_t lost_here;
 };
 
 /** One phase. */
