@@ -155,6 +155,11 @@ static void drain(struct rig_device *d)
 	}
 }
 
+void rig_tcp_relay(struct rig_device *d)
+{
+	d->core->conf.tcp_relay = true;
+}
+
 void rig_legacy(struct rig_device *d)
 {
 	d->core->conf.legacy = &bs_legacy_attach;

@@ -43,6 +43,8 @@ struct rig_device *rig_device_new(const char *id, uint8_t fill, uint32_t ext,
 				  const struct bs_endpoint *controller);
 /** Before its start: attach without a key, from now on. */
 void rig_legacy(struct rig_device *d);
+/** It says that it can use the TCP relay; its leg is the test's to play. */
+void rig_tcp_relay(struct rig_device *d);
 void rig_start(struct rig_device *d);
 /** A new socket under the device, as after a NAT's change of mind. */
 void rig_rebind(struct rig_device *d);

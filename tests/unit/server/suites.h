@@ -3,6 +3,7 @@
  * test_<name>.c.  No include guard: main.c includes it twice. */
 BS_SUITE(attempts)
 BS_SUITE(counters)
+BS_SUITE(gateway)
 BS_SUITE(ids)
 BS_SUITE(intern)
 BS_SUITE(limiter)
