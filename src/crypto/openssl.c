@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "crypto/openssl.h"
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -12,6 +11,13 @@
  * needs 16 bytes, an attach 64 more. */
 enum {
 	POOL_LEN = 1024
+};
+
+/* HMAC's block and constants (RFC 2104). */
+enum {
+	SHA_BLOCK = 64,
+	IPAD = 0x36,
+	OPAD = 0x5C
 };
 
 /* Contexts that hold an expanded key.  A device has 8 connections of two keys each by default, a
@@ -29,8 +35,8 @@ struct gcm_slot {
 
 struct bs_openssl {
 	struct bs_crypto table;
-	EVP_MAC *mac;
-	EVP_MAC_CTX *hmac;
+	EVP_MD *sha256;
+	EVP_MD_CTX *sha;
 	EVP_CIPHER *aes;
 	EVP_CIPHER_CTX *enc;
 	EVP_CIPHER_CTX *dec;
@@ -42,21 +48,50 @@ struct bs_openssl {
 	uint8_t pool[POOL_LEN];
 };
 
+/* One half of HMAC: SHA-256 over the padded key and n pieces. */
+static bool half(struct bs_openssl *o, const uint8_t *pad, const struct bs_slice *msg, size_t n,
+		 uint8_t *out)
+{
+	size_t i;
+
+	/* No type: the one that was set once, whose lookup would cost more than a block. */
+	if (!EVP_DigestInit_ex2(o->sha, NULL, NULL) || !EVP_DigestUpdate(o->sha, pad, SHA_BLOCK))
+		return false;
+	for (i = 0; i < n; i++)
+		if (msg[i].len && !EVP_DigestUpdate(o->sha, msg[i].ptr, msg[i].len))
+			return false;
+	return EVP_DigestFinal_ex(o->sha, out, NULL);
+}
+
+static bool hash(struct bs_openssl *o, const uint8_t *data, size_t len, uint8_t *out)
+{
+	return EVP_DigestInit_ex2(o->sha, NULL, NULL) && EVP_DigestUpdate(o->sha, data, len) &&
+	       EVP_DigestFinal_ex(o->sha, out, NULL);
+}
+
+/* RFC 2104 over the digest: the library's own HMAC spends as long on parameters and on copies of
+ * contexts as on hashing, and an attach needs a dozen of them. */
 static int hmac_sha256(void *ctx, const uint8_t *key, size_t key_len, const struct bs_slice *msg,
 		       size_t n, uint8_t *out)
 {
-	static const uint8_t no_key;
 	struct bs_openssl *o = ctx;
-	size_t len;
+	uint8_t pad[SHA_BLOCK] = { 0 };
+	struct bs_slice inner = { out, BS_SHA256_LEN };
+	bool ok = true;
 	size_t i;
 
-	/* A NULL key would mean "the key of the last call" to the library. */
-	if (!EVP_MAC_init(o->hmac, key_len ? key : &no_key, key_len, NULL))
-		return BS_ECRYPTO;
-	for (i = 0; i < n; i++)
-		if (msg[i].len && !EVP_MAC_update(o->hmac, msg[i].ptr, msg[i].len))
-			return BS_ECRYPTO;
-	return EVP_MAC_final(o->hmac, out, &len, BS_SHA256_LEN) ? BS_OK : BS_ECRYPTO;
+	if (key_len > sizeof(pad))
+		ok = hash(o, key, key_len, pad);
+	else if (key_len)
+		memcpy(pad, key, key_len);
+	for (i = 0; i < sizeof(pad); i++)
+		pad[i] ^= IPAD;
+	ok = ok && half(o, pad, msg, n, out);
+	for (i = 0; i < sizeof(pad); i++)
+		pad[i] ^= IPAD ^ OPAD;
+	ok = ok && half(o, pad, &inner, 1, out);
+	OPENSSL_cleanse(pad, sizeof(pad));
+	return ok ? BS_OK : BS_ECRYPTO;
 }
 
 static int cbc(EVP_CIPHER_CTX *c, int enc, const uint8_t *key, const uint8_t *iv, uint8_t *buf,
@@ -216,22 +251,17 @@ static int random_bytes(void *ctx, uint8_t *buf, size_t len)
 /* Fetch algorithms and key-independent context state once; later calls only set keys. */
 static bool set_up(struct bs_openssl *o)
 {
-	char digest[] = "SHA256";
-	OSSL_PARAM params[2];
-
-	params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0);
-	params[1] = OSSL_PARAM_construct_end();
-	o->mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	o->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
 	o->aes = EVP_CIPHER_fetch(NULL, "AES-128-CBC", NULL);
 	o->gcm = EVP_CIPHER_fetch(NULL, "AES-128-GCM", NULL);
-	if (!o->mac || !o->aes || !o->gcm)
+	if (!o->sha256 || !o->aes || !o->gcm)
 		return false;
-	o->hmac = EVP_MAC_CTX_new(o->mac);
+	o->sha = EVP_MD_CTX_new();
 	o->enc = EVP_CIPHER_CTX_new();
 	o->dec = EVP_CIPHER_CTX_new();
-	if (!o->hmac || !o->enc || !o->dec)
+	if (!o->sha || !o->enc || !o->dec)
 		return false;
-	if (!EVP_MAC_CTX_set_params(o->hmac, params) ||
+	if (!EVP_DigestInit_ex2(o->sha, o->sha256, NULL) ||
 	    !EVP_CipherInit_ex2(o->enc, o->aes, NULL, NULL, 1, NULL) ||
 	    !EVP_CipherInit_ex2(o->dec, o->aes, NULL, NULL, 0, NULL))
 		return false;
@@ -268,8 +298,8 @@ void bs_openssl_free(struct bs_openssl *o)
 	for (i = 0; i < GCM_SLOTS; i++)
 		empty_slot(&o->gcm_slot[i]);
 	EVP_CIPHER_free(o->gcm);
-	EVP_MAC_CTX_free(o->hmac);
-	EVP_MAC_free(o->mac);
+	EVP_MD_CTX_free(o->sha);
+	EVP_MD_free(o->sha256);
 	EVP_CIPHER_CTX_free(o->enc);
 	EVP_CIPHER_CTX_free(o->dec);
 	EVP_CIPHER_free(o->aes);

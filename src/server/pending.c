@@ -105,8 +105,13 @@ int bs_pending_init(struct bs_pending *p, uint32_t cap, const uint8_t key[BS_SIP
 
 void bs_pending_fini(struct bs_pending *p)
 {
+	uint32_t i;
+
 	if (!p)
 		return;
+	if (p->entry && p->n > 0)
+		for (i = p->age.head; i != BS_PENDING_NONE; i = p->entry[i].age.next)
+			bs_wipe(&p->entry[i].s, sizeof(p->entry[i].s));
 	free(p->entry);
 	free(p->by_id);
 	free(p->by_prefix);
@@ -146,6 +151,7 @@ void bs_pending_remove(struct bs_pending *p, uint32_t i)
 	unlink_from(p, id_list(p, e->number), i, CHAIN_ID);
 	unlink_from(p, prefix_list(p, &e->peer), i, CHAIN_PREFIX);
 	e->flags = 0;
+	bs_wipe(&e->s, sizeof(e->s));
 	e->age.next = p->free;
 	p->free = i;
 	p->n--;
@@ -234,7 +240,7 @@ uint32_t bs_pending_add(struct bs_pending *p, uint32_t number, const uint8_t *no
 	i = p->free;
 	e = &p->entry[i];
 	p->free = e->age.next;
-	memset(e, 0, sizeof(*e));
+	memset(e, 0, offsetof(struct bs_pending_entry, s));
 	e->number = number;
 	memcpy(e->nonce, nonce, nonce_len);
 	e->peer = *peer;

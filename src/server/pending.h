@@ -14,6 +14,8 @@
 #define BS_SERVER_PENDING_H
 
 #include "basestation/error.h"
+#include "basestation/wire.h"
+#include "crypto/crypto.h"
 #include "util/siphash.h"
 
 #define BS_PENDING_NONE UINT32_MAX
@@ -25,12 +27,23 @@ enum bs_pending_flag {
 	BS_PENDING_EXT = 0x02,      /**< the invite had EXT */
 	BS_PENDING_KNOWN = 0x04,    /**< from a known prefix: not counted against per_prefix */
 	BS_PENDING_NEXT_KEY = 0x08, /**< sealed under the key that is being rolled out */
+	BS_PENDING_SECRETS = 0x10,  /**< nonce_s and seed_s are there */
+	BS_PENDING_A_KEY = 0x20,    /**< a_key is there, made of psk */
 	BS_PENDING_USED = 0x80,     /**< private: the entry is in use */
 };
 
 struct bs_pending_link {
 	uint32_t next; /**< younger */
 	uint32_t prev; /**< older */
+};
+
+/** What the request needs and the check of the response needs again: computed once, as it is most
+ *  of what an attach costs.  All of it can be computed anew. */
+struct bs_pending_secrets {
+	uint8_t nonce_s[BS_PENDING_NONCE_LEN];
+	uint8_t seed_s[BS_PENDING_NONCE_LEN];
+	uint8_t psk[BS_PSK_LEN]; /**< a_key is of use while the registry still says the same */
+	struct bs_key_block a_key;
 };
 
 struct bs_pending_entry {
@@ -51,6 +64,7 @@ struct bs_pending_entry {
 	struct bs_pending_link age;
 	struct bs_pending_link id;     /**< entries whose number has the same hash */
 	struct bs_pending_link prefix; /**< the same for the prefix */
+	struct bs_pending_secrets s;   /**< wiped with the entry */
 };
 
 struct bs_pending_list {

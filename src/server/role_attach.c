@@ -23,35 +23,32 @@ struct proof {
 	size_t n_ep6;
 };
 
-static int open_secure(struct bs_roles *r, const struct bs_pending_entry *e,
-		       const struct bs_device *d, struct bs_input *in, struct proof *proof)
+static int open_secure(struct bs_roles *r, struct bs_pending_entry *e, const struct bs_device *d,
+		       struct bs_input *in, struct proof *proof)
 {
 	struct bs_slice id = { (const uint8_t *)d->id, d->id_len };
-	uint8_t nonce_s[BS_NONCE_LEN];
-	uint8_t seed_s[BS_NONCE_LEN];
-	struct bs_attach_secrets s = { nonce_s, e->nonce, seed_s };
-	/* While a key is being changed the device may answer either request; a packet whose MAC
-	 * fails is left as it was. */
-	const uint8_t *psk[2] = { d->secret, d->secret_next };
-	struct bs_key_block a_key;
-	int err = bs__pending_secrets(r, e, id, nonce_s, seed_s);
+	struct bs_attach_secrets s = { e->s.nonce_s, e->nonce, e->s.seed_s };
+	/* While a key is being changed the device may answer either request, likeliest the last; a
+	 * packet whose MAC fails is left as it was. */
+	bool last = d->has_next && (e->flags & BS_PENDING_NEXT_KEY);
+	const uint8_t *psk[2] = { last ? d->secret_next : d->secret,
+				  last ? d->secret : d->secret_next };
+	int err = bs__pending_secrets(r, e, id);
 	unsigned n = d->has_next ? 2 : 1;
 	unsigned i;
 
 	for (i = 0; i < n && (i == 0 ? err == BS_OK : err == BS_EMAC); i++) {
-		err = bs_keys_derive_a(r->w->crypto, id, psk[i], &a_key);
+		err = bs__pending_a_key(r, e, id, psk[i]);
 		if (!err)
-			err = bs_attach_server_open(r->w->crypto, &a_key, &s, &in->p, in->data,
+			err = bs_attach_server_open(r->w->crypto, &e->s.a_key, &s, &in->p, in->data,
 						    &proof->m, &proof->c_key);
 	}
-	bs_wipe(&a_key, sizeof(a_key));
-	bs_wipe(seed_s, sizeof(seed_s));
 	return err;
 }
 
 /* The sums run over the invite, our request as it was sent, and the response. */
-static int open_legacy(struct bs_roles *r, const struct bs_pending_entry *e,
-		       const struct bs_device *d, struct bs_input *in, struct proof *proof)
+static int open_legacy(struct bs_roles *r, struct bs_pending_entry *e, const struct bs_device *d,
+		       struct bs_input *in, struct proof *proof)
 {
 	uint8_t request[BS_PACKET_SMALL];
 	bs_ssize len = bs__attach_compose(r, e, d, request, sizeof(request));
@@ -63,7 +60,7 @@ static int open_legacy(struct bs_roles *r, const struct bs_pending_entry *e,
 		bs_attach_server_legacy_sum(e->sum, request, (size_t)len), &in->p, &proof->m);
 }
 
-static int open_proof(struct bs_roles *r, const struct bs_pending_entry *e, struct bs_input *in,
+static int open_proof(struct bs_roles *r, struct bs_pending_entry *e, struct bs_input *in,
 		      struct proof *proof)
 {
 	struct bs_device d;
@@ -203,7 +200,7 @@ static void begin(struct bs_roles *r, uint32_t pending, const struct proof *proo
 
 void bs__attach_input(struct bs_roles *r, struct bs_input *in)
 {
-	const struct bs_pending_entry *e;
+	struct bs_pending_entry *e;
 	struct proof proof;
 	uint16_t ext = 0;
 	uint32_t i;

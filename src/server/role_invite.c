@@ -126,9 +126,8 @@ static void answer_controller(struct bs_roles *r, const struct bs_input *in,
 }
 
 /* nonce_s, then seed_s: PRF(secret, label | epoch | id | nonce_d | source), so that repeated
- * invites get the same answer although nothing of it is kept. */
-int bs__pending_secrets(struct bs_roles *r, const struct bs_pending_entry *e, struct bs_slice id,
-			uint8_t nonce_s[32], uint8_t seed_s[32])
+ * invites get the same answer also when their entry had to make room in between. */
+static int make_nonces(struct bs_roles *r, struct bs_pending_entry *e, struct bs_slice id)
 {
 	const struct bs_crypto *c = r->w->crypto;
 	uint8_t nums[4 + 4 + 2];
@@ -144,14 +143,40 @@ int bs__pending_secrets(struct bs_roles *r, const struct bs_pending_entry *e, st
 	bs_put_u32(nums, e->epoch);
 	bs_put_u32(nums + 4, e->number);
 	bs_put_u16(nums + 8, e->peer.port);
-	err = c->hmac_sha256(c->ctx, r->secret, sizeof(r->secret), part, PRF_PARTS, nonce_s);
+	err = c->hmac_sha256(c->ctx, r->secret, sizeof(r->secret), part, PRF_PARTS, e->s.nonce_s);
 	part[0].ptr = (const uint8_t *)"seed ";
 	if (!err)
-		err = c->hmac_sha256(c->ctx, r->secret, sizeof(r->secret), part, PRF_PARTS, seed_s);
+		err = c->hmac_sha256(c->ctx, r->secret, sizeof(r->secret), part, PRF_PARTS,
+				     e->s.seed_s);
 	return err;
 }
 
-bs_ssize bs__attach_compose(struct bs_roles *r, const struct bs_pending_entry *e,
+int bs__pending_secrets(struct bs_roles *r, struct bs_pending_entry *e, struct bs_slice id)
+{
+	int err = e->flags & BS_PENDING_SECRETS ? BS_OK : make_nonces(r, e, id);
+
+	if (!err)
+		e->flags |= BS_PENDING_SECRETS;
+	return err;
+}
+
+int bs__pending_a_key(struct bs_roles *r, struct bs_pending_entry *e, struct bs_slice id,
+		      const uint8_t *psk)
+{
+	int err;
+
+	if ((e->flags & BS_PENDING_A_KEY) && bs_equal_secret(e->s.psk, psk, BS_PSK_LEN))
+		return BS_OK;
+	e->flags &= (uint8_t)~BS_PENDING_A_KEY;
+	err = bs_keys_derive_a(r->w->crypto, id, psk, &e->s.a_key);
+	if (err)
+		return err;
+	memcpy(e->s.psk, psk, BS_PSK_LEN);
+	e->flags |= BS_PENDING_A_KEY;
+	return BS_OK;
+}
+
+bs_ssize bs__attach_compose(struct bs_roles *r, struct bs_pending_entry *e,
 			    const struct bs_device *d, uint8_t *buf, size_t cap)
 {
 	struct bs_attach_request m = { .nsi = e->nsi,
@@ -160,28 +185,22 @@ bs_ssize bs__attach_compose(struct bs_roles *r, const struct bs_pending_entry *e
 				       .has_ext = e->flags & BS_PENDING_EXT,
 				       .ext = e->granted };
 	struct bs_slice id = { (const uint8_t *)d->id, d->id_len };
-	uint8_t nonce_s[BS_NONCE_LEN];
-	uint8_t seed_s[BS_NONCE_LEN];
-	struct bs_attach_secrets s = { nonce_s, e->nonce, seed_s };
-	struct bs_key_block a_key;
-	bs_ssize len = bs__pending_secrets(r, e, id, nonce_s, seed_s);
+	struct bs_attach_secrets s = { e->s.nonce_s, e->nonce, e->s.seed_s };
+	int err = bs__pending_secrets(r, e, id);
 
 	if (e->granted & BS_EXT_INTERVAL)
 		m.interval_s = r->limits.min_s;
-	if (len == BS_OK && (e->flags & BS_PENDING_LEGACY)) {
-		m.nonce.ptr = nonce_s;
+	if (!err && (e->flags & BS_PENDING_LEGACY)) {
+		m.nonce.ptr = e->s.nonce_s;
 		m.nonce.len = BS_NONCE_LEGACY_LEN;
-		len = bs_attach_server_legacy_request(&m, e->sum, buf, cap);
-	} else if (len == BS_OK) {
-		const uint8_t *psk = e->flags & BS_PENDING_NEXT_KEY ? d->secret_next : d->secret;
-
-		len = bs_keys_derive_a(r->w->crypto, id, psk, &a_key);
-		if (len == BS_OK)
-			len = bs_attach_server_request(r->w->crypto, &a_key, &m, &s, buf, cap);
-		bs_wipe(&a_key, sizeof(a_key));
+		return bs_attach_server_legacy_request(&m, e->sum, buf, cap);
 	}
-	bs_wipe(seed_s, sizeof(seed_s));
-	return len;
+	if (!err)
+		err = bs__pending_a_key(
+			r, e, id, e->flags & BS_PENDING_NEXT_KEY ? d->secret_next : d->secret);
+	if (err)
+		return err;
+	return bs_attach_server_request(r->w->crypto, &e->s.a_key, &m, &s, buf, cap);
 }
 
 void bs__pending_gone(void *ctx, const struct bs_pending_entry *e, bool expired)
@@ -306,7 +325,7 @@ static struct bs_pending_entry *entry_for(struct bs_roles *r, const struct bs_in
 static void answer_attach(struct bs_roles *r, const struct bs_input *in,
 			  const struct bs_invite *inv, const struct bs_device *d, bool known)
 {
-	const struct bs_pending_entry *e;
+	struct bs_pending_entry *e;
 	bs_ssize len;
 
 	if (!mode_fits(r, d, inv) || !size_fits(r, inv, in->p.len, known))

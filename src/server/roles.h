@@ -202,13 +202,16 @@ void bs__drop(struct bs_roles *r, int err);
 
 /* role_invite.c */
 void bs__invite_input(struct bs_roles *r, struct bs_input *in);
-/** nonce_s and seed_s of a pending entry, 32 bytes each, computed from what it remembers. */
-BS_MUSTCHECK int bs__pending_secrets(struct bs_roles *r, const struct bs_pending_entry *e,
-				     struct bs_slice id, uint8_t nonce_s[32], uint8_t seed_s[32]);
+/** Make sure of nonce_s and seed_s in a pending entry.  BS_OK or BS_ECRYPTO. */
+BS_MUSTCHECK int bs__pending_secrets(struct bs_roles *r, struct bs_pending_entry *e,
+				     struct bs_slice id);
+/** The same for a_key, made of psk. */
+BS_MUSTCHECK int bs__pending_a_key(struct bs_roles *r, struct bs_pending_entry *e,
+				   struct bs_slice id, const uint8_t *psk);
 /** An entry left the table early or expired. */
 void bs__pending_gone(void *ctx, const struct bs_pending_entry *e, bool expired);
 /** The request that answers an invite, as it was or will be sent; its length or an error. */
-BS_MUSTCHECK bs_ssize bs__attach_compose(struct bs_roles *r, const struct bs_pending_entry *e,
+BS_MUSTCHECK bs_ssize bs__attach_compose(struct bs_roles *r, struct bs_pending_entry *e,
 					 const struct bs_device *d, uint8_t *buf, size_t cap);
 
 /* role_attach.c */

@@ -11,17 +11,11 @@ enum {
 	IP4_OFF = BS_IP_LEN - 4
 };
 
-static uint8_t mapped_prefix(int i)
-{
-	return i < 10 ? 0 : 0xFF;
-}
+static const uint8_t mapped_prefix[] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF };
 
 void bs_endpoint_set_ip4(struct bs_endpoint *ep, uint32_t ip4, uint16_t port)
 {
-	int i;
-
-	for (i = 0; i < IP4_OFF; i++)
-		ep->ip[i] = mapped_prefix(i);
+	memcpy(ep->ip, mapped_prefix, IP4_OFF);
 	bs_put_u32(ep->ip + IP4_OFF, ip4);
 	ep->port = port;
 	bs_endpoint_set_via(ep, 0);
@@ -29,12 +23,7 @@ void bs_endpoint_set_ip4(struct bs_endpoint *ep, uint32_t ip4, uint16_t port)
 
 bool bs_endpoint_is_ip4(const struct bs_endpoint *ep)
 {
-	int i;
-
-	for (i = 0; i < IP4_OFF; i++)
-		if (ep->ip[i] != mapped_prefix(i))
-			return false;
-	return true;
+	return memcmp(ep->ip, mapped_prefix, IP4_OFF) == 0;
 }
 
 uint32_t bs_endpoint_ip4(const struct bs_endpoint *ep)
