@@ -16,6 +16,7 @@ void bs_interval_start(struct bs_interval_server *iv, const struct bs_interval_l
 	memset(iv, 0, sizeof(*iv));
 	iv->good_s = lim->min_s;
 	iv->told_s = lim->min_s;
+	iv->kept_s = lim->min_s;
 	iv->busy = true;
 }
 
@@ -50,32 +51,34 @@ static uint16_t wish(const struct bs_interval_server *iv, const struct bs_interv
 }
 
 uint16_t bs_interval_ask(struct bs_interval_server *iv, const struct bs_interval_limits *lim,
-			 uint16_t hint_s, uint16_t busy_s, uint32_t now_ms)
+			 uint16_t hint_s, uint16_t busy_s, const struct bs_alive_server *s,
+			 uint32_t now_ms)
 {
+	uint32_t gap_s = (now_ms - s->seen_ms + MS_PER_S / 2) / MS_PER_S;
 	uint32_t most;
-	uint16_t s;
 
 	/* The conf may have changed since. */
 	if (iv->good_s < lim->min_s || iv->good_s > lim->max_s)
 		bs_interval_start(iv, lim);
-	iv->asked_ms = now_ms;
+	iv->gap_s = gap_s < UINT16_MAX ? (uint16_t)gap_s : UINT16_MAX;
 	if (busy_s) {
 		iv->busy = true;
 		iv->told_s = busy_s;
 		return busy_s;
 	}
-	s = wish(iv, lim, hint_s);
+	iv->told_s = wish(iv, lim, hint_s);
 	most = (uint32_t)iv->good_s * STEP_MAX;
-	iv->told_s = s < most ? s : (uint16_t)most;
+	if (iv->told_s > most)
+		iv->told_s = (uint16_t)most;
 	return iv->told_s;
 }
 
-static void held(struct bs_interval_server *iv, const struct bs_interval_limits *lim, uint32_t gap)
+static void held(struct bs_interval_server *iv, const struct bs_interval_limits *lim)
 {
-	if (gap > lim->max_s)
-		gap = lim->max_s;
-	if (gap > iv->good_s)
-		iv->good_s = (uint16_t)gap;
+	uint16_t gap_s = iv->gap_s < lim->max_s ? iv->gap_s : lim->max_s;
+
+	if (gap_s > iv->good_s)
+		iv->good_s = gap_s;
 	/* What held now and did not before was lost by something else than the NAT. */
 	if (iv->good_s >= iv->bad_s)
 		iv->bad_s = 0;
@@ -83,52 +86,55 @@ static void held(struct bs_interval_server *iv, const struct bs_interval_limits 
 		iv->run++;
 }
 
-static void lost(struct bs_interval_server *iv, const struct bs_interval_limits *lim, uint32_t gap)
+static void lost(struct bs_interval_server *iv, const struct bs_interval_limits *lim)
 {
-	if (gap < lim->min_s)
-		return;
-	if (gap > lim->max_s)
-		gap = lim->max_s;
+	uint16_t gap_s = iv->gap_s < lim->max_s ? iv->gap_s : lim->max_s;
+
 	/* What held once does so no more: another router, or an outage.  Begin lower. */
-	if (gap <= iv->good_s)
-		iv->good_s = gap / 2 > lim->min_s ? (uint16_t)(gap / 2) : lim->min_s;
-	iv->bad_s = gap > iv->good_s ? (uint16_t)gap : (uint16_t)(iv->good_s + 1);
+	if (gap_s <= iv->good_s)
+		iv->good_s = gap_s / 2 > lim->min_s ? gap_s / 2 : lim->min_s;
+	iv->bad_s = gap_s > iv->good_s ? gap_s : (uint16_t)(iv->good_s + 1);
 	iv->run = 0;
 }
 
 bool bs_interval_heard(struct bs_interval_server *iv, const struct bs_interval_limits *lim,
-		       const struct bs_alive_server *s, const struct bs_alive_pace *pace,
-		       uint16_t seq, uint32_t now_ms)
+		       const struct bs_alive_server *s, uint16_t seq)
 {
-	uint32_t gap = (iv->asked_ms - s->seen_ms + MS_PER_S / 2) / MS_PER_S;
 	bool clean = s->tries > 0 && !iv->busy;
 
 	if (seq != 0) {
-		if (clean && seq == s->seq)
-			held(iv, lim, gap);
-		if (seq == s->seq)
-			iv->busy = false;
+		if (seq != s->seq || s->tries == 0)
+			return false;
+		if (clean)
+			held(iv, lim);
+		iv->kept_s = iv->told_s;
+		iv->busy = false;
 		return false;
 	}
 	/* The poll has opened the NAT itself. */
 	iv->busy = true;
 	/* One that crossed the request tells nothing: its repetitions decide. */
-	if (!clean || now_ms - iv->asked_ms < pace->retry_ms)
+	if (!clean || s->tries < 2 || iv->gap_s < lim->min_s)
 		return false;
-	lost(iv, lim, gap);
+	lost(iv, lim);
 	return true;
 }
 
 bool bs_interval_settled(const struct bs_interval_server *iv, const struct bs_interval_limits *lim)
 {
-	return !iv->busy && is_near(iv->good_s, top_of(iv, lim));
+	if (iv->busy)
+		return false;
+	return iv->good_s >= lim->max_s || (iv->bad_s && is_near(iv->good_s, iv->bad_s));
 }
 
 void bs_interval_pace(const struct bs_interval_server *iv, const struct bs_alive_pace *usual,
 		      struct bs_alive_pace *out)
 {
+	/* Until it has answered a shorter one, the device is patient for the longer. */
+	uint32_t patience_s = iv->kept_s > iv->told_s ? iv->kept_s : iv->told_s;
+
 	*out = *usual;
 	out->interval_ms = (uint32_t)iv->told_s * MS_PER_S;
-	out->unreachable_ms += out->interval_ms - usual->interval_ms;
-	out->timeout_ms += out->interval_ms + out->interval_ms * 3 / 10;
+	out->unreachable_ms += patience_s * MS_PER_S - usual->interval_ms;
+	out->timeout_ms += patience_s * (MS_PER_S + MS_PER_S * 3 / 10);
 }

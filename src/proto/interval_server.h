@@ -27,12 +27,13 @@ struct bs_interval_limits {
 
 /** What is known of one device's NAT; 12 bytes. */
 struct bs_interval_server {
-	uint32_t asked_ms; /**< when the request under way was sent first */
-	uint16_t good_s;   /**< longest gap that held */
-	uint16_t bad_s;    /**< shortest gap that did not; 0 = none is known */
-	uint16_t told_s;   /**< the interval in force */
-	uint8_t run;       /**< gaps that held in a row, at most 255 */
-	bool busy;         /**< something else refreshed the NAT: the next answer proves nothing */
+	uint16_t good_s; /**< longest gap that held */
+	uint16_t bad_s;  /**< shortest gap that did not; 0 = none is known */
+	uint16_t told_s; /**< what the request under way, or answered last, tells */
+	uint16_t kept_s; /**< what the device answered last: it may wait for so long */
+	uint16_t gap_s;  /**< silence before the request under way */
+	uint8_t run;     /**< gaps that held in a row, at most 255 */
+	bool busy;       /**< something else refreshed the NAT: the next answer proves nothing */
 };
 
 /** A new attachment, or the device is in another network. */
@@ -42,22 +43,19 @@ void bs_interval_start(struct bs_interval_server *iv, const struct bs_interval_l
  *
  * @hint_s what others in this network can bear, 0 = unknown
  * @busy_s not 0: a client is connected, this is the interval
+ * @s      the keep-alive
  *
  * Returns told_s.
  */
 uint16_t bs_interval_ask(struct bs_interval_server *iv, const struct bs_interval_limits *lim,
-			 uint16_t hint_s, uint16_t busy_s, uint32_t now_ms);
+			 uint16_t hint_s, uint16_t busy_s, const struct bs_alive_server *s,
+			 uint32_t now_ms);
 /**
- * bs_interval_heard - learn from an authentic answer (or poll), before bs_alive_input takes it
- *
- * @s    the keep-alive
- * @pace its pace
- *
- * Returns true when the device was there and its NAT had forgotten it.
+ * Learn from an authentic answer or poll, before bs_alive_input takes it.  True when the device was
+ * there and its NAT had forgotten it.
  */
 bool bs_interval_heard(struct bs_interval_server *iv, const struct bs_interval_limits *lim,
-		       const struct bs_alive_server *s, const struct bs_alive_pace *pace,
-		       uint16_t seq, uint32_t now_ms);
+		       const struct bs_alive_server *s, uint16_t seq);
 /** Something other than keep-alive passes or passed between device and server. */
 static inline void bs_interval_disturb(struct bs_interval_server *iv)
 {

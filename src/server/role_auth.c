@@ -62,7 +62,8 @@ void bs__auth_ask(struct bs_roles *r, uint32_t i)
 	net = bs_prefix_hash(r->hash_key, &r->slab.hot[i].peer);
 	if (bs_interval_settled(iv, &r->limits))
 		bs_nets_note(r->nets, net, iv->good_s);
-	(void)bs_interval_ask(iv, &r->limits, bs_nets_get(r->nets, net), busy_s, r->now_ms);
+	(void)bs_interval_ask(iv, &r->limits, bs_nets_get(r->nets, net), busy_s,
+			      &r->slab.hot[i].alive, r->now_ms);
 }
 
 bs_ssize bs__auth_finish(struct bs_roles *r, uint32_t i, uint8_t *buf, bs_ssize len, size_t cap)
@@ -117,7 +118,6 @@ bool bs__auth_input(struct bs_roles *r, uint32_t i, const struct bs_input *in, u
 {
 	struct bs_device_hot *hot = &r->slab.hot[i];
 	struct bs_device_auth *d = &r->auth[i];
-	struct bs_alive_pace own;
 	bool newest = false;
 	int err = bs_alive_auth_open(r->w->crypto, &r->slab.cold[i].c_key, BS_INITIATOR, &d->seen,
 				     &in->p, &newest);
@@ -126,16 +126,13 @@ bool bs__auth_input(struct bs_roles *r, uint32_t i, const struct bs_input *in, u
 		count_bad(r, err);
 		return false;
 	}
-	if (has_interval(d) && bs_interval_heard(&d->interval, &r->limits, &hot->alive,
-						 bs__auth_pace(r, i, &own), seq, r->now_ms))
-		bs_count(r->w->counters, BS_C_interval_lost);
-	if (bs_endpoint_equal(&hot->peer, in->peer))
-		return true;
-	/* Older than what came from where it is now: it was under way when the device moved. */
-	if (!newest || !move(r, i, in)) {
+	/* One that is older was under way when the device moved: it is not there any more. */
+	if (!bs_endpoint_equal(&hot->peer, in->peer) && (!newest || !move(r, i, in))) {
 		bs__drop(r, BS_ESOURCE);
 		return false;
 	}
+	if (has_interval(d) && bs_interval_heard(&d->interval, &r->limits, &hot->alive, seq))
+		bs_count(r->w->counters, BS_C_interval_lost);
 	return true;
 }
 

@@ -34,6 +34,8 @@ static const struct {
 	{ "alive-interval = 200ms\n", NULL },
 	{ "alive-interval = 40s\n",
 	  "c:1: alive-interval: alive-unreachable must be longer than alive-interval" },
+	{ "alive-min = 20s\nalive-max = 19s\n",
+	  "c:2: alive-max: alive-max must not be shorter than alive-min" },
 	{ "alive-timeout = 39s\n",
 	  "c:1: alive-timeout: alive-timeout must not be shorter than alive-unreachable" },
 	{ "connect-timeout = 1s\n",

@@ -283,6 +283,7 @@ size_t bench_make_attach(struct bench *b, struct bench_server *s, const struct b
 	m.nonce.len = 32;
 	m.has_ext = s->has_ext;
 	m.ext = s->ext;
+	m.interval_s = s->interval_s;
 	bs_attach_request_begin(&w, buf, cap, &m);
 	memcpy(text, inv.nonce.ptr, 32);
 	memcpy(text + 32, s->seed_s, 32);

@@ -103,8 +103,9 @@ struct bench_server {
 	uint8_t nonce_s[32];
 	uint8_t seed_s[32];
 	uint16_t seq;
-	uint32_t ext;      /**< granted */
-	uint16_t start_ms; /**< START of the connects, 0 = none */
+	uint32_t ext;        /**< granted */
+	uint16_t start_ms;   /**< START of the connects, 0 = none */
+	uint16_t interval_s; /**< INTERVAL of the attach, 0 = none */
 	bool has_ext;
 };
 

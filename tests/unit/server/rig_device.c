@@ -180,6 +180,22 @@ void rig_rebind(struct rig_device *d)
 	open_socket(d);
 }
 
+void rig_poll(struct rig_device *d)
+{
+	d->core->dev.attach.alive.poll = true;
+	drain(d);
+}
+
+uint16_t rig_interval(const struct rig_device *d)
+{
+	return bs_alive_device_interval(&d->core->dev.attach.alive);
+}
+
+bool rig_has_auth(const struct rig_device *d)
+{
+	return d->core->dev.attach.granted & BS_EXT_AUTH_ALIVE;
+}
+
 bool rig_attached(const struct rig_device *d)
 {
 	return bs_attach_is_attached(&d->core->dev.attach);

@@ -48,6 +48,11 @@ void rig_tcp_relay(struct rig_device *d);
 void rig_start(struct rig_device *d);
 /** A new socket under the device, as after a NAT's change of mind. */
 void rig_rebind(struct rig_device *d);
+/** It has heard nothing for too long: poll. */
+void rig_poll(struct rig_device *d);
+/** The interval that the server promised it, 0 = none; and whether keep-alives carry MACs. */
+uint16_t rig_interval(const struct rig_device *d);
+bool rig_has_auth(const struct rig_device *d);
 bool rig_attached(const struct rig_device *d);
 /** NSI of its attachment, and how many of its connections are live. */
 uint32_t rig_nsi(const struct rig_device *d);
