@@ -73,6 +73,8 @@ struct bs_conf {
 	const char *pid_file;
 	const char *control_socket;
 	const char *control_group; /**< who may use the control socket besides root and user */
+	const char *state_file;    /**< where attached devices outlive the process; NULL: nowhere */
+	bool state_reserve;        /**< take all its room at the start */
 
 	/* registry */
 	const char *database;   /**< folder */

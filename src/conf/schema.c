@@ -122,6 +122,11 @@ const struct bs_conf_key bs_conf_schema[] = {
  ROW_TEXT("control-group", BS_CONF_NAME, RESTART, control_group, NULL, "adm",
 	"Group that may use the control socket beside root and user; not set: none."),
 
+ ROW_TEXT("state-file", BS_CONF_PATH, RESTART, state_file, NULL, "/run/basestation/state",
+	"File on tmpfs that keeps attached devices over a restart; not set: they attach again."),
+ ROW_BOOL("state-reserve", RESTART, state_reserve, "no",
+	"Take all the room of state-file at the start, so that max-devices is certain."),
+
  ROW_TEXT("database", BS_CONF_PATH, RESTART, database, "/var/lib/basestation/registry", NULL,
 	"Folder of the registry."),
  ROW_RANGE("database-size", BS_CONF_BYTES, RESTART, database_size, MIB(1), GIB(1024), "4GiB",

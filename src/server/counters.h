@@ -76,7 +76,11 @@
  X(attach_ip6, counter, "attaches", "of these, over IPv6")                                         \
  X(attach_replaced, counter, "attaches", "that replaced a live attachment of the same id")         \
  X(attach_flapping, counter, "events", "ids claimed again and again within a minute")              \
- X(attach_slab_full, counter, "attaches", "refused because max-devices is reached")                \
+ X(attach_slab_full, counter, "attaches",                                                          \
+   "refused because max-devices is reached, or the "                                               \
+   "state cannot grow")                                                                            \
+ X(state_kept, gauge, "devices", "devices that the state-file had at the start")                   \
+ X(state_left_out, gauge, "devices", "records of the state-file that could not be kept")           \
  X(attach_table_full, counter, "attaches", "refused because a table is full")                      \
  X(attach_failed_stats, counter, "packets", "attach failures that devices reported")               \
  X(attach_failed_key, counter, "packets", "of these, for different keys")                          \

@@ -165,12 +165,15 @@ static int open_registry(struct bs_node *n, const struct bs_node_options *o, cha
 	return o->chown ? chown_registry(o, err, cap) : BS_OK;
 }
 
-static int open_sockets(struct bs_node *n, const struct bs_gate_ops *gate, char *err, size_t cap)
+static int open_sockets(struct bs_node *n, const struct bs_node_options *o, char *err, size_t cap)
 {
 	struct bs_server_options so = {
 		.conf = n->conf,
 		.registry = n->registry,
-		.gate = n->conf->server_certificate != NULL ? gate : NULL,
+		.gate = n->conf->server_certificate != NULL ? o->gate : NULL,
+		.chown = o->chown,
+		.uid = o->uid,
+		.gid = o->gid,
 	};
 	int fd = bs_control_bind(n->conf, err, cap);
 
@@ -211,7 +214,7 @@ int bs_node_open(const struct bs_node_options *o, struct bs_node **out, char *er
 	if (code == BS_OK)
 		code = open_registry(n, o, err, cap);
 	if (code == BS_OK)
-		code = open_sockets(n, o->gate, err, cap);
+		code = open_sockets(n, o, err, cap);
 	if (code == BS_OK) {
 		*out = n;
 		return BS_OK;

@@ -24,13 +24,28 @@ int bs_pool_init(struct bs_pool *p, uint32_t cap, size_t len, size_t next_off)
 	return BS_OK;
 }
 
+void bs_pool_init_in(struct bs_pool *p, struct bs_state_shard *shard, enum bs_state_region region,
+		     size_t len, size_t next_off)
+{
+	memset(p, 0, sizeof(*p));
+	p->shard = shard;
+	p->region = region;
+	p->records = bs_state_records(shard, region);
+	p->len = len;
+	p->next_off = next_off;
+	p->cap = bs_state_cap(shard, region);
+	p->free = BS_POOL_NONE;
+}
+
 void bs_pool_fini(struct bs_pool *p)
 {
-	if (p && p->records) {
+	if (!p)
+		return;
+	if (p->records && !p->shard) {
 		bs_wipe(p->records, p->used * p->len);
 		munmap(p->records, p->cap * p->len);
-		memset(p, 0, sizeof(*p));
 	}
+	memset(p, 0, sizeof(*p));
 }
 
 void *bs_pool_get(const struct bs_pool *p, uint32_t i)
@@ -49,7 +64,8 @@ uint32_t bs_pool_take(struct bs_pool *p)
 
 	if (i != BS_POOL_NONE)
 		p->free = *link_of(p, i);
-	else if (p->used < p->cap)
+	else if (p->used < p->cap &&
+		 (!p->shard || bs_state_use(p->shard, p->region, p->used + 1) == BS_OK))
 		i = p->used++;
 	else
 		return BS_POOL_NONE;
@@ -64,4 +80,17 @@ void bs_pool_give(struct bs_pool *p, uint32_t i)
 	*link_of(p, i) = p->free;
 	p->free = i;
 	p->n--;
+}
+
+void bs_pool_adopt(struct bs_pool *p, uint32_t used, const uint8_t *live)
+{
+	uint32_t i;
+
+	p->used = used;
+	p->n = used;
+	p->free = BS_POOL_NONE;
+	for (i = used; i-- > 0;) {
+		if (!live[i])
+			bs_pool_give(p, i);
+	}
 }

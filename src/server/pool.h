@@ -12,6 +12,7 @@
 #include "proto/connect_server.h"
 #include "server/gateway.h"
 #include "server/message.h"
+#include "server/state.h"
 #include "server/wheel.h"
 
 #define BS_POOL_NONE UINT32_MAX
@@ -82,11 +83,18 @@ struct bs_pool {
 	uint32_t cap;
 	uint32_t n;
 	uint32_t free;
-	uint32_t used; /**< indices ever used */
+	uint32_t used;                /**< indices ever used */
+	struct bs_state_shard *shard; /**< of the records; NULL: own memory */
+	enum bs_state_region region;
 };
 
 BS_MUSTCHECK int bs_pool_init(struct bs_pool *p, uint32_t cap, size_t len, size_t next_off);
-/** Wipes and frees; zeroed pools are fine. */
+/** A pool whose records outlive the process: empty until bs_pool_adopt(). */
+void bs_pool_init_in(struct bs_pool *p, struct bs_state_shard *shard, enum bs_state_region region,
+		     size_t len, size_t next_off);
+/** For restore.c: records 0..used-1 are there; those whose live[i] is 0 are wiped and free. */
+void bs_pool_adopt(struct bs_pool *p, uint32_t used, const uint8_t *live);
+/** Wipes and frees, but what is in the state; zeroed pools are fine. */
 void bs_pool_fini(struct bs_pool *p);
 /** A zeroed record, or BS_POOL_NONE. */
 uint32_t bs_pool_take(struct bs_pool *p);

@@ -423,7 +423,8 @@ int bs__relay_init(struct bs_roles *r)
 		return BS_ENOMEM;
 	bs_relay_limit_key(h->limit, r->hash_key);
 	h->month = bs_relay_month(r->w->unix_ms);
-	h->store_ms = STORE_MS;
+	h->store_ms = r->now_ms + STORE_MS;
+	h->share_ms = r->now_ms;
 	return BS_OK;
 }
 

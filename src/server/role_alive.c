@@ -93,7 +93,6 @@ static bool step(struct bs_roles *r, uint32_t i)
 
 void bs__alive_start(struct bs_roles *r, uint32_t i)
 {
-	bs_alive_start(&r->slab.hot[i].alive, (uint16_t)bs__random32(r), r->now_ms);
 	(void)step(r, i);
 }
 
@@ -258,8 +257,7 @@ void bs__move_due(struct bs_roles *r, uint32_t m)
 	struct bs_device_hot *hot = &r->slab.hot[i];
 
 	if (move->answered) {
-		hot->peer = move->to;
-		hot->local = move->local;
+		bs_slab_move(&r->slab, i, &move->to, move->local);
 		if (hot->alive.unreachable)
 			count_unreachable(r, -1);
 		/* It is alive; the request under way was for the old address. */

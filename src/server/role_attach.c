@@ -150,6 +150,7 @@ static void fill_device(struct bs_roles *r, uint32_t i, const struct bs_pending_
 		hot->flags |= BS_SLAB_SYMMETRIC;
 	cold->c_key = proof->c_key;
 	cold->attached_s = (uint32_t)(r->w->unix_ms / 1000);
+	cold->attached_tick = r->tick;
 	cold->priv_ip4 = bs_endpoint_ip4(&ipx->priv);
 	cold->priv_port = ipx->priv.port;
 	cold->caps = (uint16_t)(proof->m.caps.bits & proof->m.caps.mask);
@@ -157,10 +158,12 @@ static void fill_device(struct bs_roles *r, uint32_t i, const struct bs_pending_
 	cold->conns = BS_POOL_NONE;
 	cold->conn_limit = (uint8_t)(ext ? r->w->conf->connections_per_device_extended
 					 : r->w->conf->connections_per_device);
-	cold->text = keep_text(r, e);
+	cold->text = (uint16_t)keep_text(r, e);
 	keep_ep6(r, cold, proof);
 	bs__auth_begin(r, i);
 	bs_wheel_node_init(&r->device_wheel, i);
+	bs_alive_start(&hot->alive, (uint16_t)bs__random32(r), r->now_ms);
+	bs_slab_publish(&r->slab, i);
 }
 
 static void count_attach(struct bs_roles *r, const struct bs_pending_entry *e, uint16_t ext)
@@ -184,6 +187,10 @@ static void begin(struct bs_roles *r, uint32_t pending, const struct proof *proo
 	struct bs_pending_entry *e = bs_pending_get(&r->pending, pending);
 	uint32_t i = bs_slab_take(&r->slab);
 
+	if (i != BS_SLAB_NONE && !bs__auth_room(r, i, ext)) {
+		bs_slab_give(&r->slab, i);
+		i = BS_SLAB_NONE;
+	}
 	if (i == BS_SLAB_NONE) {
 		bs_count(r->w->counters, BS_C_attach_slab_full);
 		return;
@@ -320,6 +327,7 @@ void bs__device_end(struct bs_roles *r, uint32_t i, enum bs_drop_reason reason)
 	uint16_t status = reason == BS_DROP_REVOKED ? BS_ST_REFUSED : BS_ST_CLOSED;
 	uint32_t number = hot->number;
 	uint32_t nsi = hot->nsi;
+	uint32_t ep6 = cold->ep6;
 
 	/* U_CLOSE with number 0 ends the device's connections as well. */
 	if (told)
@@ -329,12 +337,13 @@ void bs__device_end(struct bs_roles *r, uint32_t i, enum bs_drop_reason reason)
 	bs__move_cancel(r, i);
 	bs_wheel_clear(&r->device_wheel, i);
 	bs_nsi_table_remove(&r->nsi, nsi);
-	if (cold->ep6 != BS_POOL_NONE)
-		bs_pool_give(&r->ep6, cold->ep6);
 	if (hot->alive.unreachable)
 		bs_count_set(r->w->counters, BS_C_devices_unreachable,
 			     bs_count_get(r->w->counters, BS_C_devices_unreachable) - 1);
 	bs_slab_give(&r->slab, i);
+	/* After the record that names it: a restart must not find it without. */
+	if (ep6 != BS_POOL_NONE)
+		bs_pool_give(&r->ep6, ep6);
 	bs_count_set(r->w->counters, BS_C_devices_attached, r->slab.n);
 	/* A replaced one is not the holder any more, so this changes nothing then. */
 	bs__release(r, number, nsi);

@@ -2,9 +2,7 @@
 /* Keep-alives that prove who sent them, and how seldom they may be (AUTH_ALIVE, INTERVAL). */
 #include "server/role_auth.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "proto/alive_auth.h"
 #include "server/prefix.h"
@@ -12,24 +10,14 @@
 
 int bs__auth_init(struct bs_roles *r)
 {
-	size_t len = r->slab.cap * sizeof(*r->auth);
-	void *m = mmap(NULL, len, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (m == MAP_FAILED)
-		return BS_ENOMEM;
-	r->auth = m;
-	r->nets = calloc(1, sizeof(*r->nets));
-	return r->nets ? BS_OK : BS_ENOMEM;
+	r->auth = bs_state_records(r->shard, BS_STATE_AUTH);
+	r->nets = bs_state_records(r->shard, BS_STATE_NETS);
+	return bs_state_use(r->shard, BS_STATE_NETS, 1);
 }
 
-void bs__auth_fini(struct bs_roles *r)
+bool bs__auth_room(struct bs_roles *r, uint32_t i, uint16_t ext)
 {
-	if (r->auth)
-		munmap(r->auth, r->slab.cap * sizeof(*r->auth));
-	free(r->nets);
-	r->auth = NULL;
-	r->nets = NULL;
+	return !(ext & BS_EXT_AUTH_ALIVE) || bs_state_use(r->shard, BS_STATE_AUTH, i + 1) == BS_OK;
 }
 
 void bs__auth_begin(struct bs_roles *r, uint32_t i)
@@ -49,6 +37,29 @@ void bs__auth_begin(struct bs_roles *r, uint32_t i)
 static bool has_interval(const struct bs_device_auth *d)
 {
 	return d->interval.told_s != 0;
+}
+
+bool bs__auth_restore(struct bs_roles *r, uint32_t i)
+{
+	struct bs_device_auth *d = &r->auth[i];
+	uint16_t ext = r->slab.cold[i].ext;
+	uint8_t busy;
+
+	if (!(ext & BS_EXT_AUTH_ALIVE))
+		return true;
+	if (i >= bs_state_used(r->shard, BS_STATE_AUTH))
+		return false;
+	memcpy(&busy, &d->interval.busy, sizeof(busy));
+	d->interval.busy = busy != 0;
+	/* What is learned anew costs a few packets, what is wrong costs reachability. */
+	if (!(ext & BS_EXT_INTERVAL))
+		d->interval.told_s = 0;
+	else if (d->interval.good_s < r->limits.min_s || d->interval.good_s > r->limits.max_s ||
+		 !has_interval(d) ||
+		 (d->interval.told_s > r->limits.max_s && d->interval.told_s > r->busy_s))
+		bs_interval_start(&d->interval, &r->limits);
+	r->slab.hot[i].flags |= BS_SLAB_AUTH;
+	return true;
 }
 
 void bs__auth_ask(struct bs_roles *r, uint32_t i)
@@ -106,8 +117,7 @@ static bool move(struct bs_roles *r, uint32_t i, const struct bs_input *in)
 		return false;
 	if (has_interval(&r->auth[i]) && !bs_prefix_equal(&hot->peer, in->peer))
 		bs_interval_start(&r->auth[i].interval, &r->limits);
-	hot->peer = *in->peer;
-	hot->local = (uint8_t)local;
+	bs_slab_move(&r->slab, i, in->peer, (uint8_t)local);
 	/* It waits for an answer at its new place. */
 	hot->flags &= (uint8_t)~BS_SLAB_POLLED;
 	bs_count(r->w->counters, BS_C_alive_roamed);

@@ -3,8 +3,9 @@
  * role_auth.h - keep-alives under a MAC and at their own interval: what role_alive.c and others
  * ask about devices with extensions AUTH_ALIVE and INTERVAL.
  *
- * What such a device needs lies beside the slab under the same index.  Counters are stored before
- * the packet that carries them is sent, so they never repeat, whatever moment the process ends at.
+ * What such a device needs lies beside the slab under the same index, in the state (state.h).
+ * Counters are stored before the packet that carries them is sent, so they never repeat, whatever
+ * moment the process ends at.
  *
  * Private to server/; one worker's thread.
  */
@@ -26,7 +27,11 @@ struct bs_device_auth {
 _Static_assert(sizeof(struct bs_device_auth) == 32, "two to a cache line");
 
 BS_MUSTCHECK int bs__auth_init(struct bs_roles *r);
-void bs__auth_fini(struct bs_roles *r);
+/** Whether there is room for the side record of a device with these extensions. */
+BS_MUSTCHECK bool bs__auth_room(struct bs_roles *r, uint32_t i, uint16_t ext);
+/** For restore.c: look at the side record of an attachment; false when it should have one and has
+ *  none. */
+BS_MUSTCHECK bool bs__auth_restore(struct bs_roles *r, uint32_t i);
 /** A new attachment; nothing for a device without the extension. */
 void bs__auth_begin(struct bs_roles *r, uint32_t i);
 /** A new request (not a repetition) is about to be composed. */

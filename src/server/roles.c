@@ -85,6 +85,37 @@ void bs__roles_conf(struct bs_roles *r)
 	bs__relay_conf(r);
 }
 
+void bs__state_specs(const struct bs_conf *conf, unsigned n_workers,
+		     struct bs_state_spec spec[BS_STATE_N])
+{
+	uint32_t devices = share(conf->max_devices, n_workers);
+
+	spec[BS_STATE_HOT] = (struct bs_state_spec){ sizeof(struct bs_device_hot), devices };
+	spec[BS_STATE_COLD] = (struct bs_state_spec){ sizeof(struct bs_device_cold), devices };
+	spec[BS_STATE_EP6] =
+		(struct bs_state_spec){ sizeof(struct bs_device_ep6), devices / EP6_SHARE + 64 };
+	spec[BS_STATE_TEXT] = (struct bs_state_spec){ BS_INTERN_TEXT_MAX, BS_INTERN_MAX };
+	spec[BS_STATE_LOCAL] = (struct bs_state_spec){ sizeof(struct bs_local), BS_LOCALS_MAX };
+	spec[BS_STATE_AUTH] = (struct bs_state_spec){ sizeof(struct bs_device_auth), devices };
+	spec[BS_STATE_NETS] = (struct bs_state_spec){ sizeof(struct bs_nets), 1 };
+	spec[BS_STATE_SKETCH] = (struct bs_state_spec){ sizeof(struct bs_sketch), 1 };
+}
+
+/* Everything that outlives the process. */
+static int init_state(struct bs_roles *r)
+{
+	int err;
+
+	r->local = bs_state_records(r->shard, BS_STATE_LOCAL);
+	r->n_locals = bs_state_used(r->shard, BS_STATE_LOCAL);
+	r->sketch = bs_state_records(r->shard, BS_STATE_SKETCH);
+	bs_slab_init(&r->slab, r->shard);
+	bs_pool_init_in(&r->ep6, r->shard, BS_STATE_EP6, sizeof(struct bs_device_ep6),
+			offsetof(struct bs_device_ep6, next));
+	err = bs_state_use(r->shard, BS_STATE_SKETCH, 1);
+	return err ? err : bs_intern_init(&r->texts, r->shard, r->hash_key);
+}
+
 static int init_tables(struct bs_roles *r)
 {
 	const struct bs_conf *c = r->w->conf;
@@ -92,7 +123,7 @@ static int init_tables(struct bs_roles *r)
 	uint32_t devices = share(c->max_devices, n);
 	uint32_t conns = share(c->max_connections, n);
 	uint32_t clients = share(c->max_clients, n);
-	int err = bs_slab_init(&r->slab, devices);
+	int err = init_state(r);
 
 	if (!err)
 		err = bs_nsi_table_init(&r->nsi, devices + conns + clients + c->pending_entries +
@@ -107,8 +138,6 @@ static int init_tables(struct bs_roles *r)
 		err = bs_pending_init(&r->pending, c->pending_entries, r->hash_key,
 				      bs__pending_gone, r);
 	if (!err)
-		err = bs_intern_init(&r->texts, r->hash_key);
-	if (!err)
 		err = bs_pool_init(&r->conns, conns, sizeof(struct bs_conn_record),
 				   offsetof(struct bs_conn_record, next));
 	if (!err)
@@ -120,9 +149,6 @@ static int init_tables(struct bs_roles *r)
 	if (!err)
 		err = bs_pool_init(&r->moves, MOVES_MAX, sizeof(struct bs_move),
 				   offsetof(struct bs_move, next));
-	if (!err)
-		err = bs_pool_init(&r->ep6, devices / EP6_SHARE + 64, sizeof(struct bs_device_ep6),
-				   offsetof(struct bs_device_ep6, next));
 	return err;
 }
 
@@ -136,9 +162,8 @@ static int init_limits(struct bs_roles *r)
 		err = bs_limiter_init(&r->limit_prefix, LIMITER_BUCKETS, 1, 1);
 	if (!err)
 		err = bs_limiter_init(&r->limit_id, LIMITER_BUCKETS, 1, 1);
-	r->sketch = calloc(1, sizeof(*r->sketch));
 	r->events = calloc(BS_RING_EVENTS, sizeof(*r->events));
-	if (!err && (!r->sketch || !r->events))
+	if (!err && !r->events)
 		err = BS_ENOMEM;
 	if (!err)
 		err = bs_attempts_init(&r->attempts);
@@ -153,13 +178,13 @@ int bs_roles_new(struct bs_worker *w, struct bs_roles **out)
 	if (!r)
 		return BS_ENOMEM;
 	r->w = w;
-	r->start = w->now;
-	r->start_ms = w->unix_ms;
+	r->shard = w->state;
+	r->start = w->state_base;
+	bs__roles_clock(r);
 	r->closing_list = BS_POOL_NONE;
 	r->seen_next = w->now + w->conf->last_seen_interval;
-	err = w->crypto->random(w->crypto->ctx, r->hash_key, sizeof(r->hash_key));
-	if (!err)
-		err = bs_registry_server_secret(w->registry, "attach", r->secret);
+	memcpy(r->hash_key, w->state_key, sizeof(r->hash_key));
+	err = bs_registry_server_secret(w->registry, "attach", r->secret);
 	if (!err)
 		err = init_tables(r);
 	if (!err)
@@ -170,13 +195,13 @@ int bs_roles_new(struct bs_worker *w, struct bs_roles **out)
 		bs_roles_free(r);
 		return err;
 	}
-	bs_wheel_init(&r->device_wheel, &r->slab.hot->timer, sizeof(*r->slab.hot), 0);
+	bs_wheel_init(&r->device_wheel, &r->slab.hot->timer, sizeof(*r->slab.hot), r->tick);
 	bs_wheel_init(&r->conn_wheel, r->conns.records + offsetof(struct bs_conn_record, timer),
-		      r->conns.len, 0);
+		      r->conns.len, r->tick);
 	bs_wheel_init(&r->closing_wheel, r->closings.records + offsetof(struct bs_closing, timer),
-		      r->closings.len, 0);
+		      r->closings.len, r->tick);
 	bs_wheel_init(&r->move_wheel, r->moves.records + offsetof(struct bs_move, timer),
-		      r->moves.len, 0);
+		      r->moves.len, r->tick);
 	bs__roles_conf(r);
 	*out = r;
 	return BS_OK;
@@ -187,8 +212,6 @@ void bs_roles_free(struct bs_roles *r)
 	if (!r)
 		return;
 	bs__relay_fini(r);
-	bs__auth_fini(r);
-	bs_slab_fini(&r->slab);
 	bs_nsi_table_fini(&r->nsi);
 	bs_ids_fini(&r->ids);
 	bs_watch_fini(&r->watch);
@@ -203,7 +226,6 @@ void bs_roles_free(struct bs_roles *r)
 	bs_limiter_fini(&r->limit_address);
 	bs_limiter_fini(&r->limit_prefix);
 	bs_limiter_fini(&r->limit_id);
-	free(r->sketch);
 	free(r->events);
 	bs_attempts_fini(&r->attempts);
 	bs_wipe(r, sizeof(*r));
@@ -225,6 +247,7 @@ void bs__roles_clock(struct bs_roles *r)
 	r->tick = (uint32_t)(up_ms / BS_TICK_MS);
 	r->now_ms = (uint32_t)(up_ms - up_ms % BS_TICK_MS);
 	r->now_s = (uint32_t)(up_ms / MS_PER_S);
+	bs_state_beat(r->shard, r->w->now - r->start);
 }
 
 uint32_t bs__tick_of_ms(const struct bs_roles *r, uint32_t due_ms)
@@ -373,21 +396,26 @@ uint32_t bs__nsi_take(struct bs_roles *r, enum bs_nsi_kind kind, uint32_t index)
 
 unsigned bs__local_index(struct bs_roles *r, unsigned socket, const struct bs_endpoint *ep)
 {
+	unsigned place = BS_LOCALS_MAX;
 	unsigned i;
 
 	for (i = 0; i < r->n_locals; i++) {
 		if (r->local[i].socket == socket && bs_endpoint_equal(&r->local[i].ep, ep))
 			return i;
+		if (r->local[i].ep.port == 0 && place == BS_LOCALS_MAX)
+			place = i;
 	}
-	if (i == BS_LOCALS_MAX) {
+	if (place == BS_LOCALS_MAX && i < BS_LOCALS_MAX &&
+	    bs_state_use(r->shard, BS_STATE_LOCAL, i + 1) == BS_OK)
+		place = r->n_locals++;
+	if (place == BS_LOCALS_MAX) {
 		bs_count(r->w->counters, BS_C_udp_locals_full);
-		return i;
+		return place;
 	}
-	r->local[i].ep = *ep;
-	r->local[i].socket = (uint8_t)socket;
-	r->n_locals++;
+	r->local[place].ep = *ep;
+	r->local[place].socket = (uint8_t)socket;
 	bs__fill_check(r, BS_FILL_LOCALS, r->n_locals, BS_LOCALS_MAX);
-	return i;
+	return place;
 }
 
 void bs__fill_check(struct bs_roles *r, enum bs_fill_kind kind, uint32_t n, uint32_t cap)

@@ -11,6 +11,7 @@
  *   role_report.c   STATS and U_PUSH                                  7, 11.1
  *   role_owner.c    who holds an id; presence; routing of connects
  *   role_query.c    answers to main
+ *   restore.c       devices of the process before, and who holds them
  *
  * Private to server/: everything here belongs to one worker's thread.
  */
@@ -98,11 +99,11 @@ struct bs_relay_hub;
 
 struct bs_roles {
 	struct bs_worker *w;
+	struct bs_state_shard *shard; /**< what outlives the process */
 	uint32_t now_ms; /**< of the present tick: all keepalive times are whole ticks */
 	uint32_t tick;
-	uint32_t now_s;    /**< uptime */
-	uint64_t start_ms; /**< Unix time at uptime 0 */
-	bs_time start;
+	uint32_t now_s; /**< uptime; goes on where the process before left off, see state.h */
+	bs_time start;  /**< of that uptime */
 
 	struct bs_slab slab;
 	struct bs_wheel device_wheel;
@@ -132,8 +133,8 @@ struct bs_roles {
 
 	struct bs_alive_pace pace;
 	struct bs_interval_limits limits;
-	uint16_t busy_s; /**< interval while a client is connected */
-	struct bs_local local[BS_LOCALS_MAX];
+	uint16_t busy_s;        /**< interval while a client is connected */
+	struct bs_local *local; /**< [BS_LOCALS_MAX]; one without a port is free */
 	unsigned n_locals;
 	uint8_t secret[32]; /**< nonces and seeds are computed with it */
 	uint8_t hash_key[BS_SIPHASH_KEY_LEN];
@@ -159,6 +160,9 @@ struct bs_roles {
 /* roles.c */
 BS_MUSTCHECK int bs_roles_new(struct bs_worker *w, struct bs_roles **out);
 void bs_roles_free(struct bs_roles *r);
+/** What a worker keeps in the state. */
+void bs__state_specs(const struct bs_conf *conf, unsigned n_workers,
+		     struct bs_state_spec spec[BS_STATE_N]);
 /** Bytes per device at the limit, tables included. */
 size_t bs_roles_device_bytes(void);
 /** w->conf changed. */
@@ -199,6 +203,19 @@ uint8_t *bs__send_reserve(struct bs_roles *r);
 void bs__send_commit(struct bs_roles *r, size_t len, unsigned local,
 		     const struct bs_endpoint *peer);
 void bs__drop(struct bs_roles *r, int err);
+
+/* restore.c */
+/** What came of the records that were found. */
+struct bs_restored {
+	uint64_t kept;
+	uint64_t left_out; /**< damaged, of an address or a limit that is no more, or held twice */
+};
+/**
+ * Take in what the state has, before the workers' threads start: check every record, rebuild the
+ * tables of all workers, and settle the state.  BS_OK, or BS_ENOMEM.
+ */
+BS_MUSTCHECK int bs__restore(struct bs_worker *workers, unsigned n, struct bs_state *state,
+			     struct bs_restored *out);
 
 /* role_invite.c */
 void bs__invite_input(struct bs_roles *r, struct bs_input *in);

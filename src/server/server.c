@@ -129,6 +129,14 @@ static uint64_t unix_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+static bs_time monotonic(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (bs_time)ts.tv_sec * BS_TIME_MS(1000) + (bs_time)ts.tv_nsec;
+}
+
 static int bind_all(struct bs_server *s, const struct bs_server_options *o, char *err, size_t cap)
 {
 	unsigned i;
@@ -156,6 +164,52 @@ static int bind_all(struct bs_server *s, const struct bs_server_options *o, char
 			snprintf(err, cap, "server, the TCP relay cannot start (%s)",
 				 bs_strerror(rc));
 	}
+	return rc;
+}
+
+/* ---- state ---- */
+
+static int open_state(struct bs_server *s, const struct bs_server_options *o, char *err, size_t cap)
+{
+	struct bs_state_options so = {
+		.path = s->conf->state_file,
+		.inherited = o->inherited_state,
+		.n_shards = s->n_workers,
+		.now = monotonic(),
+		/* as long as the most patient device may be silent, see bs_interval_pace() */
+		.patience = s->conf->alive_timeout + s->conf->alive_max * 13 / 10,
+		.reserve = s->conf->state_reserve,
+		.chown = o->chown,
+		.uid = o->uid,
+		.gid = o->gid,
+	};
+	char text[ERR_MAX];
+	int rc;
+
+	memcpy(so.registry, bs_registry_instance(o->registry), sizeof(so.registry));
+	bs__state_specs(s->conf, s->n_workers, so.spec);
+	rc = bs_state_open(&so, &s->shared.state, text, sizeof(text));
+	if (rc != BS_OK)
+		tell(err, cap, "%s", text);
+	return rc;
+}
+
+/* The devices of the process before. */
+static int restore(struct bs_server *s, char *err, size_t cap)
+{
+	bs_time begin = monotonic();
+	struct bs_restored done;
+	int rc = bs__restore(s->worker, s->n_workers, s->shared.state, &done);
+
+	if (rc != BS_OK)
+		tell(err, cap, "state, cannot go on with the devices of before (%s)",
+		     bs_strerror(rc));
+	else if (bs_state_found(s->shared.state) != BS_STATE_NEW)
+		bs_log_pairs(BS_LOG_NOTICE,
+			     BS_LOG_PAIRS(BS_LOG_U64("devices", done.kept),
+					  BS_LOG_U64("left_out", done.left_out),
+					  BS_LOG_U64("ms", (monotonic() - begin) / BS_TIME_PER_MS)),
+			     "state, goes on with the devices of before");
 	return rc;
 }
 
@@ -201,7 +255,11 @@ int bs_server_bind(const struct bs_server_options *o, struct bs_server **out, ch
 	else
 		tell(err, cap, "server, no memory for %u workers", s->n_workers);
 	if (rc == BS_OK)
+		rc = open_state(s, o, err, cap);
+	if (rc == BS_OK)
 		rc = init_workers(s, err, cap);
+	if (rc == BS_OK)
+		rc = restore(s, err, cap);
 	if (rc != BS_OK) {
 		bs_server_free(s);
 		return rc;
@@ -271,6 +329,7 @@ void bs_server_free(struct bs_server *s)
 	}
 	for (i = 0; i < s->n_inited; i++)
 		bs__worker_fini(&s->worker[i]);
+	bs_state_close(s->shared.state);
 	if (s->shared.gate_ops && s->shared.gate_shared)
 		s->shared.gate_ops->unbind(s->shared.gate_shared);
 	bs_gateway_unbind(s->shared.gateway_shared);
@@ -471,6 +530,11 @@ void bs_server_tick(struct bs_server *s, bs_time now)
 	bs__server_questions_tick(s);
 	if (s->shared.gate_ops)
 		s->shared.gate_ops->main_tick(s->shared.gate_shared, now);
+}
+
+int bs_server_state_fd(const struct bs_server *s)
+{
+	return bs_state_fd(s->shared.state);
 }
 
 int bs_server_fd(const struct bs_server *s)

@@ -14,6 +14,8 @@
 #ifndef BS_SERVER_SERVER_H
 #define BS_SERVER_SERVER_H
 
+#include <sys/types.h>
+
 #include "conf/conf.h"
 #include "server/counters.h"
 #include "server/gate_ops.h"
@@ -30,6 +32,12 @@ struct bs_server_options {
 	const struct bs_gate_ops *gate; /**< NULL: no client gate */
 	bool no_steering; /**< do not attach the BPF program: workers forward (tests) */
 	bool no_pinning;  /**< do not pin threads to cores */
+	/** Descriptor of the state-file from the process that this one replaces, with its lock, see
+	 *  bs_server_state_fd(); 0 = none. */
+	int inherited_state;
+	bool chown; /**< the state-file is to belong to uid and gid */
+	uid_t uid;
+	gid_t gid;
 };
 
 /**
@@ -48,6 +56,10 @@ void bs_server_free(struct bs_server *s);
 /** Publish a new snapshot: workers take it at their next turn; the old one is unreferenced when the
  *  last of them has.  Values that need a restart are ignored.  BS_OK or the gate's error. */
 BS_MUSTCHECK int bs_server_reload(struct bs_server *s, const struct bs_conf *conf);
+
+/** What a process that takes over inherits, with the lock on it, once this one's workers are
+ *  stopped: the descriptor of the state-file, 0 without one. */
+int bs_server_state_fd(const struct bs_server *s);
 
 /** Descriptor that polls readable when answers wait. */
 int bs_server_fd(const struct bs_server *s);

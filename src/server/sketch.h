@@ -6,7 +6,7 @@
  * Four-way buckets of 16-bit tags with the hour of the last sight; a full bucket gives up its
  * oldest.  A stranger is taken for known with a chance of 4 in 65,536.
  *
- * Owner: one worker.  Allocates: no (128 KiB, part of its owner).
+ * Owner: one worker, in its state.  Allocates: no (128 KiB).
  */
 #ifndef BS_SERVER_SKETCH_H
 #define BS_SERVER_SKETCH_H
@@ -27,6 +27,8 @@ struct bs_sketch {
 
 /** Zeroed storage is an empty sketch.  Enter a hash; true when it was not known. */
 bool bs_sketch_add(struct bs_sketch *s, uint64_t hash, uint32_t now_s);
+/** Add what another sketch with hashes of the same key knows; entries keep their age. */
+void bs_sketch_merge(struct bs_sketch *s, const struct bs_sketch *from, uint32_t now_s);
 bool bs_sketch_has(const struct bs_sketch *s, uint64_t hash, uint32_t now_s);
 
 #endif

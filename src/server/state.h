@@ -10,6 +10,7 @@
  *   local       our own addresses, which the records name by index                    roles.h
  *   sketch      prefixes from which attaches were proven: after a restart the
  *               regular visitors are still no strangers                               sketch.h
+ *   auth, nets  counters and intervals of those with these extensions      role_auth.h, nets.h
  *
  * What does not, and why that is no loss:
  *
@@ -48,7 +49,7 @@
  * every number of workers.  After a change of workers, limits or of a record's place, the records
  * are carried into a new file by their owners, which then replaces the old one by rename(2); until
  * then the old one is whole.  A version with other records, another boot, another registry or a
- * server that was away for longer than alive-timeout begins anew: devices attach again.
+ * server that was away for longer than its devices wait begins anew: they attach again.
  *
  * For those who keep something per device: add a region at the end of the enum and a line in
  * bs__state_specs() (roles.c), get the memory with bs_pool_init_in() or bs_state_records(), let
@@ -77,6 +78,8 @@ enum bs_state_region {
 	BS_STATE_TEXT,   /**< char[BS_INTERN_TEXT_MAX] */
 	BS_STATE_LOCAL,  /**< struct bs_local */
 	BS_STATE_SKETCH, /**< struct bs_sketch, one */
+	BS_STATE_AUTH,   /**< struct bs_device_auth, by the index of hot */
+	BS_STATE_NETS,   /**< struct bs_nets, one */
 	BS_STATE_N,
 };
 

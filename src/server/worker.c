@@ -469,6 +469,9 @@ int bs__worker_init(struct bs_worker *w, struct bs_shared *shared, unsigned inde
 	w->gate_ops = shared->gate_ops;
 	w->post = shared->post;
 	w->demand = shared->demand;
+	w->state = bs_state_shard(shared->state, index);
+	w->state_base = bs_state_base(shared->state);
+	w->state_key = bs_state_hash_key(shared->state);
 	w->counters = aligned_alloc(64, sizeof(*w->counters));
 	if (w->counters)
 		memset(w->counters, 0, sizeof(*w->counters));

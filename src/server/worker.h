@@ -17,6 +17,7 @@
  *   counters                 one block per worker on lines of its own, relaxed atomics
  *   relay demand             one line per worker, written by it ten times a second, relaxed atomics
  *   stop                     a message
+ *   state                    one mapping, a shard per worker; only the owner touches its shard
  *   UDP sockets              each read and written by its worker only; main opens and closes them
  */
 #ifndef BS_SERVER_WORKER_H
@@ -32,6 +33,7 @@
 
 struct ev_loop;
 struct bs_roles;
+struct bs_state_shard;
 struct bs_gateway;
 
 /** What a UDP socket is for; a socket on a common port is both. */
@@ -73,6 +75,9 @@ struct bs_worker {
 	unsigned n_sockets;
 	struct bs_post *post;
 	struct bs_relay_demand *demand; /**< [n_workers]; only one's own is written */
+	struct bs_state_shard *state;   /**< what outlives the process: state.h */
+	bs_time state_base;             /**< of the uptime that its times are in */
+	const uint8_t *state_key;       /**< of the hashes in it */
 	struct bs_roles *roles;         /**< devices, tables, timers: roles.h */
 	struct bs_worker_loop *events;  /**< watchers: worker.c */
 };

@@ -15,6 +15,7 @@ struct bs_shared {
 	unsigned n_workers;
 	struct bs_post *post;
 	struct bs_relay_demand *demand; /**< [n_workers] */
+	struct bs_state *state;
 	struct bs_registry *registry;
 	const struct bs_gate_ops *gate_ops;
 	void *gate_shared;

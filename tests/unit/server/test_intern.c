@@ -4,14 +4,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shelf.h"
 #include "suite.h"
 
 static const uint8_t key[BS_SIPHASH_KEY_LEN] = { 3 };
+static struct bs_state *state;
 static struct bs_intern t;
 
 static void setup(void)
 {
-	ck_assert_int_eq(bs_intern_init(&t, key), BS_OK);
+	state = shelf_open(10);
+	ck_assert_int_eq(bs_intern_init(&t, bs_state_shard(state, 0), key), BS_OK);
 }
 
 static void teardown(void)
@@ -19,6 +22,7 @@ static void teardown(void)
 	bs_intern_fini(&t);
 	bs_intern_fini(&t);
 	bs_intern_fini(NULL);
+	bs_state_close(state);
 }
 
 START_TEST(test_same_text_same_index)
