@@ -63,6 +63,21 @@ static const struct {
 	KEY_NUMBER(away, "away", "SECONDS", "how long they stay away; 10"),
 	KEY_NUMBER(restarts, "restarts", "N", "devices per second that start over"),
 	KEY_NUMBER(rebinds, "rebinds", "N", "devices per second that get another port"),
+	KEY_TEXT(gate, "gate", "IP[:PORT]", "the client gate's address; 127.0.0.1:5571"),
+	KEY_TEXT(server_name, "server-name", "NAME", "in the gate's certificate; localhost"),
+	KEY_TEXT(ca, "ca", "FILE", "its CA (PEM)"),
+	KEY_TEXT(cert, "cert", "FILE", "the clients' certificate chain (PEM)"),
+	KEY_TEXT(key, "key", "FILE", "its key (PEM)"),
+	KEY_TEXT(tls, "tls", "1.2|1.3|any", "version; any"),
+	KEY_TEXT(alpn, "alpn", "TEXT", "protocol asked for, - = none; basestation/1"),
+	KEY_TEXT(client_source, "client-source", "IP", "first address of the clients; 127.200.0.1"),
+	KEY_NUMBER(client_addresses, "client-addresses", "N", "addresses of the clients; 64"),
+	KEY_NUMBER(clients, "clients", "N", "visitors under way at once: handshake, and leave"),
+	KEY_NUMBER(handshakes, "handshakes", "N", "visits per second; 0 = one after the other"),
+	KEY_NUMBER(resume, "resume", "0|1", "visitors resume a session"),
+	KEY_NUMBER(hello, "hello", "0|1", "visitors open a session before they leave"),
+	KEY_NUMBER(sessions, "sessions", "N", "clients that stay"),
+	KEY_NUMBER(connects, "connects", "N", "connections per second that they ask for"),
 #undef KEY_TEXT
 #undef KEY_NUMBER
 };
@@ -70,7 +85,7 @@ static const struct {
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 
 /* Names and values of options, in pairs. */
-#define SET_MAX 40
+#define SET_MAX 64
 
 static const struct {
 	const char *name;
@@ -97,24 +112,54 @@ static const struct {
 	{ "rebind",
 	  "steady, and routers change their mind",
 	  { "devices", "1000", "rebinds", "10" } },
+	{ "handshake", "clients come, shake hands and leave", { "clients", "16" } },
+	{ "sessions", "clients come and stay", { "sessions", "1000", "seconds", "5" } },
+	{ "connect",
+	  "steady, and clients ask for connections",
+	  { "devices", "1000", "sessions", "10", "connects", "100" } },
 };
 
 #define N_PLANS (sizeof(plans) / sizeof(plans[0]))
 
 static const char *const defaults[SET_MAX] = {
-	"server",   "127.0.0.1:5566",
-	"progress", "1",
-	"prefix",   "load-",
-	"domain",   "p2p.test",
-	"seed",     "1",
-	"source",   "127.16.0.1",
-	"sockets",  "4",
-	"interval", "10",
-	"window",   "1024",
-	"deadline", "90",
-	"seconds",  "10",
-	"repeat",   "1",
-	"away",     "10",
+	"server",
+	"127.0.0.1:5566",
+	"progress",
+	"1",
+	"prefix",
+	"load-",
+	"domain",
+	"p2p.test",
+	"seed",
+	"1",
+	"source",
+	"127.16.0.1",
+	"sockets",
+	"4",
+	"interval",
+	"10",
+	"window",
+	"1024",
+	"deadline",
+	"90",
+	"seconds",
+	"10",
+	"gate",
+	"127.0.0.1:5571",
+	"server-name",
+	"localhost",
+	"tls",
+	"any",
+	"alpn",
+	"basestation/1",
+	"client-source",
+	"127.200.0.1",
+	"client-addresses",
+	"64",
+	"repeat",
+	"1",
+	"away",
+	"10",
 };
 
 static void usage(void)
@@ -208,6 +253,10 @@ static int check(const struct plan *p)
 		bad = "--rebinds needs two sockets or more, since another port is another socket";
 	else if (p->shared > 0 && (p->rebinds > 0 || p->shared > 65536))
 		bad = "--shared: at most 65536 addresses, and not with --rebinds";
+	else if (p->clients + p->sessions > 1e6 || p->client_addresses < 1)
+		bad = "--clients, --sessions: a million at most, from one address at least";
+	else if (p->connects > 0 && (p->sessions < 1 || p->devices < 1))
+		bad = "--connects needs --sessions that ask and --devices that answer";
 	else if (p->repeat < 1 || p->repeat > 16)
 		bad = "--repeat: 1 to 16";
 	else if (p->patience > 60)

@@ -25,6 +25,14 @@ struct plan {
 	const char *prefix;
 	const char *domain;
 	const char *json;
+	const char *gate;
+	const char *server_name;
+	const char *ca;
+	const char *cert;
+	const char *key;
+	const char *tls;
+	const char *alpn;
+	const char *client_source;
 	double devices;
 	double first;
 	double seed;
@@ -46,6 +54,13 @@ struct plan {
 	double away;
 	double restarts;
 	double rebinds;
+	double clients;
+	double handshakes;
+	double resume;
+	double hello;
+	double sessions;
+	double connects;
+	double client_addresses;
 	double pid;
 	double progress;
 };

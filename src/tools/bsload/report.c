@@ -51,6 +51,19 @@ double report_bytes_per_device(const struct report *r)
 	return (double)(proc_own_bytes(&end->server) - before) / end->attached;
 }
 
+double report_bytes_per_session(const struct report *r)
+{
+	for (unsigned i = 0; i < r->n; i++) {
+		const struct reading *from = &r->phase[i].from;
+		const struct reading *to = &r->phase[i].to;
+		const uint64_t before = proc_own_bytes(&from->server);
+
+		if (strcmp(r->phase[i].name, "sessions") == 0 && to->server.known && to->open)
+			return ((double)proc_own_bytes(&to->server) - (double)before) / to->open;
+	}
+	return 0;
+}
+
 /* ---- text */
 
 static void print_times(FILE *to, const char *name, const struct histogram *h)
@@ -94,17 +107,26 @@ static void print_phase(const struct phase *p, FILE *to)
 	const char *why = phase_bottleneck(p);
 	const double t = wall(p);
 
-	(void)fprintf(to, "%s: %.3f s, %" PRIu32 " attached at the end%s\n", p->name, t,
-		      p->to.attached, p->reached ? "" : ", NOT REACHED");
+	(void)fprintf(to,
+		      "%s: %.3f s, %" PRIu32 " attached and %" PRIu32 " sessions at the end%s\n",
+		      p->name, t, p->to.attached, p->to.open, p->reached ? "" : ", NOT REACHED");
 #define X(name, help) print_count(to, p->to.devices.name - p->from.devices.name, t, help);
 	DEVICES_COUNTS(X)
+#undef X
+#define X(name, help) print_count(to, p->to.clients.name - p->from.clients.name, t, help);
+	CLIENTS_COUNTS(X)
 #undef X
 	print_count(to, p->to.lost_here - p->from.lost_here, t, "datagrams lost by ourselves");
 	print_times(to, "attach", &p->times.attach);
 	print_times(to, "late", &p->times.late);
 	print_times(to, "poll", &p->times.poll);
-	(void)fprintf(to, "  silence    %.3f s at most without a packet of the server\n",
-		      seconds(p->silence));
+	print_times(to, "tcp", &p->clients.tcp);
+	print_times(to, "handshake", &p->clients.handshake);
+	print_times(to, "hello", &p->clients.hello);
+	print_times(to, "connect", &p->clients.connect);
+	if (p->silence)
+		(void)fprintf(to, "  silence    %.3f s at most without a packet of the server\n",
+			      seconds(p->silence));
 	print_process(to, "server", p, &p->from.server, &p->to.server);
 	print_process(to, "generator", p, &p->from.self, &p->to.self);
 	if (why)
@@ -114,12 +136,17 @@ static void print_phase(const struct phase *p, FILE *to)
 void report_print(const struct report *r, FILE *to)
 {
 	const double bytes = report_bytes_per_device(r);
+	const double session = report_bytes_per_session(r);
 
 	for (unsigned i = 0; i < r->n; i++)
 		print_phase(&r->phase[i], to);
 	if (bytes > 0)
 		(void)fprintf(to, "memory: %.1f bytes of the server for each attached device\n",
 			      bytes);
+	if (session > 0)
+		(void)fprintf(to, "memory: %.1f bytes of the server for each session\n", session);
+	if (r->why[0])
+		(void)fprintf(to, "the last failure of a client: %s\n", r->why);
 	(void)fflush(to);
 }
 
@@ -165,17 +192,35 @@ static json_t *json_counts(const struct phase *p)
 	return o;
 }
 
+static json_t *json_clients(const struct phase *p)
+{
+	json_t *o = json_object();
+
+#define X(name, help)                                                                              \
+ (void)json_object_set_new(o, #name,                                                               \
+			   json_integer((json_int_t)(p->to.clients.name - p->from.clients.name)));
+	CLIENTS_COUNTS(X)
+#undef X
+	(void)json_object_set_new(o, "open", json_integer((json_int_t)p->to.open));
+	return o;
+}
+
 static json_t *json_phase(const struct phase *p)
 {
 	const char *why = phase_bottleneck(p);
 
-	return json_pack("{s:s, s:b, s:f, s:I, s:o, s:o, s:o, s:o, s:f, s:f, s:o, s:o, s:s?}",
-			 "name", p->name, "reached", p->reached, "wall_s", wall(p), "attached",
-			 (json_int_t)p->to.attached, "counts", json_counts(p), "attach",
-			 json_times(&p->times.attach), "late", json_times(&p->times.late), "poll",
-			 json_times(&p->times.poll), "silence_s", seconds(p->silence), "behind_s",
-			 seconds(p->behind), "server", json_process(&p->from.server, &p->to.server),
-			 "generator", json_process(&p->from.self, &p->to.self), "bottleneck", why);
+	return json_pack(
+		"{s:s, s:b, s:f, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f,"
+		" s:o, s:o, s:s?}",
+		"name", p->name, "reached", p->reached, "wall_s", wall(p), "attached",
+		(json_int_t)p->to.attached, "counts", json_counts(p), "attach",
+		json_times(&p->times.attach), "late", json_times(&p->times.late), "poll",
+		json_times(&p->times.poll), "clients", json_clients(p), "tcp",
+		json_times(&p->clients.tcp), "handshake", json_times(&p->clients.handshake),
+		"hello", json_times(&p->clients.hello), "connect", json_times(&p->clients.connect),
+		"silence_s", seconds(p->silence), "behind_s", seconds(p->behind), "server",
+		json_process(&p->from.server, &p->to.server), "generator",
+		json_process(&p->from.self, &p->to.self), "bottleneck", why);
 }
 
 int report_json(const struct report *r, const char *path)
@@ -186,8 +231,10 @@ int report_json(const struct report *r, const char *path)
 
 	for (unsigned i = 0; i < r->n; i++)
 		(void)json_array_append_new(phases, json_phase(&r->phase[i]));
-	all = json_pack("{s:s, s:f, s:f, s:o}", "plan", r->plan->name, "devices", r->plan->devices,
-			"bytes_per_device", report_bytes_per_device(r), "phases", phases);
+	all = json_pack("{s:s, s:f, s:f, s:f, s:o, s:s}", "plan", r->plan->name, "devices",
+			r->plan->devices, "bytes_per_device", report_bytes_per_device(r),
+			"bytes_per_session", report_bytes_per_session(r), "phases", phases, "why",
+			r->why);
 	if (strcmp(path, "-") == 0)
 		err = all ? json_dumpf(all, stdout, JSON_COMPACT) : -1;
 	else

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 
+#include "clients.h"
 #include "devices.h"
 #include "plan.h"
 #include "proc.h"
@@ -23,6 +24,8 @@ struct reading {
 	struct proc_sample server;
 	struct proc_sample self;
 	struct devices_counts devices;
+	struct clients_counts clients;
+	uint32_t open; /**< sessions */
 	uint32_t attached;
 	uint64_t packets_sent;
 	uint64_t packets_received;
@@ -36,6 +39,7 @@ struct phase {
 	struct reading from;
 	struct reading to;
 	struct devices_times times;
+	struct clients_times clients;
 	uint64_t behind;  /**< ns: how far plan was ahead of what was done, at most */
 	uint64_t silence; /**< ns: longest time without any packet of the server */
 	bool reached;     /**< what the phase is for was reached */
@@ -50,12 +54,15 @@ struct report {
 	struct proc_sample server_before; /**< before the first device */
 	unsigned n;
 	struct phase phase[PHASES_MAX];
+	char why[200]; /**< the last failure of a client, "" = none */
 };
 
 /** Why the phase says more about the generator than about the server, or NULL. */
 const char *phase_bottleneck(const struct phase *p);
 /** Bytes of the server's own memory for each device that is attached at the end; 0 = unknown. */
 double report_bytes_per_device(const struct report *r);
+/** The same for each session of a client that stays, counted over the phase in which they came. */
+double report_bytes_per_session(const struct report *r);
 /** Print for people. */
 void report_print(const struct report *r, FILE *to);
 /** Write as JSON to the file, "-" for standard output.  0, or -1 after a message. */

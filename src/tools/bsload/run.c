@@ -6,9 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clients.h"
+#include "clock.h"
 #include "devices.h"
 #include "pace.h"
 #include "port/poller.h"
@@ -17,12 +18,12 @@
 
 enum {
 	CONTROLLER_PORT = 5566,
+	GATE_PORT = 5571,
 	/* Things of one kind that are done before the sockets are read again. */
 	BURST = 64,
 	WAIT_MS = 1,
 };
 
-#define NS             UINT64_C(1000000000)
 #define BUFFER_BYTES   (UINT64_C(16) << 20)
 #define SHARED_SOCKETS 256
 
@@ -37,7 +38,8 @@ struct load {
 	struct report *report;
 	struct phase *phase; /* NULL between phases */
 	struct bs_poller poller;
-	struct devices *devices;
+	struct devices *devices; /* NULL = the plan has none */
+	struct clients *clients; /* NULL = the plan has none */
 	uint32_t n;
 	uint32_t stride; /* devices are picked all over the population, each equally often */
 	uint32_t cursor;
@@ -46,6 +48,8 @@ struct load {
 	struct pace churn;
 	struct pace restarts;
 	struct pace rebinds;
+	struct pace handshakes;
+	struct pace connects;
 	struct absent *absent; /* ring */
 	size_t absent_cap;
 	size_t absent_head;
@@ -56,51 +60,62 @@ struct load {
 	uint64_t told_requests;
 };
 
-static uint64_t clock_ns(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NS + (uint64_t)ts.tv_nsec;
-}
-
 /* ---- phases */
 
-static void take_reading(struct load *l, struct reading *r)
+static void read_devices(const struct load *l, struct reading *r)
 {
 	struct sockets *s = devices_sockets(l->devices);
 
-	memset(r, 0, sizeof(*r));
-	r->server = proc_read((int)l->plan->pid);
-	r->self = proc_read((int)getpid());
 	r->devices = *devices_counts(l->devices);
 	r->attached = devices_attached(l->devices);
 	r->packets_sent = s->packets_sent;
 	r->packets_received = s->received;
 	r->lost_here = s->lost_here + sockets_overflowed(s);
-	r->at = clock_ns();
+}
+
+static void take_reading(const struct load *l, struct reading *r)
+{
+	memset(r, 0, sizeof(*r));
+	r->server = proc_read((int)l->plan->pid);
+	r->self = proc_read((int)getpid());
+	if (l->devices)
+		read_devices(l, r);
+	if (l->clients) {
+		r->clients = *clients_counts(l->clients);
+		r->open = clients_open(l->clients);
+	}
+	r->at = clock_now();
+}
+
+static void time_into(struct load *l, struct phase *p)
+{
+	if (l->devices)
+		devices_time_into(l->devices, p ? &p->times : NULL);
+	if (l->clients)
+		clients_time_into(l->clients, p ? &p->clients : NULL);
 }
 
 static void begin_phase(struct load *l, const char *name)
 {
 	l->phase = &l->report->phase[l->report->n++];
 	l->phase->name = name;
-	devices_time_into(l->devices, &l->phase->times);
+	time_into(l, l->phase);
 	take_reading(l, &l->phase->from);
-	l->now = l->heard = clock_ns();
+	l->now = l->heard = clock_now();
 }
 
 static void end_phase(struct load *l, bool reached)
 {
 	struct phase *p = l->phase;
-	const struct pace *paces[] = { &l->polls, &l->churn, &l->restarts, &l->rebinds };
+	const struct pace *paces[] = { &l->polls,   &l->churn,      &l->restarts,
+				       &l->rebinds, &l->handshakes, &l->connects };
 
 	take_reading(l, &p->to);
 	p->reached = reached;
 	for (size_t i = 0; i < sizeof(paces) / sizeof(paces[0]); i++)
 		if (paces[i]->behind > p->behind)
 			p->behind = paces[i]->behind;
-	devices_time_into(l->devices, NULL);
+	time_into(l, NULL);
 	l->phase = NULL;
 }
 
@@ -158,6 +173,30 @@ static void do_churn(struct load *l)
 	}
 }
 
+/* ---- what a plan does with clients */
+
+static void do_connects(struct load *l)
+{
+	const struct ids ids = { l->plan->prefix, l->plan->domain, (uint32_t)l->plan->first, 0 };
+	char name[IDS_NAME_MAX];
+
+	for (uint32_t n = pace_take(&l->connects, l->now, BURST); n > 0; n--) {
+		(void)ids_name(&ids, pick(l), name);
+		if (!clients_connect(l->clients, name, l->now))
+			break;
+	}
+}
+
+static void step_clients(struct load *l)
+{
+	uint32_t n = pace_take(&l->handshakes, l->now, BURST);
+
+	if (n > 0)
+		(void)clients_visit(l->clients, n);
+	do_connects(l);
+	clients_step(l->clients, l->now);
+}
+
 /* ---- the loop */
 
 static void wait_for_work(struct load *l)
@@ -165,22 +204,32 @@ static void wait_for_work(struct load *l)
 	struct pollfd p = { .fd = l->poller.fd, .events = POLLIN };
 
 	(void)poll(&p, 1, WAIT_MS);
-	l->now = clock_ns();
+	l->now = clock_now();
 }
 
 static void tell(struct load *l, const char *what)
 {
-	const struct devices_counts *c = devices_counts(l->devices);
+	static const struct devices_counts none;
+	const struct devices_counts *c = l->devices ? devices_counts(l->devices) : &none;
 	const uint64_t gap = l->now - l->told;
 
 	if (l->plan->progress <= 0 || (double)gap < l->plan->progress * 1e9)
 		return;
-	(void)fprintf(stderr,
-		      "%s: %" PRIu32 " attached, %" PRIu32 " under way, %" PRIu32
-		      " waiting, %.0f requests/s, %" PRIu64 " lost\n",
-		      what, devices_attached(l->devices), devices_under_way(l->devices),
-		      devices_waiting(l->devices),
-		      (double)(c->requests - l->told_requests) * 1e9 / (double)gap, c->lost);
+	(void)fprintf(stderr, "%s:", what);
+	if (l->devices)
+		(void)fprintf(stderr,
+			      " %" PRIu32 " attached, %" PRIu32 " under way, %" PRIu32
+			      " waiting, %.0f requests/s, %" PRIu64 " lost",
+			      devices_attached(l->devices), devices_under_way(l->devices),
+			      devices_waiting(l->devices),
+			      (double)(c->requests - l->told_requests) * 1e9 / (double)gap,
+			      c->lost);
+	if (l->clients)
+		(void)fprintf(stderr,
+			      " %" PRIu32 " sessions, %" PRIu64 " handshakes, %" PRIu64 " failed",
+			      clients_open(l->clients), clients_counts(l->clients)->handshakes,
+			      clients_counts(l->clients)->failed);
+	(void)fprintf(stderr, "\n");
 	l->told = l->now;
 	l->told_requests = c->requests;
 }
@@ -195,25 +244,35 @@ static void note_silence(struct load *l, unsigned got)
 		l->heard = l->now;
 }
 
-static void turn(struct load *l, const char *what)
+/* Datagrams received and attaches begun: 0 when there was nothing to do. */
+static unsigned step_devices(struct load *l)
 {
-	unsigned got;
+	const unsigned got = devices_step(l->devices, l->now);
 	uint32_t due = BURST;
 
-	l->now = clock_ns();
-	bs_poller_step(&l->poller);
-	got = devices_step(l->devices, l->now);
 	note_silence(l, got);
 	if (l->plan->rate > 0)
 		due = pace_take(&l->attach, l->now, BURST);
-	if (due > 0)
-		due = devices_begin(l->devices, due, l->now);
+	due = devices_begin(l->devices, due, l->now);
 	do_polls(l);
 	do_restarts(l);
 	do_rebinds(l);
 	do_churn(l);
 	sockets_flush(devices_sockets(l->devices));
-	if (got == 0 && due == 0)
+	return got + due;
+}
+
+static void turn(struct load *l, const char *what)
+{
+	unsigned done = 0;
+
+	l->now = clock_now();
+	bs_poller_step(&l->poller);
+	if (l->devices)
+		done = step_devices(l);
+	if (l->clients)
+		step_clients(l);
+	if (done == 0)
 		wait_for_work(l);
 	tell(l, what);
 }
@@ -233,8 +292,8 @@ static bool attach_all(struct load *l, const char *what)
 	uint32_t best = devices_attached(l->devices);
 	uint64_t at;
 
-	pace_start(&l->attach, l->plan->rate, clock_ns());
-	at = clock_ns();
+	pace_start(&l->attach, l->plan->rate, clock_now());
+	at = clock_now();
 	while (devices_attached(l->devices) < l->n) {
 		turn(l, what);
 		if (devices_attached(l->devices) > best) {
@@ -249,9 +308,9 @@ static bool attach_all(struct load *l, const char *what)
 
 static void run_for(struct load *l, const char *what, double seconds)
 {
-	const uint64_t end = clock_ns() + (uint64_t)(seconds * 1e9);
+	const uint64_t end = clock_now() + (uint64_t)(seconds * 1e9);
 
-	while (clock_ns() < end)
+	while (clock_now() < end)
 		turn(l, what);
 }
 
@@ -266,41 +325,90 @@ static bool attach_phase(struct load *l)
 	return done;
 }
 
+/* Sessions that stay, all of them; false when that takes too long. */
+static bool sessions_phase(struct load *l)
+{
+	const uint32_t want = (uint32_t)l->plan->sessions;
+	const uint64_t give_up = clock_now() + (uint64_t)(l->plan->deadline * 1e9);
+	bool done;
+
+	begin_phase(l, "sessions");
+	clients_invite(l->clients);
+	while (clients_open(l->clients) < want && l->now < give_up)
+		turn(l, "sessions");
+	done = clients_open(l->clients) >= want;
+	end_phase(l, done);
+	return done;
+}
+
+/* A first visit, so that those that are measured have a session to resume. */
+static bool prime(struct load *l)
+{
+	const uint64_t give_up = clock_now() + 10 * CLOCK_SECOND;
+
+	clients_welcome(l->clients);
+	while (!clients_primed(l->clients) && clock_now() < give_up) {
+		(void)clients_visit(l->clients, 1);
+		turn(l, "prime");
+	}
+	if (!clients_primed(l->clients))
+		(void)fprintf(stderr, "bsload: no session can be resumed; does the server give "
+				      "tickets?\n");
+	return clients_primed(l->clients);
+}
+
 static void start_paces(struct load *l)
 {
 	const struct plan *p = l->plan;
-	const uint64_t now = clock_ns();
+	const uint64_t now = clock_now();
 
 	pace_start(&l->polls, p->polls, now);
 	pace_start(&l->restarts, p->restarts, now);
 	pace_start(&l->rebinds, p->rebinds, now);
 	pace_start(&l->churn, p->churn, now);
 	pace_start(&l->attach, p->rate, now);
+	pace_start(&l->handshakes, p->handshakes, now);
+	pace_start(&l->connects, p->connects, now);
+}
+
+/* All devices start over, now. */
+static void start_over(struct load *l)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		devices_stop(l->devices, i);
+	start_all(l);
+}
+
+static bool hold_devices(struct load *l)
+{
+	const struct plan *p = l->plan;
+	const uint64_t lost = devices_counts(l->devices)->lost;
+	bool done = true;
+
+	devices_again(l->devices, p->again > 0);
+	if (p->storm > 0 || p->again > 0)
+		start_over(l);
+	if (p->storm > 0)
+		done = attach_all(l, "storm");
+	run_for(l, "hold", p->seconds);
+	return done && devices_counts(l->devices)->lost == lost;
 }
 
 static bool hold_phase(struct load *l)
 {
 	const struct plan *p = l->plan;
-	uint64_t lost = devices_counts(l->devices)->lost;
 	bool done = true;
 
 	begin_phase(l, "hold");
 	start_paces(l);
-	devices_again(l->devices, p->again > 0);
-	if (p->storm > 0) {
-		for (uint32_t i = 0; i < l->n; i++)
-			devices_stop(l->devices, i);
-		start_all(l);
-		done = attach_all(l, "storm");
-	}
-	if (p->again > 0) {
-		for (uint32_t i = 0; i < l->n; i++)
-			devices_stop(l->devices, i);
-		start_all(l);
-	}
-	run_for(l, "hold", p->seconds);
-	end_phase(l, done && devices_counts(l->devices)->lost == lost);
-	return l->report->phase[l->report->n - 1].reached;
+	if (l->devices)
+		done = hold_devices(l);
+	else
+		run_for(l, "hold", p->seconds);
+	if (l->clients)
+		done = done && clients_counts(l->clients)->gone == l->phase->from.clients.gone;
+	end_phase(l, done);
+	return done;
 }
 
 /* ---- set-up */
@@ -364,16 +472,40 @@ static int make_devices(struct load *l)
 	return l->devices ? STATUS_OK : STATUS_FAILED;
 }
 
+static int make_clients(struct load *l)
+{
+	const struct plan *p = l->plan;
+	struct clients_conf c = {
+		.secure = { p->server_name, p->ca, p->cert, p->key, p->tls, p->alpn,
+			    p->resume > 0 },
+		.poller = &l->poller,
+		.sessions = (uint32_t)p->sessions,
+		.visitors = (uint32_t)p->clients,
+		.paced = p->handshakes > 0,
+		.hello = p->hello > 0,
+		.addresses = (uint32_t)p->client_addresses,
+	};
+	struct bs_endpoint source;
+
+	if (read_endpoint("gate", p->gate, GATE_PORT, &c.gate) != STATUS_OK ||
+	    read_endpoint("client-source", p->client_source, 1, &source) != STATUS_OK)
+		return STATUS_USAGE;
+	c.first_ip = bs_endpoint_ip4(&source);
+	l->clients = clients_new(&c);
+	return l->clients ? STATUS_OK : STATUS_USAGE;
+}
+
 static int make(struct load *l)
 {
 	const struct plan *p = l->plan;
+	int status = STATUS_OK;
 
 	l->n = (uint32_t)p->devices;
-	if (l->n == 0) {
-		(void)fprintf(stderr, "bsload: --devices: at least one\n");
+	if (l->n == 0 && p->clients + p->sessions < 1) {
+		(void)fprintf(stderr, "bsload: neither --devices nor --clients\n");
 		return STATUS_USAGE;
 	}
-	for (l->stride = (uint32_t)(l->n * 0.618) | 1; gcd(l->stride, l->n) != 1;)
+	for (l->stride = (uint32_t)(l->n * 0.618) | 1; l->n && gcd(l->stride, l->n) != 1;)
 		l->stride++;
 	l->absent_cap = (size_t)(p->churn * p->away) + BURST;
 	l->absent = calloc(l->absent_cap, sizeof(*l->absent));
@@ -381,7 +513,11 @@ static int make(struct load *l)
 		(void)fprintf(stderr, "bsload: no memory or no descriptor\n");
 		return STATUS_FAILED;
 	}
-	return make_devices(l);
+	if (l->n > 0)
+		status = make_devices(l);
+	if (status == STATUS_OK && p->clients + p->sessions > 0)
+		status = make_clients(l);
+	return status;
 }
 
 static bool phases(struct load *l)
@@ -395,7 +531,11 @@ static bool phases(struct load *l)
 			      "bsload: --pid: process %.0f cannot be read; no figures of "
 			      "the server\n",
 			      p->pid);
-	if (!attach_phase(l))
+	if (l->devices && !attach_phase(l))
+		return false;
+	if (p->sessions > 0 && !sessions_phase(l))
+		return false;
+	if (p->clients > 0 && !prime(l))
 		return false;
 	if (p->settle > 0)
 		run_for(l, "settle", p->settle);
@@ -412,6 +552,9 @@ int run_plan(const struct plan *plan, struct report *report)
 	report->plan = plan;
 	if (status == STATUS_OK && !phases(&l))
 		status = STATUS_FAILED;
+	if (l.clients)
+		(void)snprintf(report->why, sizeof(report->why), "%s", clients_why(l.clients));
+	clients_free(l.clients);
 	devices_free(l.devices);
 	bs_poller_fini(&l.poller);
 	free(l.absent);
