@@ -8,7 +8,8 @@ enum {
 	STEP_MAX = 3,  /* a trial dares so many times what is proven */
 	NEAR = 8,      /* the search ends within one part in so many */
 	HINT_RUN = 32, /* gaps that must hold at the neighbours' value before more is tried */
-	TRUST = 250,   /* then what failed is tried again: it may have been an outage */
+	RUN_MAX = 32767,
+	TRUST_S = 86400, /* then what failed is tried again: it may have been an outage */
 };
 
 void bs_interval_start(struct bs_interval_server *iv, const struct bs_interval_limits *lim)
@@ -17,7 +18,7 @@ void bs_interval_start(struct bs_interval_server *iv, const struct bs_interval_l
 	iv->good_s = lim->min_s;
 	iv->told_s = lim->min_s;
 	iv->kept_s = lim->min_s;
-	iv->busy = true;
+	iv->busy = 1;
 }
 
 /* First value above which nothing needs to be tried. */
@@ -45,7 +46,7 @@ static uint16_t wish(const struct bs_interval_server *iv, const struct bs_interv
 		return iv->good_s;
 	if (!is_near(iv->good_s, top_s))
 		return (uint16_t)((iv->good_s + top_s + 1u) / 2);
-	if (iv->bad_s && iv->run < TRUST)
+	if (iv->bad_s && (uint32_t)iv->run * iv->good_s < TRUST_S)
 		return iv->good_s;
 	return top_s;
 }
@@ -62,7 +63,7 @@ uint16_t bs_interval_ask(struct bs_interval_server *iv, const struct bs_interval
 		bs_interval_start(iv, lim);
 	iv->gap_s = gap_s < UINT16_MAX ? (uint16_t)gap_s : UINT16_MAX;
 	if (busy_s) {
-		iv->busy = true;
+		iv->busy = 1;
 		iv->told_s = busy_s;
 		return busy_s;
 	}
@@ -82,7 +83,7 @@ static void held(struct bs_interval_server *iv, const struct bs_interval_limits 
 	/* What held now and did not before was lost by something else than the NAT. */
 	if (iv->good_s >= iv->bad_s)
 		iv->bad_s = 0;
-	if (iv->run < UINT8_MAX)
+	if (iv->run < RUN_MAX)
 		iv->run++;
 }
 
@@ -108,11 +109,11 @@ bool bs_interval_heard(struct bs_interval_server *iv, const struct bs_interval_l
 		if (clean)
 			held(iv, lim);
 		iv->kept_s = iv->told_s;
-		iv->busy = false;
+		iv->busy = 0;
 		return false;
 	}
 	/* The poll has opened the NAT itself. */
-	iv->busy = true;
+	iv->busy = 1;
 	/* One that crossed the request tells nothing: its repetitions decide. */
 	if (!clean || s->tries < 2 || iv->gap_s < lim->min_s)
 		return false;

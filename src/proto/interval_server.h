@@ -27,13 +27,13 @@ struct bs_interval_limits {
 
 /** What is known of one device's NAT; 12 bytes. */
 struct bs_interval_server {
-	uint16_t good_s; /**< longest gap that held */
-	uint16_t bad_s;  /**< shortest gap that did not; 0 = none is known */
-	uint16_t told_s; /**< what the request under way, or answered last, tells */
-	uint16_t kept_s; /**< what the device answered last: it may wait for so long */
-	uint16_t gap_s;  /**< silence before the request under way */
-	uint8_t run;     /**< gaps that held in a row, at most 255 */
-	bool busy;       /**< something else refreshed the NAT: the next answer proves nothing */
+	uint16_t good_s;   /**< longest gap that held */
+	uint16_t bad_s;    /**< shortest gap that did not; 0 = none is known */
+	uint16_t told_s;   /**< what the request under way, or answered last, tells */
+	uint16_t kept_s;   /**< what the device answered last: it may wait for so long */
+	uint16_t gap_s;    /**< silence before the request under way */
+	unsigned run : 15; /**< gaps that held in a row, at most 32767 */
+	unsigned busy : 1; /**< something else refreshed the NAT: the next answer proves nothing */
 };
 
 /** A new attachment, or the device is in another network. */
@@ -59,10 +59,16 @@ bool bs_interval_heard(struct bs_interval_server *iv, const struct bs_interval_l
 /** Something other than keep-alive passes or passed between device and server. */
 static inline void bs_interval_disturb(struct bs_interval_server *iv)
 {
-	iv->busy = true;
+	iv->busy = 1;
 }
 /** The search is over for now: good_s is worth telling others in this network. */
 bool bs_interval_settled(const struct bs_interval_server *iv, const struct bs_interval_limits *lim);
+/** Jitter of the next request out of a random one: none in a trial, which would prove less than it
+ *  dares. */
+static inline uint16_t bs_interval_jitter(const struct bs_interval_server *iv, uint16_t random)
+{
+	return iv->told_s > iv->good_s ? 0 : random;
+}
 /** The pace of a device with such an interval: the usual one, stretched.  Repetitions stay as they
  *  are; a device counts as silent only after its own polls had their time. */
 void bs_interval_pace(const struct bs_interval_server *iv, const struct bs_alive_pace *usual,

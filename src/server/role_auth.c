@@ -96,9 +96,7 @@ const struct bs_alive_pace *bs__auth_pace(const struct bs_roles *r, uint32_t i,
 
 uint16_t bs__auth_jitter(const struct bs_roles *r, uint32_t i, uint16_t random)
 {
-	const struct bs_interval_server *iv = &r->auth[i].interval;
-
-	return iv->told_s > iv->good_s ? 0 : random;
+	return bs_interval_jitter(&r->auth[i].interval, random);
 }
 
 static void count_bad(struct bs_roles *r, int err)

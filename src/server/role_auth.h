@@ -42,7 +42,7 @@ BS_MUSTCHECK bs_ssize bs__auth_finish(struct bs_roles *r, uint32_t i, uint8_t *b
 /** The pace of such a device; own is room for it. */
 const struct bs_alive_pace *bs__auth_pace(const struct bs_roles *r, uint32_t i,
 					  struct bs_alive_pace *own);
-/** Jitter of its next request: none in a trial, which would prove less than it dares. */
+/** Jitter of its next request. */
 uint16_t bs__auth_jitter(const struct bs_roles *r, uint32_t i, uint16_t random);
 /** Whether the device sent this answer or poll just now; then the record has its address, and the
  *  usual rules go on.  Otherwise it was counted. */
