@@ -623,6 +623,11 @@ uint64_t devices_heard(const struct devices *d)
 	return d->heard;
 }
 
+struct bs_endpoint devices_server(const struct devices *d)
+{
+	return d->server[0];
+}
+
 struct sockets *devices_sockets(struct devices *d)
 {
 	return &d->sockets;

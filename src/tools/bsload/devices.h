@@ -100,6 +100,8 @@ const struct devices_counts *devices_counts(const struct devices *d);
 void devices_time_into(struct devices *d, struct devices_times *t);
 /** When the last packet of the server came; 0 = none yet. */
 uint64_t devices_heard(const struct devices *d);
+/** The attach server that a device was told first; none yet is an endpoint without port. */
+struct bs_endpoint devices_server(const struct devices *d);
 /** The sockets, to wait for and to account. */
 struct sockets *devices_sockets(struct devices *d);
 /** Bytes of this process for each device, attempts apart. */

@@ -63,6 +63,13 @@ static const struct {
 	KEY_NUMBER(away, "away", "SECONDS", "how long they stay away; 10"),
 	KEY_NUMBER(restarts, "restarts", "N", "devices per second that start over"),
 	KEY_NUMBER(rebinds, "rebinds", "N", "devices per second that get another port"),
+	KEY_TEXT(forge, "forge", "KIND",
+		 "forged packets: unknown, known, target, prefix, cgnat, alive or attach"),
+	KEY_NUMBER(forged, "forged", "N", "of them per second"),
+	KEY_NUMBER(target, "target", "N", "number of the device whose id is forged; 0"),
+	KEY_TEXT(forge_source, "forge-source", "IP", "first address of the forgers; 127.128.0.1"),
+	KEY_TEXT(attach_server, "attach-server", "IP:PORT",
+		 "where forged packets go, too; what the devices were told"),
 	KEY_TEXT(gate, "gate", "IP[:PORT]", "the client gate's address; 127.0.0.1:5571"),
 	KEY_TEXT(server_name, "server-name", "NAME", "in the gate's certificate; localhost"),
 	KEY_TEXT(ca, "ca", "FILE", "its CA (PEM)"),
@@ -112,6 +119,9 @@ static const struct {
 	{ "rebind",
 	  "steady, and routers change their mind",
 	  { "devices", "1000", "rebinds", "10" } },
+	{ "flood",
+	  "steady, some poll, and forged packets",
+	  { "devices", "1000", "polls", "100", "forge", "unknown", "forged", "10000" } },
 	{ "handshake", "clients come, shake hands and leave", { "clients", "16" } },
 	{ "sessions", "clients come and stay", { "sessions", "1000", "seconds", "5" } },
 	{ "connect",
@@ -156,6 +166,8 @@ static const char *const defaults[SET_MAX] = {
 	"127.200.0.1",
 	"client-addresses",
 	"64",
+	"forge-source",
+	"127.128.0.1",
 	"repeat",
 	"1",
 	"away",
@@ -255,6 +267,8 @@ static int check(const struct plan *p)
 		bad = "--shared: at most 65536 addresses, and not with --rebinds";
 	else if (p->clients + p->sessions > 1e6 || p->client_addresses < 1)
 		bad = "--clients, --sessions: a million at most, from one address at least";
+	else if (p->forged > 0 && !p->forge)
+		bad = "--forged needs --forge";
 	else if (p->connects > 0 && (p->sessions < 1 || p->devices < 1))
 		bad = "--connects needs --sessions that ask and --devices that answer";
 	else if (p->repeat < 1 || p->repeat > 16)

@@ -25,6 +25,9 @@ struct plan {
 	const char *prefix;
 	const char *domain;
 	const char *json;
+	const char *forge;
+	const char *forge_source;
+	const char *attach_server;
 	const char *gate;
 	const char *server_name;
 	const char *ca;
@@ -54,6 +57,8 @@ struct plan {
 	double away;
 	double restarts;
 	double rebinds;
+	double forged;
+	double target;
 	double clients;
 	double handshakes;
 	double resume;

@@ -85,6 +85,19 @@ static void print_count(FILE *to, uint64_t n, double t, const char *help)
 			      help);
 }
 
+static void print_forge(FILE *to, const struct phase *p, double t)
+{
+	const struct forge_counts *a = &p->from.forge;
+	const struct forge_counts *b = &p->to.forge;
+	const uint64_t bytes = b->bytes_sent - a->bytes_sent;
+
+	print_count(to, b->sent - a->sent, t, "forged packets sent");
+	print_count(to, b->answers - a->answers, t, "of them answered");
+	if (bytes)
+		(void)fprintf(to, "  amplification %.3f: bytes of answers for each forged byte\n",
+			      (double)(b->answer_bytes - a->answer_bytes) / (double)bytes);
+}
+
 static void print_process(FILE *to, const char *name, const struct phase *p,
 			  const struct proc_sample *from, const struct proc_sample *at)
 {
@@ -116,6 +129,7 @@ static void print_phase(const struct phase *p, FILE *to)
 #define X(name, help) print_count(to, p->to.clients.name - p->from.clients.name, t, help);
 	CLIENTS_COUNTS(X)
 #undef X
+	print_forge(to, p, t);
 	print_count(to, p->to.lost_here - p->from.lost_here, t, "datagrams lost by ourselves");
 	print_times(to, "attach", &p->times.attach);
 	print_times(to, "late", &p->times.late);
@@ -192,6 +206,17 @@ static json_t *json_counts(const struct phase *p)
 	return o;
 }
 
+static json_t *json_forge(const struct phase *p)
+{
+	const struct forge_counts *a = &p->from.forge;
+	const struct forge_counts *b = &p->to.forge;
+
+	return json_pack("{s:I, s:I, s:I, s:I}", "sent", (json_int_t)(b->sent - a->sent),
+			 "bytes_sent", (json_int_t)(b->bytes_sent - a->bytes_sent), "answers",
+			 (json_int_t)(b->answers - a->answers), "answer_bytes",
+			 (json_int_t)(b->answer_bytes - a->answer_bytes));
+}
+
 static json_t *json_clients(const struct phase *p)
 {
 	json_t *o = json_object();
@@ -210,13 +235,13 @@ static json_t *json_phase(const struct phase *p)
 	const char *why = phase_bottleneck(p);
 
 	return json_pack(
-		"{s:s, s:b, s:f, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f,"
+		"{s:s, s:b, s:f, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f,"
 		" s:o, s:o, s:s?}",
 		"name", p->name, "reached", p->reached, "wall_s", wall(p), "attached",
 		(json_int_t)p->to.attached, "counts", json_counts(p), "attach",
 		json_times(&p->times.attach), "late", json_times(&p->times.late), "poll",
-		json_times(&p->times.poll), "clients", json_clients(p), "tcp",
-		json_times(&p->clients.tcp), "handshake", json_times(&p->clients.handshake),
+		json_times(&p->times.poll), "clients", json_clients(p), "forge", json_forge(p),
+		"tcp", json_times(&p->clients.tcp), "handshake", json_times(&p->clients.handshake),
 		"hello", json_times(&p->clients.hello), "connect", json_times(&p->clients.connect),
 		"silence_s", seconds(p->silence), "behind_s", seconds(p->behind), "server",
 		json_process(&p->from.server, &p->to.server), "generator",

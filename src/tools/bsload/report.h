@@ -15,6 +15,7 @@
 
 #include "clients.h"
 #include "devices.h"
+#include "forge.h"
 #include "plan.h"
 #include "proc.h"
 
@@ -27,6 +28,7 @@ struct reading {
 	struct clients_counts clients;
 	uint32_t open; /**< sessions */
 	uint32_t attached;
+	struct forge_counts forge;
 	uint64_t packets_sent;
 	uint64_t packets_received;
 	/** Our own losses: send buffer full, receive buffer overrun. */

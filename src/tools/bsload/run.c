@@ -11,6 +11,7 @@
 #include "clients.h"
 #include "clock.h"
 #include "devices.h"
+#include "forge.h"
 #include "pace.h"
 #include "port/poller.h"
 #include "util/endpoint.h"
@@ -40,6 +41,7 @@ struct load {
 	struct bs_poller poller;
 	struct devices *devices; /* NULL = the plan has none */
 	struct clients *clients; /* NULL = the plan has none */
+	struct forge *forge;     /* NULL = the plan has none */
 	uint32_t n;
 	uint32_t stride; /* devices are picked all over the population, each equally often */
 	uint32_t cursor;
@@ -50,6 +52,7 @@ struct load {
 	struct pace rebinds;
 	struct pace handshakes;
 	struct pace connects;
+	struct pace forged;
 	struct absent *absent; /* ring */
 	size_t absent_cap;
 	size_t absent_head;
@@ -84,6 +87,8 @@ static void take_reading(const struct load *l, struct reading *r)
 		r->clients = *clients_counts(l->clients);
 		r->open = clients_open(l->clients);
 	}
+	if (l->forge)
+		r->forge = forge_counts(l->forge);
 	r->at = clock_now();
 }
 
@@ -107,8 +112,8 @@ static void begin_phase(struct load *l, const char *name)
 static void end_phase(struct load *l, bool reached)
 {
 	struct phase *p = l->phase;
-	const struct pace *paces[] = { &l->polls,   &l->churn,      &l->restarts,
-				       &l->rebinds, &l->handshakes, &l->connects };
+	const struct pace *paces[] = { &l->polls,      &l->churn,    &l->restarts, &l->rebinds,
+				       &l->handshakes, &l->connects, &l->forged };
 
 	take_reading(l, &p->to);
 	p->reached = reached;
@@ -197,6 +202,15 @@ static void step_clients(struct load *l)
 	clients_step(l->clients, l->now);
 }
 
+static unsigned step_forge(struct load *l)
+{
+	const uint32_t n = pace_take(&l->forged, l->now, BURST);
+
+	forge_step(l->forge);
+	forge_send(l->forge, n);
+	return n;
+}
+
 /* ---- the loop */
 
 static void wait_for_work(struct load *l)
@@ -272,6 +286,8 @@ static void turn(struct load *l, const char *what)
 		done = step_devices(l);
 	if (l->clients)
 		step_clients(l);
+	if (l->forge)
+		done += step_forge(l);
 	if (done == 0)
 		wait_for_work(l);
 	tell(l, what);
@@ -369,6 +385,7 @@ static void start_paces(struct load *l)
 	pace_start(&l->attach, p->rate, now);
 	pace_start(&l->handshakes, p->handshakes, now);
 	pace_start(&l->connects, p->connects, now);
+	pace_start(&l->forged, p->forged, now);
 }
 
 /* All devices start over, now. */
@@ -394,12 +411,23 @@ static bool hold_devices(struct load *l)
 	return done && devices_counts(l->devices)->lost == lost;
 }
 
+static void aim(struct load *l)
+{
+	struct bs_endpoint server;
+
+	if (!l->forge || l->plan->attach_server || !l->devices)
+		return;
+	server = devices_server(l->devices);
+	forge_set_server(l->forge, &server);
+}
+
 static bool hold_phase(struct load *l)
 {
 	const struct plan *p = l->plan;
 	bool done = true;
 
 	begin_phase(l, "hold");
+	aim(l);
 	start_paces(l);
 	if (l->devices)
 		done = hold_devices(l);
@@ -495,14 +523,47 @@ static int make_clients(struct load *l)
 	return l->clients ? STATUS_OK : STATUS_USAGE;
 }
 
+static int make_forge(struct load *l)
+{
+	const struct plan *p = l->plan;
+	struct forge_conf c = {
+		.ids = { p->prefix, p->domain, (uint32_t)p->first, (uint64_t)p->seed },
+		.n = l->n,
+		.target = (uint32_t)p->target,
+		.seed = (uint64_t)p->seed,
+		.poller = &l->poller,
+	};
+	struct bs_endpoint source;
+	struct bs_endpoint server;
+
+	if (!forge_kind(p->forge, &c.kind)) {
+		(void)fprintf(stderr, "bsload: --forge: there is no kind %s\n", p->forge);
+		return STATUS_USAGE;
+	}
+	if (read_endpoint("server", p->server, CONTROLLER_PORT, &c.controller) != STATUS_OK ||
+	    read_endpoint("forge-source", p->forge_source, 1, &source) != STATUS_OK ||
+	    (p->attach_server &&
+	     read_endpoint("attach-server", p->attach_server, 0, &server) != STATUS_OK))
+		return STATUS_USAGE;
+	c.first_ip = bs_endpoint_ip4(&source);
+	l->forge = forge_new(&c);
+	if (!l->forge) {
+		(void)fprintf(stderr, "bsload: no memory or no sockets for forged packets\n");
+		return STATUS_FAILED;
+	}
+	if (p->attach_server)
+		forge_set_server(l->forge, &server);
+	return STATUS_OK;
+}
+
 static int make(struct load *l)
 {
 	const struct plan *p = l->plan;
 	int status = STATUS_OK;
 
 	l->n = (uint32_t)p->devices;
-	if (l->n == 0 && p->clients + p->sessions < 1) {
-		(void)fprintf(stderr, "bsload: neither --devices nor --clients\n");
+	if (l->n == 0 && p->clients + p->sessions < 1 && !p->forge) {
+		(void)fprintf(stderr, "bsload: neither --devices nor --clients nor --forge\n");
 		return STATUS_USAGE;
 	}
 	for (l->stride = (uint32_t)(l->n * 0.618) | 1; l->n && gcd(l->stride, l->n) != 1;)
@@ -517,6 +578,8 @@ static int make(struct load *l)
 		status = make_devices(l);
 	if (status == STATUS_OK && p->clients + p->sessions > 0)
 		status = make_clients(l);
+	if (status == STATUS_OK && p->forge)
+		status = make_forge(l);
 	return status;
 }
 
@@ -555,6 +618,7 @@ int run_plan(const struct plan *plan, struct report *report)
 	if (l.clients)
 		(void)snprintf(report->why, sizeof(report->why), "%s", clients_why(l.clients));
 	clients_free(l.clients);
+	forge_free(l.forge);
 	devices_free(l.devices);
 	bs_poller_fini(&l.poller);
 	free(l.absent);
