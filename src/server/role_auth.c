@@ -39,25 +39,33 @@ static bool has_interval(const struct bs_device_auth *d)
 	return d->interval.told_s != 0;
 }
 
+/* Whether a device may have been told so. */
+static bool is_told(const struct bs_roles *r, uint16_t seconds)
+{
+	return seconds <= r->limits.max_s || seconds <= r->busy_s;
+}
+
 bool bs__auth_restore(struct bs_roles *r, uint32_t i)
 {
 	struct bs_device_auth *d = &r->auth[i];
+	struct bs_interval_server *iv = &d->interval;
 	uint16_t ext = r->slab.cold[i].ext;
-	uint8_t busy;
 
 	if (!(ext & BS_EXT_AUTH_ALIVE))
 		return true;
 	if (i >= bs_state_used(r->shard, BS_STATE_AUTH))
 		return false;
-	memcpy(&busy, &d->interval.busy, sizeof(busy));
-	d->interval.busy = busy != 0;
+	/* The end may have come between its two words: all that is not newer counts as taken. */
+	if (d->seen.seen)
+		d->seen.seen = UINT64_MAX;
 	/* What is learned anew costs a few packets, what is wrong costs reachability. */
 	if (!(ext & BS_EXT_INTERVAL))
-		d->interval.told_s = 0;
-	else if (d->interval.good_s < r->limits.min_s || d->interval.good_s > r->limits.max_s ||
-		 !has_interval(d) ||
-		 (d->interval.told_s > r->limits.max_s && d->interval.told_s > r->busy_s))
-		bs_interval_start(&d->interval, &r->limits);
+		iv->told_s = 0;
+	else if (iv->good_s < r->limits.min_s || iv->good_s > r->limits.max_s || !has_interval(d) ||
+		 !is_told(r, iv->told_s) || !is_told(r, iv->kept_s))
+		bs_interval_start(iv, &r->limits);
+	/* The NAT's clock went on while ours stood still. */
+	bs_interval_disturb(iv);
 	r->slab.hot[i].flags |= BS_SLAB_AUTH;
 	return true;
 }
