@@ -94,8 +94,10 @@ struct bs_conf {
 	bs_time ticket_lifetime; /**< of TLS session tickets */
 	bs_time hello_timeout;
 	bs_time client_keepalive;
-	uint32_t handshakes_per_turn; /**< full handshakes that a worker begins per loop turn */
-	uint32_t handshake_rate;      /**< new TLS sessions per second and source address */
+	uint32_t handshakes_per_turn;    /**< full handshakes that a worker begins per loop turn */
+	uint32_t handshake_rate;         /**< new TLS sessions per second and source address */
+	bs_time connect_ticket_lifetime; /**< 0: none are given out, none count */
+	uint32_t connect_ticket_rate;    /**< packets with one, per second and source address */
 
 	/* attach */
 	uint32_t attach_rate_known;   /**< per second and prefix, where an attach was verified */

@@ -165,6 +165,10 @@ const struct bs_conf_key bs_conf_schema[] = {
 	"TLS handshakes that a worker serves between two looks at its datagrams."),
  ROW_RANGE("handshake-rate", BS_CONF_RATE, LIVE, handshake_rate, 1, 1000000, "50/s",
 	"New client sessions per second from one address."),
+ ROW_RANGE("connect-ticket-lifetime", BS_CONF_SPAN, LIVE, connect_ticket_lifetime, 0, HOUR(168),
+	"24h", "How long a client may connect to devices without TLS, by a ticket; 0 = never."),
+ ROW_RANGE("connect-ticket-rate", BS_CONF_RATE, LIVE, connect_ticket_rate, 1, 1000000, "200/s",
+	"Packets with a connect ticket that are looked at per second from one address."),
 
  ROW_RANGE("attach-rate-known", BS_CONF_RATE, LIVE, attach_rate_known, 1, 1000000, "2000/s",
 	"Invites answered per second and prefix where an attach was verified within a day."),

@@ -24,7 +24,8 @@
 #define BS_AEAD_TAG_LEN   16
 
 /**
- * AES-128-GCM of a backend, in place over [len] of buf.  Keys are 16 bytes; the backend may keep
+ * AES-GCM of a backend, in place over [len] of buf.  Keys are 16 bytes (those of connect tickets
+ * 32, see gcm.h); the backend may keep
  * what it made of a key until forget, so that the next packet under it is cheap.
  */
 struct bs_aead {

@@ -85,6 +85,43 @@ out:
 	return rc;
 }
 
+static int seal_with(void *ctx, const uint8_t *key, const uint8_t *nonce, struct bs_slice ad,
+		     uint8_t *buf, size_t len, uint8_t *tag)
+{
+	struct bs_gcm *g = ctx;
+
+	if (EVP_EncryptInit_ex(g->enc, NULL, NULL, key, nonce) != 1)
+		return BS_ECRYPTO;
+	return bs_gcm_seal(g, nonce, ad, (struct bs_slice){ buf, len }, buf, tag);
+}
+
+static int open_with(void *ctx, const uint8_t *key, const uint8_t *nonce, struct bs_slice ad,
+		     uint8_t *buf, size_t len, const uint8_t *tag)
+{
+	struct bs_gcm *g = ctx;
+
+	if (EVP_DecryptInit_ex(g->dec, NULL, NULL, key, nonce) != 1)
+		return BS_ECRYPTO;
+	return bs_gcm_open(g, nonce, ad, (struct bs_slice){ buf, len }, tag, buf);
+}
+
+static void forget_last(void *ctx, const uint8_t *key)
+{
+	static const uint8_t none[BS_GCM_KEY_LEN];
+	struct bs_gcm *g = ctx;
+
+	(void)key;
+	(void)EVP_EncryptInit_ex(g->enc, NULL, NULL, none, NULL);
+	(void)EVP_DecryptInit_ex(g->dec, NULL, NULL, none, NULL);
+}
+
+const struct bs_aead *bs_gcm_aead(void)
+{
+	static const struct bs_aead table = { seal_with, open_with, forget_last };
+
+	return &table;
+}
+
 int bs_gcm_sha256(struct bs_slice data, uint8_t out[static BS_SHA256_LEN])
 {
 	unsigned n = BS_SHA256_LEN;

@@ -29,6 +29,12 @@ BS_MUSTCHECK int bs_gcm_seal(struct bs_gcm *g, const uint8_t nonce[static BS_GCM
 BS_MUSTCHECK int bs_gcm_open(struct bs_gcm *g, const uint8_t nonce[static BS_GCM_NONCE_LEN],
 			     struct bs_slice ad, struct bs_slice cipher,
 			     const uint8_t tag[static BS_GCM_TAG_LEN], uint8_t *out);
+/**
+ * The same as a table whose context is a struct bs_gcm: keys of 32 bytes, a new one with each call,
+ * in place.  For packets under many keys; afterwards the context has the key of the last call, so
+ * it is not the one that bs_gcm_seal and bs_gcm_open use.  forget wipes that key.
+ */
+const struct bs_aead *bs_gcm_aead(void);
 /** SHA-256 of some bytes.  BS_OK or BS_ECRYPTO. */
 BS_MUSTCHECK int bs_gcm_sha256(struct bs_slice data, uint8_t out[static BS_SHA256_LEN]);
 

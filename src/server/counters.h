@@ -244,6 +244,18 @@
  X(gate_revoked_sessions, counter, "sessions", "ended: client or certificate revoked")             \
  X(gate_revoked_connections, counter, "connections", "ended: right withdrawn")                     \
  X(gate_revoked_watches, counter, "watches", "ended: right withdrawn")                             \
+ X(ticket_issued, counter, "tickets", "connect tickets given out")                                 \
+ X(ticket_received, counter, "packets", "packets with a connect ticket")                           \
+ X(ticket_challenged, counter, "packets", "with a ticket, answered with a challenge")              \
+ X(ticket_requests, counter, "requests", "requests of clients with a ticket")                      \
+ X(ticket_answered, counter, "packets", "answers and events to clients with a ticket")             \
+ X(ticket_malformed, counter, "packets", "with a ticket, not well formed")                         \
+ X(ticket_forged, counter, "packets", "ticket or packet not sealed under the right key")           \
+ X(ticket_expired, counter, "packets", "ticket too old, or under a key that is gone")              \
+ X(ticket_stamp, counter, "packets", "with a ticket, time stamp too old or in the future")         \
+ X(ticket_repeated, counter, "packets", "with a ticket, taken before")                             \
+ X(ticket_limited, counter, "packets", "with a ticket, over a rate")                               \
+ X(ticket_revoked, counter, "packets", "ticket of a client or certificate that is out")            \
  X(probe_received, counter, "packets", "probes of clients")                                        \
  X(probe_answered, counter, "packets", "probes answered")                                          \
  X(probe_malformed, counter, "packets", "probes not well formed")                                  \

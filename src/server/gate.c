@@ -26,8 +26,7 @@
 
 /* Accepting. */
 
-/** An address without port, and of IPv6 only the network: what one source can vary is left out. */
-static uint64_t hash_source(const struct bs_gate *g, const struct bs_endpoint *peer)
+uint64_t bs__gate_hash_source(const struct bs_gate *g, const struct bs_endpoint *peer)
 {
 	uint8_t key[sizeof(peer->ip)];
 
@@ -74,7 +73,7 @@ static void take(struct bs_gate *g, int fd, const struct bs_endpoint *peer,
 	uint32_t now_ms = (uint32_t)(w->now / BS_TIME_MS(1));
 
 	bs_count(w->counters, BS_C_gate_accepted);
-	if (!bs_limiter_take(&g->sources, hash_source(g, peer), now_ms)) {
+	if (!bs_limiter_take(&g->sources, bs__gate_hash_source(g, peer), now_ms)) {
 		bs_count(w->counters, BS_C_gate_source_rate);
 		bs_tcp_close(fd);
 		return;
@@ -278,6 +277,7 @@ static void gate_free(struct bs_gate *g)
 	bs_tls_server_free(g->tls);
 	bs_tls_pem_unref(g->pem);
 	bs_tls_keys_unref(g->keys);
+	bs__gate_tickets_fini(g);
 	bs_limiter_fini(&g->sources);
 	bs_gate_pool_fini(&g->attempts);
 	bs_gate_pool_fini(&g->conns);
@@ -389,6 +389,8 @@ static struct bs_gate *gate_new(struct bs_worker *w, void *shared)
 	take_name(g);
 	make_watchers(g);
 	err = make_tables(g);
+	if (err == BS_OK)
+		err = bs__gate_tickets_init(g);
 	if (err != BS_OK)
 		goto fail;
 	(void)bs__gate_refresh(g);
@@ -409,6 +411,7 @@ static void gate_conf_changed(struct bs_gate *g)
 	const struct bs_conf *conf = g->w->conf;
 
 	bs_limiter_set(&g->sources, conf->handshake_rate, 2 * conf->handshake_rate);
+	bs__gate_tickets_conf(g);
 	take_name(g);
 }
 
@@ -423,6 +426,7 @@ const struct bs_gate_ops *bs_gate_ops(void)
 		.new = gate_new,
 		.free = gate_free,
 		.probe = bs__gate_probe,
+		.ticket = bs__gate_ticket_input,
 		.message = gate_message,
 		.tick = gate_tick,
 		.conf_changed = gate_conf_changed,

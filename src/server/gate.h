@@ -15,6 +15,7 @@
  *	gate_connect.c  CONNECT, DISCONNECT and their results
  *	gate_query.c    LIST and WATCH: questions to the owners of ids
  *	presence.c      who watches which device, and the events
+ *	gate_ticket.c   clients that come by UDP with a connect ticket, see gate_ticket.h
  *	gate_revoke.c   looking at rights again after a change
  *	gate_map.c      containers
  */

@@ -7,6 +7,7 @@
 
 #include "net/tcp.h"
 #include "server/gate_internal.h"
+#include "server/gate_ticket.h"
 #include "util/endpoint.h"
 
 /* Lists of attempts. */
@@ -167,7 +168,7 @@ static void take_request(struct bs_gate_attempt *a, const struct bs_session *s,
 	q->ext = m->ext;
 	q->has_pair = m->has_pair;
 	memcpy(q->pair, m->pair, sizeof(q->pair));
-	q->rtt_ms = bs_tcp_rtt_ms(s->fd);
+	q->rtt_ms = s->ticket ? s->ticket->rtt_ms : bs_tcp_rtt_ms(s->fd);
 	q->want_gw = (m->caps.bits & m->caps.mask & BS_CAP_GW_CLEAR_CLIENT) != 0;
 	q->allow_plain = conf->allow_legacy && (m->caps.bits & m->caps.mask & BS_CAP_LEGACY_CLIENT);
 	for (size_t i = 0; i < m->n_hosts; i++) {
@@ -293,6 +294,9 @@ static void begin(struct bs_session *s, const struct bs_gate_connect *m)
 	}
 	a = find_same(s, number, m->attempt);
 	if (a) {
+		/* Over UDP a request is repeated as it was, until it is answered. */
+		if (s->ticket)
+			return;
 		if (a->n_seq < sizeof(a->seq) / sizeof(a->seq[0]))
 			a->seq[a->n_seq++] = m->h.seq;
 		else
@@ -310,7 +314,8 @@ static void begin(struct bs_session *s, const struct bs_gate_connect *m)
 		refuse(s, m, BS_ST_RATE, "the server is full");
 		return;
 	}
-	if (bs__gate_probe_done(s) || conf->probe_wait == 0)
+	/* With a ticket the challenges have told what there is to know. */
+	if (bs__gate_probe_done(s) || conf->probe_wait == 0 || s->ticket)
 		ask(g, a);
 }
 
@@ -428,12 +433,15 @@ static void conn_free(struct bs_gate_conn *c)
 	bs_gate_map_remove(&g->conn_map, c->nsi);
 	bs_gate_pool_give(&g->conns, c);
 	bs_count_set(g->w->counters, BS_C_gate_connections, g->conns.used);
-	if (s->state == BS_SESSION_GHOST && !s->conns)
+	if (s->state == BS_SESSION_GHOST && !s->conns && !bs__channel_is_busy(s))
 		bs__session_release(s);
 }
 
 void bs__gate_conns_forget(struct bs_session *s)
 {
+	bs__channel_quiet(s);
+	if (!s->conns)
+		bs__session_release(s);
 	struct bs_gate_conn *c = s->conns;
 
 	while (c) {
@@ -467,11 +475,12 @@ static void end_connection(struct bs_gate_conn *c, uint16_t status, bool tell_cl
 	uint32_t nsi = c->nsi;
 	uint64_t ref = c->ref;
 
+	/* The session may go with its last record. */
+	if (tell_client && bs__session_hears(s))
+		send_event(s, nsi, status, "the right to this device was withdrawn");
 	/* First the record: a holder on this very worker answers before the call returns. */
 	conn_free(c);
 	send_disconnect(g, nsi, ref, status, path);
-	if (tell_client && s->state == BS_SESSION_OPEN)
-		send_event(s, nsi, status, "the right to this device was withdrawn");
 }
 
 void bs__gate_conn_end(struct bs_gate_conn *c, uint16_t status, bool tell_client)
@@ -679,9 +688,9 @@ void bs__gate_conn_closed(struct bs_gate *g, const struct bs_message *m)
 	/* A number may be in use again: the holder speaks of the connection it was asked for. */
 	if (!c || c->ref != m->ref)
 		return;
-	conn_free(c);
-	if (s->state == BS_SESSION_OPEN && m->u.conn.status != 0)
+	if (bs__session_hears(s) && m->u.conn.status != 0)
 		send_event(s, m->u.conn.nsi, m->u.conn.status, "the connection was closed");
+	conn_free(c);
 }
 
 void bs__gate_conn_relay(struct bs_gate *g, const struct bs_message *m)
@@ -695,7 +704,7 @@ void bs__gate_conn_relay(struct bs_gate *g, const struct bs_message *m)
 	struct bs_gate_conn *c = bs_gate_map_get(&g->conn_map, m->u.conn.nsi);
 	uint8_t why = m->u.conn.reason;
 
-	if (!c || c->ref != m->ref || c->session->state != BS_SESSION_OPEN)
+	if (!c || c->ref != m->ref || !bs__session_hears(c->session))
 		return;
 	send_event(c->session, c->nsi, BS_ST_RELAY_FULL,
 		   text[why < sizeof(text) / sizeof(text[0]) ? why : 0]);

@@ -47,6 +47,8 @@
 
 struct bs_session;
 struct bs_gate_leg;
+struct bs_gate_channel;
+struct bs_gate_tickets;
 
 /** What main makes and all workers use. */
 struct bs_gate_shared {
@@ -74,6 +76,7 @@ enum bs_session_state {
 	BS_SESSION_OPEN,
 	BS_SESSION_LEG,     /**< it is a leg of the TCP relay: gate_leg.c */
 	BS_SESSION_CLOSING, /**< output is flushed, then it ends */
+	BS_SESSION_TICKET,  /**< it has a channel and no TLS: gate_ticket.h */
 	BS_SESSION_GHOST,   /**< TLS is gone, its connections live on */
 };
 
@@ -208,7 +211,8 @@ struct bs_session {
 	struct bs_tls_peer who;
 	struct bs_gate_client *client;
 	uint64_t client_hash;
-	struct bs_gate_leg *leg; /**< heap, in state LEG */
+	struct bs_gate_leg *leg;        /**< heap, in state LEG */
+	struct bs_gate_channel *ticket; /**< heap; NULL: this session came over TLS */
 	struct bs_gate_probe probe;
 	struct bs_gate_conn *conns;
 	struct bs_gate_attempt *attempts;
@@ -256,19 +260,54 @@ struct bs_gate {
 	struct bs_gate_query *query_first, *query_last;
 	uint64_t next_handle;
 	struct bs_log_limit log_refused, log_full;
+	struct bs_gate_tickets *tickets; /**< heap: gate_ticket.h */
 	char node[BS_NODE_HOST_MAX + 1];
 	struct bs_device page[16]; /**< records of a list that are looked at */
 	uint8_t rx[2 * BS_GATE_PACKET_MAX];
 	uint8_t tx[BS_GATE_PACKET_MAX];
 };
 
-/** gate.c: take the snapshots again when main changed them.  True when the CA set is another. */
+/* gate.c */
+/** Take the snapshots again when main changed them.  True when the CA set is another. */
 bool bs__gate_refresh(struct bs_gate *g);
+/** An address without port, and of IPv6 only the network: what one source can vary is left out. */
+uint64_t bs__gate_hash_source(const struct bs_gate *g, const struct bs_endpoint *peer);
+
+/* gate_ticket.c */
+BS_MUSTCHECK int bs__gate_tickets_init(struct bs_gate *g);
+void bs__gate_tickets_fini(struct bs_gate *g);
+void bs__gate_tickets_conf(struct bs_gate *g);
+/**
+ * A ticket for the client of a session.  ticket is what a borrows; wipe a->token.
+ * BS_OK; BS_EDRAIN: none are given out; BS_EAUTH, BS_ESTATE as bs__gate_still_good.
+ */
+BS_MUSTCHECK int bs__gate_ticket_make(struct bs_session *s, struct bs_gate_ticket_answer *a,
+				      uint8_t ticket[BS_GATE_TICKET_MAX]);
+/** A packet of type TICKET. */
+void bs__gate_ticket_input(struct bs_gate *g, const struct bs_packet *p,
+			   const struct bs_endpoint *from, unsigned socket,
+			   const struct bs_endpoint *local);
+/** The session is released. */
+void bs__gate_ticket_gone(struct bs_session *s);
+
+/* gate_channel.c */
+/** Seal one packet under the ticket's secret and send it. */
+void bs__channel_send(struct bs_session *s, const uint8_t *buf, size_t len);
+/** Whether something must be repeated yet. */
+bool bs__channel_is_busy(const struct bs_session *s);
+/** Nothing is repeated any more. */
+void bs__channel_quiet(struct bs_session *s);
+/** Repeat events, forget answers, end what is over. */
+void bs__channel_tick(struct bs_session *s, bs_time now);
 
 /* gate_session.c */
 /** A session for an accepted socket (taken in every case); NULL when it was refused. */
 struct bs_session *bs__session_new(struct bs_gate *g, int fd, const struct bs_endpoint *peer,
 				   const struct bs_endpoint *local);
+/** A session without a transport, zeroed, of state HANDSHAKE; NULL when there is no room. */
+struct bs_session *bs__session_new_bare(struct bs_gate *g);
+/** Whether it can be told something: TLS is up, or it has a channel. */
+bool bs__session_hears(const struct bs_session *s);
 /** End it now: transport, TLS, everything under way.  A ghost stays while connections live. */
 void bs__session_end(struct bs_session *s);
 /** End it once the output is flushed. */

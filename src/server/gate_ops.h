@@ -42,6 +42,9 @@ struct bs_gate_ops {
 	/** A PROBE (type 30) arrived; answer with bs_worker_udp_reply(). */
 	void (*probe)(struct bs_gate *g, const struct bs_packet *p, const struct bs_endpoint *from,
 		      unsigned socket, const struct bs_endpoint *local);
+	/** A packet of type TICKET (71) arrived: a client with a connect ticket. */
+	void (*ticket)(struct bs_gate *g, const struct bs_packet *p, const struct bs_endpoint *from,
+		       unsigned socket, const struct bs_endpoint *local);
 	/**
 	 * A message for the gate: CONNECT_RESULT, CONN_CLOSED, PRESENCE, REVOKE, and kinds from
 	 * BS_MSG_GATE_FIRST on.  m is the ring's slot: wipe m->u.result.block after use (the worker

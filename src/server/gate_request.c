@@ -181,6 +181,11 @@ static void answer_hello(struct bs_session *s, const struct bs_gate_hello *m)
 	a.params.server_time_ms = g->w->unix_ms;
 	a.params.packet_max = BS_GATE_PACKET_MAX;
 	a.params.version_min = a.params.version_max = BS_GATE_VERSION;
+	if (g->w->conf->connect_ticket_lifetime > 0) {
+		a.params.has |= BS_PARAM_BIT(BS_PARAM_TICKET_LIFE);
+		a.params.ticket_life_s =
+			(uint32_t)(g->w->conf->connect_ticket_lifetime / BS_TIME_MS(1000));
+	}
 	s->keepalive = BS_TIME_MS(1000) * a.params.keepalive_s;
 	s->state = BS_SESSION_OPEN;
 	bs__session_send_tx(s, bs_gate_hello_answer_encode(&a, g->tx, sizeof(g->tx)));
@@ -226,15 +231,27 @@ static void ping(struct bs_session *s, const struct bs_packet *p)
 	bs__session_send_tx(s, bs_gate_ping_encode(&h, true, s->gate->tx, sizeof(s->gate->tx)));
 }
 
-/** TICKET is an extension that this server does not offer: said in its own answer. */
 static void ticket(struct bs_session *s, const struct bs_packet *p)
 {
-	struct bs_gate_head h;
+	struct bs_gate *g = s->gate;
+	struct bs_gate_ticket_answer a;
+	uint8_t bytes[BS_GATE_TICKET_MAX];
+	int err;
 
-	if (bs_gate_bare_decode(p, BS_TYPE_TICKET, &h) != BS_OK)
+	memset(&a, 0, sizeof(a));
+	if (bs_gate_bare_decode(p, BS_TYPE_TICKET, &a.h) != BS_OK) {
 		bs__gate_error(s, BS_ST_MALFORMED, "TICKET: unknown payload");
+		return;
+	}
+	a.h.sp = 0;
+	err = bs__gate_ticket_make(s, &a, bytes);
+	if (err == BS_OK)
+		bs__session_send_tx(s, bs_gate_ticket_answer_encode(&a, g->tx, sizeof(g->tx)));
+	else if (err == BS_EAUTH)
+		bs__gate_error(s, BS_ST_CLIENT_CERT, "client or certificate revoked");
 	else
 		refuse(s, p, BS_ST_CANNOT_ANSWER, "connect tickets are not offered");
+	bs_wipe(&a, sizeof(a));
 }
 
 static void client_error(struct bs_session *s, const struct bs_packet *p)
@@ -256,7 +273,7 @@ static const struct request requests[] = {
 	{ BS_TYPE_DISCONNECT, BS_GATE_COST, false, bs__gate_disconnect },
 	{ BS_TYPE_WATCH, BS_GATE_COST_LIST, false, bs__gate_watch },
 	{ BS_TYPE_LIST, BS_GATE_COST_LIST, false, bs__gate_list },
-	{ BS_TYPE_TICKET, BS_GATE_COST, false, ticket },
+	{ BS_TYPE_TICKET, BS_GATE_COST_LOOKUP, false, ticket },
 	{ BS_TYPE_ERROR, 0, true, client_error },
 	{ BS_TYPE_PING, BS_GATE_COST, false, ping },
 };

@@ -51,7 +51,8 @@ static void end_client(struct bs_session *s, const char *text)
 	for (c = s->conns; c; c = next) {
 		next = c->next;
 		bs_count(g->w->counters, BS_C_gate_revoked_connections);
-		bs__gate_conn_end(c, BS_ST_REFUSED, false);
+		/* Without TLS there is no ERROR that ends them all. */
+		bs__gate_conn_end(c, BS_ST_REFUSED, s->ticket != NULL);
 	}
 	if (s->state == BS_SESSION_HELLO || s->state == BS_SESSION_OPEN)
 		bs__gate_error(s, BS_ST_CLIENT_CERT, text);
@@ -62,7 +63,8 @@ static void end_client(struct bs_session *s, const char *text)
 /** Whether the session still owns its attempts: they go with the transport. */
 static bool has_transport(const struct bs_session *s)
 {
-	return s->state == BS_SESSION_OPEN || s->state == BS_SESSION_CLOSING;
+	return s->state == BS_SESSION_OPEN || s->state == BS_SESSION_CLOSING ||
+	       s->state == BS_SESSION_TICKET;
 }
 
 /** The client may stay: which of its devices may it still reach? */
@@ -124,7 +126,7 @@ static void check_session(struct bs_session *s, bool certs)
 	} else if (err != BS_OK && s->state == BS_SESSION_LEG) {
 		/* Its stream has no room for a word of ours. */
 		bs__session_end(s);
-	} else if (err != BS_OK && s->state != BS_SESSION_GHOST) {
+	} else if (err != BS_OK && s->state != BS_SESSION_GHOST && !s->ticket) {
 		/* Not refused, only not proved: it may come back with a full handshake. */
 		bs__gate_error(s, BS_ST_DRAINING, "certificates changed: connect again");
 	} else {

@@ -155,6 +155,10 @@ void bs__session_send(struct bs_session *s, const uint8_t *buf, size_t len)
 {
 	struct bs_counters *c = s->gate->w->counters;
 
+	if (s->ticket) {
+		bs__channel_send(s, buf, len);
+		return;
+	}
 	if (s->state != BS_SESSION_HELLO && s->state != BS_SESSION_OPEN &&
 	    s->state != BS_SESSION_LEG)
 		return;
@@ -470,37 +474,51 @@ static struct bs_session *take_slot(struct bs_gate *g)
 	return s;
 }
 
+struct bs_session *bs__session_new_bare(struct bs_gate *g)
+{
+	struct bs_session *s = take_slot(g);
+	const bs_time now = g->w->now;
+
+	if (!s)
+		return NULL;
+	*s = (struct bs_session){ .index = (uint32_t)(s - g->session),
+				  .gate = g,
+				  .generation = g->generation,
+				  .fd = -1,
+				  .state = BS_SESSION_HANDSHAKE,
+				  .started = now,
+				  .heard = now,
+				  .tokens_at = now,
+				  .tokens = BS_GATE_BUCKET };
+	g->live++;
+	bs_count_set(g->w->counters, BS_C_gate_sessions, g->live);
+	return s;
+}
+
+bool bs__session_hears(const struct bs_session *s)
+{
+	return s->state == BS_SESSION_OPEN || s->ticket;
+}
+
 struct bs_session *bs__session_new(struct bs_gate *g, int fd, const struct bs_endpoint *peer,
 				   const struct bs_endpoint *local)
 {
-	struct bs_session *s = take_slot(g);
+	struct bs_session *s = bs__session_new_bare(g);
 
 	if (!s) {
 		bs_tcp_close(fd);
 		return NULL;
 	}
-	uint32_t index = (uint32_t)(s - g->session);
-
-	memset(s, 0, sizeof(*s));
-	s->index = index;
-	s->gate = g;
-	s->generation = g->generation;
 	s->fd = fd;
 	s->tls = bs_tls_new(g->tls, &(struct bs_tls_io){ s, io_read, io_write });
 	if (!s->tls) {
 		bs_count(g->w->counters, BS_C_memory_failed);
 		bs_tcp_close(fd);
-		s->next_free = g->free_session;
-		g->free_session = s;
+		bs__session_release(s);
 		return NULL;
 	}
-	s->state = BS_SESSION_HANDSHAKE;
 	s->peer = *peer;
 	s->local = *local;
-	s->started = s->heard = s->tokens_at = g->w->now;
-	s->tokens = BS_GATE_BUCKET;
-	g->live++;
-	bs_count_set(g->w->counters, BS_C_gate_sessions, g->live);
 	ev_io_init(&s->io, on_io, fd, EV_READ);
 	/* Datagrams are served before TLS. */
 	ev_set_priority(&s->io, EV_MINPRI);
@@ -513,6 +531,7 @@ void bs__session_release(struct bs_session *s)
 	struct bs_gate *g = s->gate;
 
 	bs__client_leave(s);
+	bs__gate_ticket_gone(s);
 	bs_wipe(s, sizeof(*s));
 	s->gate = g;
 	s->next_free = g->free_session;
@@ -553,7 +572,7 @@ void bs__session_end(struct bs_session *s)
 	bs__gate_query_session_end(s);
 	bs__gate_connect_session_end(s);
 	/* As long as its connections live somebody must be there to end them on a revocation. */
-	if (s->state == BS_SESSION_GHOST && !s->conns)
+	if (s->state == BS_SESSION_GHOST && !s->conns && !bs__channel_is_busy(s))
 		bs__session_release(s);
 }
 
@@ -579,6 +598,10 @@ void bs__session_tick(struct bs_session *s, bs_time now)
 	bs_time_diff age = BS_TIME_DIFF(now, s->started);
 	bs_time_diff silent = BS_TIME_DIFF(now, s->heard);
 
+	if (s->ticket) {
+		bs__channel_tick(s, now);
+		return;
+	}
 	switch (s->state) {
 	case BS_SESSION_HANDSHAKE:
 		if (age <= (bs_time_diff)conf->hello_timeout)

@@ -317,6 +317,10 @@ static void input_by_type(struct bs_roles *r, struct bs_input *in)
 		if (r->w->gate)
 			r->w->gate_ops->probe(r->w->gate, &in->p, in->peer, in->socket, in->local);
 		return;
+	case BS_TYPE_TICKET:
+		if (r->w->gate)
+			r->w->gate_ops->ticket(r->w->gate, &in->p, in->peer, in->socket, in->local);
+		return;
 	default: break;
 	}
 	if (!attach) {

@@ -44,6 +44,11 @@ static const struct rule rules[] = {
 	{ BS_TYPE_LIST, true, 1, 3, { BS_PL_STATUS, BS_PL_PRESENCE, BS_PL_CURSOR } },
 	{ BS_TYPE_ERROR, false, 1, 2, { BS_PL_STATUS, BS_PL_PARAMS } },
 	{ BS_TYPE_TICKET, false, 0, 0, { 0 } },
+	{ BS_TYPE_TICKET,
+	  true,
+	  1,
+	  5,
+	  { BS_PL_STATUS, BS_PL_TICKET, BS_PL_TOKEN, BS_PL_PARAMS, BS_PL_EP6 } },
 	{ BS_TYPE_PING, false, 0, 0, { 0 } },
 	{ BS_TYPE_PING, true, 0, 0, { 0 } },
 };
@@ -709,6 +714,71 @@ int bs_gate_redirect_decode(const struct bs_packet *p, struct bs_gate_redirect *
 	if (err == BS_OK)
 		err = bs_payload_find(p, BS_PL_NODE, &pl) ? bs_node_get(&pl, &out.node)
 							  : BS_EMISSING;
+	if (err == BS_OK)
+		*m = out;
+	return err;
+}
+
+/* TICKET */
+
+bs_ssize bs_gate_ticket_answer_encode(const struct bs_gate_ticket_answer *m, uint8_t *buf,
+				      size_t cap)
+{
+	const bool ok = m->status.code == BS_ST_OK;
+	struct bs_writer w;
+
+	begin(&w, buf, cap, BS_TYPE_TICKET, true, &m->h);
+	bs_status_put(&w, &m->status);
+	if (ok)
+		bs_packet_add(&w, BS_PL_TICKET, 0, m->ticket.ptr, m->ticket.len);
+	if (ok || m->status.code == BS_ST_PENDING) {
+		bs_packet_add(&w, BS_PL_TOKEN, 0, m->token, sizeof(m->token));
+		bs_params_put(&w, &m->params);
+		for (size_t i = 0; i < m->n_eps && i < BS_GATE_PROBES_MAX; i++)
+			bs_ep6_put(&w, &(struct bs_ep6){ .ep = m->eps[i],
+							 .kind = ok ? BS_EP6_SERVER
+								    : BS_EP6_OBSERVED });
+	}
+	return bs_packet_finish(&w);
+}
+
+/** What a ticket or a challenge comes with. */
+static int ticket_rest(const struct bs_packet *p, bool ok, struct bs_gate_ticket_answer *out)
+{
+	const uint8_t kind = ok ? BS_EP6_SERVER : BS_EP6_OBSERVED;
+	struct bs_ep6 eps[BS_GATE_PROBES_MAX];
+	struct bs_payload pl;
+	int err = find_fixed(p, BS_PL_TOKEN, out->token, sizeof(out->token));
+
+	if (err == BS_OK)
+		err = find_params(p, &out->params);
+	if (err != BS_OK)
+		return err;
+	out->n_eps = (uint8_t)bs_ep6_collect(p, kind, eps, BS_GATE_PROBES_MAX);
+	for (size_t i = 0; i < out->n_eps; i++)
+		out->eps[i] = eps[i].ep;
+	if (out->n_eps == 0 || !(out->params.has & BS_PARAM_BIT(BS_PARAM_SERVER_TIME)))
+		return BS_EMISSING;
+	if (!ok)
+		return BS_OK;
+	if (!bs_payload_find(p, BS_PL_TICKET, &pl) ||
+	    !(out->params.has & BS_PARAM_BIT(BS_PARAM_TICKET_LIFE)))
+		return BS_EMISSING;
+	out->ticket = (struct bs_slice){ pl.data, pl.len };
+	return pl.len > 0 && pl.len <= BS_GATE_TICKET_MAX ? BS_OK : BS_EFIELD;
+}
+
+int bs_gate_ticket_answer_decode(const struct bs_packet *p, struct bs_gate_ticket_answer *m)
+{
+	struct bs_gate_ticket_answer out;
+
+	memset(&out, 0, sizeof(out));
+	int err = open_message(p, BS_TYPE_TICKET, true, &out.h);
+
+	if (err == BS_OK)
+		err = find_status(p, &out.status);
+	if (err == BS_OK && (out.status.code == BS_ST_OK || out.status.code == BS_ST_PENDING))
+		err = ticket_rest(p, out.status.code == BS_ST_OK, &out);
 	if (err == BS_OK)
 		*m = out;
 	return err;

@@ -24,6 +24,8 @@
 #define BS_GATE_PROBES_MAX 4
 /** Endpoints in a CONNECT answer, at most. */
 #define BS_GATE_EPS_MAX 12
+/** Longest connect ticket. */
+#define BS_GATE_TICKET_MAX 512
 /** Device ids in one WATCH, at most. */
 #define BS_GATE_WATCH_MAX 64
 
@@ -128,6 +130,21 @@ struct bs_gate_error {
 	struct bs_params params; /**< retry after, where it helps */
 };
 
+/**
+ * TICKET, server.  Status OK, inside TLS: a ticket, its secret, and where to send packets under it,
+ * the attach port first.  Status PENDING, over UDP: token is a challenge for the address that
+ * n_eps = 1 endpoint names, as it was seen.  With any other status only status counts.
+ */
+struct bs_gate_ticket_answer {
+	struct bs_gate_head h;
+	struct bs_status_text status;
+	struct bs_slice ticket;  /**< status OK only, 1..BS_GATE_TICKET_MAX bytes */
+	uint8_t token[32];       /**< wipe after use */
+	struct bs_params params; /**< server time; with a ticket its life, too */
+	uint8_t n_eps;
+	struct bs_endpoint eps[BS_GATE_PROBES_MAX];
+};
+
 /** REDIRECT, server: instead of the answer to HELLO or CONNECT. */
 struct bs_gate_redirect {
 	struct bs_gate_head h;
@@ -186,6 +203,10 @@ BS_MUSTCHECK int bs_gate_bare_decode(const struct bs_packet *p, uint8_t type,
 /** PING, request or answer. */
 BS_MUSTCHECK bs_ssize bs_gate_ping_encode(const struct bs_gate_head *h, bool is_answer,
 					  uint8_t *buf, size_t cap);
+BS_MUSTCHECK bs_ssize bs_gate_ticket_answer_encode(const struct bs_gate_ticket_answer *m,
+						   uint8_t *buf, size_t cap);
+BS_MUSTCHECK int bs_gate_ticket_answer_decode(const struct bs_packet *p,
+					      struct bs_gate_ticket_answer *m);
 BS_MUSTCHECK bs_ssize bs_gate_error_encode(const struct bs_gate_error *m, uint8_t *buf, size_t cap);
 BS_MUSTCHECK int bs_gate_error_decode(const struct bs_packet *p, struct bs_gate_error *m);
 BS_MUSTCHECK bs_ssize bs_gate_redirect_encode(const struct bs_gate_redirect *m, uint8_t *buf,

@@ -88,7 +88,7 @@ void bs_nat_put(struct bs_writer *w, const struct bs_nat *n)
 }
 
 /** Bytes of each value in PARAMS, by type; the length on the wire is two more. */
-static const uint8_t param_len[] = { 0, 2, 8, 2, 4, 2, 2, 8, 0, 1 };
+static const uint8_t param_len[] = { 0, 2, 8, 2, 4, 2, 2, 8, 0, 1, 4 };
 
 static void param_read(struct bs_params *p, uint8_t type, const uint8_t *v)
 {
@@ -104,6 +104,7 @@ static void param_read(struct bs_params *p, uint8_t type, const uint8_t *v)
 		break;
 	case BS_PARAM_SINCE: p->since = bs_get_u64(v); break;
 	case BS_PARAM_PATH: p->path = v[0]; break;
+	case BS_PARAM_TICKET_LIFE: p->ticket_life_s = bs_get_u32(v); break;
 	default: break; /* UNSUBSCRIBE has no value */
 	}
 	p->has = (uint16_t)(p->has | BS_PARAM_BIT(type));
@@ -148,6 +149,7 @@ static void param_write(struct bs_writer *w, const struct bs_params *p, uint8_t 
 		break;
 	case BS_PARAM_SINCE: bs_writer_put_u64(w, p->since); break;
 	case BS_PARAM_PATH: bs_writer_put_u8(w, p->path); break;
+	case BS_PARAM_TICKET_LIFE: bs_writer_put_u32(w, p->ticket_life_s); break;
 	default: break;
 	}
 }

@@ -66,6 +66,7 @@ enum bs_param {
 	BS_PARAM_SINCE = 7,
 	BS_PARAM_UNSUBSCRIBE = 8,
 	BS_PARAM_PATH = 9,
+	BS_PARAM_TICKET_LIFE = 10,
 };
 
 /** Bit of struct bs_params.has for one type. */
@@ -81,8 +82,9 @@ struct bs_params {
 	uint16_t tactics;        /**< enum bs_tactic bits */
 	uint8_t version_min;     /**< of the client protocol */
 	uint8_t version_max;
-	uint64_t since; /**< event number */
-	uint8_t path;   /**< how the packets travelled, as in CONNECTION_INFO */
+	uint64_t since;         /**< event number */
+	uint8_t path;           /**< how the packets travelled, as in CONNECTION_INFO */
+	uint32_t ticket_life_s; /**< of connect tickets; in HELLO: they are to be had */
 };
 
 /** Values of bs_presence.state. */

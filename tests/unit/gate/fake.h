@@ -22,7 +22,7 @@ struct fake_datagram {
 	unsigned socket;
 	struct bs_endpoint local, peer;
 	size_t len;
-	uint8_t data[128];
+	uint8_t data[1536];
 };
 
 struct fake {

@@ -140,12 +140,13 @@ START_TEST(ping_is_answered_with_the_same)
 }
 END_TEST
 
-START_TEST(tickets_are_not_offered_and_the_session_goes_on)
+START_TEST(without_tickets_the_session_goes_on)
 {
 	struct bs_header h = { .nsi_cp = 1, .type = BS_TYPE_TICKET, .version = 2, .seq = 3 };
 	struct bs_writer w;
 	uint8_t buf[64];
 
+	ck_assert_int_eq(fake_reload(f, "connect-ticket-lifetime = 0s\n"), BS_OK);
 	dude_open(&d, f);
 	bs_packet_begin(&w, buf, sizeof(buf), &h);
 	dude_send(&d, buf, (size_t)bs_packet_finish(&w));
@@ -339,7 +340,7 @@ Suite *bs_suite_gate_request(void)
 	tcase_add_test(tc, without_a_session_number_there_is_no_session);
 	tcase_add_test(tc, a_second_hello_brings_a_new_token_under_the_same_number);
 	tcase_add_test(tc, ping_is_answered_with_the_same);
-	tcase_add_test(tc, tickets_are_not_offered_and_the_session_goes_on);
+	tcase_add_test(tc, without_tickets_the_session_goes_on);
 	tcase_add_loop_test(tc, a_malformed_packet_ends_the_session_with_a_reason, 0,
 			    (int)BS_LEN(bad));
 	tcase_add_test(tc, a_request_that_lacks_something_is_answered_and_the_session_goes_on);

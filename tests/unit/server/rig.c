@@ -156,6 +156,7 @@ static const struct bs_gate_ops gate_ops = {
 	.new = gate_new,
 	.free = gate_free,
 	.probe = gate_probe,
+	.ticket = gate_probe,
 	.message = gate_message,
 	.tick = gate_tick,
 	.conf_changed = gate_nothing,
