@@ -56,7 +56,10 @@ int bs_tls_handshake(struct bs_tls *t)
 	if (t->broken)
 		return BS_ECLOSED;
 	ERR_clear_error();
+	OSSL_LIB_CTX *before = bs__tls_lib_enter(&t->srv->lib);
 	int ret = SSL_do_handshake(t->ssl);
+
+	bs__tls_lib_leave(&t->srv->lib, before);
 
 	if (ret == 1) {
 		struct bs_tls_stats *st = &t->srv->stats;

@@ -5,6 +5,7 @@
 #ifndef BS_NET_TLS_INTERNAL_H
 #define BS_NET_TLS_INTERNAL_H
 
+#include <openssl/provider.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <stdatomic.h>
@@ -54,15 +55,35 @@ struct bs__tls_chain {
 	uint64_t not_after_s; /**< 0 = empty slot */
 };
 
+/** Library contexts of a worker, see tls_lib.c; all NULL = the global one is used. */
+struct bs__tls_lib {
+	OSSL_LIB_CTX *whole; /**< the default provider, for reading keys and behind tls */
+	OSSL_LIB_CTX *tls;   /**< what handshakes run in */
+	OSSL_LIB_CTX *none;  /**< offers nothing; the thread's default while OpenSSL works */
+	OSSL_PROVIDER *full, *lender, *nothing;
+};
+
+/** A CRL that was found to be good, and the certificate of the CA set that signed it; borrowed. */
+struct bs__tls_good_crl {
+	const X509_CRL *crl;
+	const X509 *issuer;
+};
+
 struct bs_tls_server {
 	unsigned refs; /**< the worker's own, and one per session */
+	struct bs__tls_lib lib;
 	SSL_CTX *ctx;
 	BIO_METHOD *bio;
+	EVP_MD *sha256;         /**< fetched once */
+	EVP_CIPHER *ticket_aes; /**< what seals tickets, fetched once */
 	struct bs_tls_pem *pem;
 	struct bs_tls_keys *keys;
 	struct bs_tls_hooks hooks;
 	struct bs__tls_chain *cache; /**< [cache_n], one slot per hash */
 	size_t cache_n;
+	struct bs__tls_good_crl *good_crl; /**< [n_crls], the first n_good_crl in use */
+	size_t n_crls, n_good_crl;
+	X509_STORE_CTX_check_crl_fn check_crl; /**< OpenSSL's own */
 	struct bs_tls_stats stats;
 };
 
@@ -79,20 +100,36 @@ struct bs_tls {
 	struct bs_tls_peer peer;
 };
 
+/**
+ * Contexts for the calling thread.  BS_OK; BS_ESTATE: there is no default provider to lend from;
+ * BS_ENOMEM.  After an error lib stands for the global context.
+ */
+BS_MUSTCHECK int bs__tls_lib_init(struct bs__tls_lib *lib);
+/** After everything that was made in it. */
+void bs__tls_lib_fini(struct bs__tls_lib *lib);
+/** Around every call that may open a session: what leave has to be told. */
+OSSL_LIB_CTX *bs__tls_lib_enter(const struct bs__tls_lib *lib);
+void bs__tls_lib_leave(const struct bs__tls_lib *lib, OSSL_LIB_CTX *before);
+
 /** Wall clock of a server context. */
 uint64_t bs__tls_clock(const struct bs_tls_server *s);
 /** Unix time of an ASN.1 time; 0 before 1970 or when not readable. */
 uint64_t bs__tls_time(const ASN1_TIME *t);
-/** The next certificate of a PEM text; NULL at the end or on error (*bad). */
-X509 *bs__tls_next_cert(BIO *b, bool *bad);
-/** Fill everything of peer that stands in the leaf certificate. */
-BS_MUSTCHECK int bs__tls_peer_fill(struct bs_tls_peer *peer, X509 *leaf);
+/** The next certificate of a PEM text, for use in lib; NULL at the end or on error (*bad). */
+X509 *bs__tls_next_cert(BIO *b, OSSL_LIB_CTX *lib, bool *bad);
+/** Fill everything of peer that stands in the leaf certificate; sha256: fetched once. */
+BS_MUSTCHECK int bs__tls_peer_fill(struct bs_tls_peer *peer, X509 *leaf, const EVP_MD *sha256);
 /** SHA-256 over the DER of every certificate in order. */
-BS_MUSTCHECK int bs__tls_chain_hash(STACK_OF(X509) * chain, uint8_t out[BS_TLS_HASH_LEN]);
+BS_MUSTCHECK int bs__tls_chain_hash(STACK_OF(X509) * chain, const EVP_MD *sha256,
+				    uint8_t out[BS_TLS_HASH_LEN]);
+/** What the caller's check says about t->peer; true where there is none. */
+bool bs__tls_check(struct bs_tls *t);
 /** SHA-256 of one certificate's DER. */
 BS_MUSTCHECK int bs__tls_cert_fp(X509 *x, uint8_t out[BS_TLS_HASH_LEN]);
 /** The verification callback; arg is the bs_tls_server. */
 int bs__tls_verify(X509_STORE_CTX *x, void *arg);
+/** Let signatures of CRLs be verified once per context instead of once per handshake. */
+BS_MUSTCHECK int bs__tls_crls_init(struct bs_tls_server *s);
 /** Set the ticket callbacks of a context. */
 BS_MUSTCHECK int bs__tls_tickets_init(struct bs_tls_server *s);
 /** Private keys of PEM texts need no pass phrase: refuse instead of asking the terminal. */

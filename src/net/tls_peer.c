@@ -25,10 +25,10 @@ int bs__tls_cert_fp(X509 *x, uint8_t out[BS_TLS_HASH_LEN])
 	return X509_digest(x, EVP_sha256(), out, NULL) == 1 ? BS_OK : BS_ECRYPTO;
 }
 
-int bs__tls_chain_hash(STACK_OF(X509) * chain, uint8_t out[BS_TLS_HASH_LEN])
+int bs__tls_chain_hash(STACK_OF(X509) * chain, const EVP_MD *sha256, uint8_t out[BS_TLS_HASH_LEN])
 {
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	int err = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 ? BS_OK : BS_ENOMEM;
+	int err = md && EVP_DigestInit_ex(md, sha256, NULL) == 1 ? BS_OK : BS_ENOMEM;
 
 	for (int i = 0; err == BS_OK && i < sk_X509_num(chain); i++) {
 		unsigned char *der = NULL;
@@ -44,11 +44,11 @@ int bs__tls_chain_hash(STACK_OF(X509) * chain, uint8_t out[BS_TLS_HASH_LEN])
 	return err;
 }
 
-static int key_fp(X509 *leaf, uint8_t out[BS_TLS_HASH_LEN])
+static int key_fp(X509 *leaf, const EVP_MD *sha256, uint8_t out[BS_TLS_HASH_LEN])
 {
 	unsigned char *der = NULL;
 	int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &der);
-	int ok = len > 0 && EVP_Digest(der, (size_t)len, out, NULL, EVP_sha256(), NULL) == 1;
+	int ok = len > 0 && EVP_Digest(der, (size_t)len, out, NULL, sha256, NULL) == 1;
 
 	OPENSSL_free(der);
 	return ok ? BS_OK : BS_ECRYPTO;
@@ -140,17 +140,17 @@ static enum bs_tls_id_fault identity_cn(struct bs_tls_peer *peer, X509 *leaf)
 	return fault;
 }
 
-int bs__tls_peer_fill(struct bs_tls_peer *peer, X509 *leaf)
+int bs__tls_peer_fill(struct bs_tls_peer *peer, X509 *leaf, const EVP_MD *sha256)
 {
 	unsigned int len = BS_TLS_HASH_LEN;
-	int err = key_fp(leaf, peer->key_fp);
+	int err = key_fp(leaf, sha256, peer->key_fp);
 
 	if (err == BS_OK)
 		err = bs__tls_cert_fp(leaf, peer->leaf_fp);
 	if (err == BS_OK)
 		err = serial(peer, leaf);
-	if (err == BS_OK && X509_NAME_digest(X509_get_issuer_name(leaf), EVP_sha256(),
-					     peer->issuer_hash, &len) != 1)
+	if (err == BS_OK &&
+	    X509_NAME_digest(X509_get_issuer_name(leaf), sha256, peer->issuer_hash, &len) != 1)
 		err = BS_ECRYPTO;
 	if (err != BS_OK)
 		return err;

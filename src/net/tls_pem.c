@@ -63,11 +63,14 @@ static void free_text(struct bs__pem_text *t)
 	t->p = NULL;
 }
 
-X509 *bs__tls_next_cert(BIO *b, bool *bad)
+X509 *bs__tls_next_cert(BIO *b, OSSL_LIB_CTX *lib, bool *bad)
 {
-	X509 *x = PEM_read_bio_X509(b, NULL, bs__tls_no_password, NULL);
+	X509 *room = X509_new_ex(lib, NULL);
+	X509 *x = room ? PEM_read_bio_X509(b, &room, bs__tls_no_password, NULL) : NULL;
 
 	if (!x) {
+		X509_free(room);
+
 		unsigned long code = ERR_peek_last_error();
 
 		*bad = !(ERR_GET_LIB(code) == ERR_LIB_PEM &&
@@ -124,7 +127,7 @@ static int check_pair(struct bs_tls_pem *p, const struct bs__pem_text *cert,
 		err = BS_ENOMEM;
 		goto out;
 	}
-	x = bs__tls_next_cert(cb, &bad);
+	x = bs__tls_next_cert(cb, NULL, &bad);
 	if (!x) {
 		err = fail(e, part, "no certificate in PEM form");
 		goto out;
@@ -168,7 +171,7 @@ static int check_cas(struct bs_tls_pem *p, EVP_MD_CTX *md, const struct errbuf *
 
 	if (!b)
 		return BS_ENOMEM;
-	while (err == BS_OK && (x = bs__tls_next_cert(b, &bad))) {
+	while (err == BS_OK && (x = bs__tls_next_cert(b, NULL, &bad))) {
 		uint8_t fp[BS_TLS_HASH_LEN];
 
 		if (X509_check_ca(x) == 0)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "basestation/wire.h"
+#include "log/log.h"
 
 /** Longest chain of intermediate certificates. */
 #define CHAIN_DEPTH 4
@@ -123,19 +124,33 @@ static BIO_METHOD *bio_method(void)
 }
 
 /** Load one certificate with its chain and key; the snapshot has checked them already. */
-static int use_pair(SSL_CTX *ctx, const struct bs__pem_text *cert, const struct bs__pem_text *key)
+static int use_pair(const struct bs_tls_server *s, const struct bs__pem_text *cert,
+		    const struct bs__pem_text *key)
 {
+	SSL_CTX *ctx = s->ctx;
 	BIO *cb = BIO_new_mem_buf(cert->p, (int)cert->len);
 	BIO *kb = BIO_new_mem_buf(key->p, (int)key->len);
-	EVP_PKEY *k = kb ? PEM_read_bio_PrivateKey(kb, NULL, bs__tls_no_password, NULL) : NULL;
+	EVP_PKEY *k = kb ? PEM_read_bio_PrivateKey_ex(kb, NULL, bs__tls_no_password, NULL,
+						      s->lib.whole, NULL)
+			 : NULL;
+	bool chained = false;
 	bool bad = false;
-	X509 *x = cb ? bs__tls_next_cert(cb, &bad) : NULL;
+	X509 *x = cb ? bs__tls_next_cert(cb, s->lib.tls, &bad) : NULL;
 	int ok = k && x && SSL_CTX_use_cert_and_key(ctx, x, k, NULL, 0) == 1;
 
 	X509_free(x);
-	while (ok && (x = bs__tls_next_cert(cb, &bad))) {
+	while (ok && (x = bs__tls_next_cert(cb, s->lib.tls, &bad))) {
 		ok = SSL_CTX_add1_chain_cert(ctx, x) == 1;
+		chained = true;
 		X509_free(x);
+	}
+	/* A file without a chain: the client CAs may know one.  Else OpenSSL would look for it,
+	 * and verify it, in every handshake.  The root is left out, since who trusts it has it. */
+	if (ok && !chained) {
+		(void)SSL_CTX_build_cert_chain(ctx, SSL_BUILD_CHAIN_FLAG_NO_ROOT |
+							    SSL_BUILD_CHAIN_FLAG_IGNORE_ERROR |
+							    SSL_BUILD_CHAIN_FLAG_CLEAR_ERROR);
+		ERR_clear_error();
 	}
 	EVP_PKEY_free(k);
 	BIO_free(cb);
@@ -143,38 +158,42 @@ static int use_pair(SSL_CTX *ctx, const struct bs__pem_text *cert, const struct 
 	return ok && !bad ? BS_OK : BS_ECONF;
 }
 
-static int add_cas(SSL_CTX *ctx, const struct bs_tls_pem *pem)
+static int add_cas(const struct bs_tls_server *s)
 {
-	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
-	BIO *b = BIO_new_mem_buf(pem->cas.p, (int)pem->cas.len);
+	X509_STORE *store = SSL_CTX_get_cert_store(s->ctx);
+	BIO *b = BIO_new_mem_buf(s->pem->cas.p, (int)s->pem->cas.len);
 	bool bad = false;
 	int ok = b != NULL;
 	int named = 0;
 	X509 *x;
 
-	while (ok && (x = bs__tls_next_cert(b, &bad))) {
+	while (ok && (x = bs__tls_next_cert(b, s->lib.tls, &bad))) {
 		ok = X509_STORE_add_cert(store, x) == 1;
 		if (ok && named++ < CA_NAMES_MAX)
-			ok = SSL_CTX_add_client_CA(ctx, x) == 1;
+			ok = SSL_CTX_add_client_CA(s->ctx, x) == 1;
 		X509_free(x);
 	}
 	BIO_free(b);
 	return ok && !bad ? BS_OK : BS_ECONF;
 }
 
-static int add_crls(SSL_CTX *ctx, const struct bs_tls_pem *pem)
+static int add_crls(struct bs_tls_server *s)
 {
-	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
-	BIO *b = BIO_new_mem_buf(pem->crls.p, (int)pem->crls.len);
+	X509_STORE *store = SSL_CTX_get_cert_store(s->ctx);
+	BIO *b = BIO_new_mem_buf(s->pem->crls.p, (int)s->pem->crls.len);
 	unsigned long flags = X509_V_FLAG_PARTIAL_CHAIN;
 	int ok = b != NULL;
-	X509_CRL *crl;
+	X509_CRL *crl = NULL;
 
-	while (ok && (crl = PEM_read_bio_X509_CRL(b, NULL, bs__tls_no_password, NULL))) {
+	while (ok && (crl = X509_CRL_new_ex(s->lib.tls, NULL)) &&
+	       PEM_read_bio_X509_CRL(b, &crl, bs__tls_no_password, NULL)) {
 		ok = X509_STORE_add_crl(store, crl) == 1;
+		s->n_crls++;
 		flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
 		X509_CRL_free(crl);
+		crl = NULL;
 	}
+	X509_CRL_free(crl);
 	ERR_clear_error();
 	if (ok)
 		ok = X509_STORE_set_flags(store, flags) == 1;
@@ -191,7 +210,7 @@ static int set_policy(struct bs_tls_server *s)
 					 SSL_OP_CIPHER_SERVER_PREFERENCE |
 					 SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-				      SSL_MODE_RELEASE_BUFFERS);
+				      SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
 	/* A read that met only records without data returns: no flood of new keys holds it. */
 	SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
 	/* The system's policy may be stricter or laxer; ours does not depend on it. */
@@ -211,20 +230,27 @@ static int set_policy(struct bs_tls_server *s)
 
 static int build(struct bs_tls_server *s)
 {
+	/* Without it everything works as well, in the global context. */
+	if (bs__tls_lib_init(&s->lib) != BS_OK)
+		bs_log_notice("net, TLS works in OpenSSL's global context: handshakes take longer");
 	s->bio = bio_method();
-	s->ctx = SSL_CTX_new(TLS_server_method());
-	if (!s->bio || !s->ctx)
+	s->sha256 = EVP_MD_fetch(s->lib.tls, "SHA256", NULL);
+	s->ticket_aes = EVP_CIPHER_fetch(s->lib.tls, "AES-256-CBC", NULL);
+	s->ctx = SSL_CTX_new_ex(s->lib.tls, NULL, TLS_server_method());
+	if (!s->bio || !s->ctx || !s->sha256 || !s->ticket_aes)
 		return BS_ENOMEM;
 	int err = set_policy(s);
 
 	if (err == BS_OK)
-		err = use_pair(s->ctx, &s->pem->cert, &s->pem->key);
+		err = add_cas(s);
+	if (err == BS_OK)
+		err = use_pair(s, &s->pem->cert, &s->pem->key);
 	if (err == BS_OK && s->pem->cert2.p)
-		err = use_pair(s->ctx, &s->pem->cert2, &s->pem->key2);
+		err = use_pair(s, &s->pem->cert2, &s->pem->key2);
 	if (err == BS_OK)
-		err = add_cas(s->ctx, s->pem);
+		err = add_crls(s);
 	if (err == BS_OK)
-		err = add_crls(s->ctx, s->pem);
+		err = bs__tls_crls_init(s);
 	if (err == BS_OK)
 		err = bs__tls_tickets_init(s);
 	return err;
@@ -235,10 +261,14 @@ static void server_unref(struct bs_tls_server *s)
 	if (--s->refs > 0)
 		return;
 	SSL_CTX_free(s->ctx);
+	EVP_CIPHER_free(s->ticket_aes);
+	EVP_MD_free(s->sha256);
 	BIO_meth_free(s->bio);
+	bs__tls_lib_fini(&s->lib);
 	bs_tls_pem_unref(s->pem);
 	bs_tls_keys_unref(s->keys);
 	free(s->cache);
+	free(s->good_crl);
 	free(s);
 }
 

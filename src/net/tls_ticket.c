@@ -54,21 +54,22 @@ static int ticket_key(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_C
 		      EVP_MAC_CTX *mac, int seal)
 {
 	const struct bs_tls *t = SSL_get_app_data(ssl);
-	const struct bs_tls_keys *keys = t->srv->keys;
+	const struct bs_tls_server *s = t->srv;
+	const struct bs_tls_keys *keys = s->keys;
 	const struct bs__ticket_key *k = &keys->key[0];
 	bool current = true;
 
 	if (seal) {
-		if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
+		if (RAND_bytes_ex(s->lib.tls, iv, EVP_CIPHER_get_iv_length(s->ticket_aes), 0) != 1)
 			return -1;
 		memcpy(name, k->name, sizeof(k->name));
-		if (EVP_EncryptInit_ex(c, EVP_aes_256_cbc(), NULL, k->aes, iv) != 1)
+		if (EVP_EncryptInit_ex(c, s->ticket_aes, NULL, k->aes, iv) != 1)
 			return -1;
 	} else {
 		k = find_key(keys, name, &current);
 		if (!k)
 			return 0;
-		if (EVP_DecryptInit_ex(c, EVP_aes_256_cbc(), NULL, k->aes, iv) != 1)
+		if (EVP_DecryptInit_ex(c, s->ticket_aes, NULL, k->aes, iv) != 1)
 			return -1;
 	}
 	if (set_mac(mac, k) != 1)
@@ -103,7 +104,7 @@ static bool ticket_ok(struct bs_tls *t, const struct ticket *data)
 		return false;
 	t->peer = data->peer;
 	t->peer.resumed = true;
-	return !s->hooks.check || s->hooks.check(s->hooks.ctx, &t->peer) == BS_OK;
+	return bs__tls_check(t);
 }
 
 /** TLS 1.3 clients use a ticket once (RFC 8446, appendix C.4), so each resumption brings a new one;

@@ -145,6 +145,21 @@ static int x509_error_of(enum bs_tls_refusal why)
 	}
 }
 
+bool bs__tls_check(struct bs_tls *t)
+{
+	const struct bs_tls_server *s = t->srv;
+	OSSL_LIB_CTX *before;
+	bool good;
+
+	if (!s->hooks.check)
+		return true;
+	/* The caller's own use of OpenSSL is not ours to restrict. */
+	before = s->lib.none ? OSSL_LIB_CTX_set0_default(NULL) : NULL;
+	good = s->hooks.check(s->hooks.ctx, &t->peer) == BS_OK;
+	bs__tls_lib_leave(&s->lib, before);
+	return good;
+}
+
 static enum bs_tls_refusal verify_peer(struct bs_tls *t, X509_STORE_CTX *x)
 {
 	struct bs_tls_server *s = t->srv;
@@ -153,7 +168,8 @@ static enum bs_tls_refusal verify_peer(struct bs_tls *t, X509_STORE_CTX *x)
 	struct bs__tls_chain fresh;
 
 	/* The untrusted list is what the client presented, its own certificate first. */
-	if (!leaf || bs__tls_chain_hash(X509_STORE_CTX_get0_untrusted(x), fresh.cert_hash) != BS_OK)
+	if (!leaf || bs__tls_chain_hash(X509_STORE_CTX_get0_untrusted(x), s->sha256,
+					fresh.cert_hash) != BS_OK)
 		return BS_TLS_REFUSED_CHAIN;
 	const struct bs__tls_chain *c = cache_find(s, fresh.cert_hash, now_s);
 
@@ -170,16 +186,14 @@ static enum bs_tls_refusal verify_peer(struct bs_tls *t, X509_STORE_CTX *x)
 		c = &fresh;
 	}
 	memset(&t->peer, 0, sizeof(t->peer));
-	if (bs__tls_peer_fill(&t->peer, leaf) != BS_OK)
+	if (bs__tls_peer_fill(&t->peer, leaf, s->sha256) != BS_OK)
 		return BS_TLS_REFUSED_CHAIN;
 	memcpy(t->peer.cert_hash, c->cert_hash, BS_TLS_HASH_LEN);
 	memcpy(t->peer.ca_fp, c->ca_fp, BS_TLS_HASH_LEN);
 	t->peer.direct = c->direct;
 	t->peer.not_after_s = c->not_after_s;
 	t->peer.proved_s = now_s;
-	if (s->hooks.check && s->hooks.check(s->hooks.ctx, &t->peer) != BS_OK)
-		return BS_TLS_REFUSED_REVOKED;
-	return BS_TLS_REFUSED_NONE;
+	return bs__tls_check(t) ? BS_TLS_REFUSED_NONE : BS_TLS_REFUSED_REVOKED;
 }
 
 int bs__tls_verify(X509_STORE_CTX *x, void *arg)
@@ -199,14 +213,14 @@ int bs__tls_verify(X509_STORE_CTX *x, void *arg)
 }
 
 /** Whether a CRL of the peer's issuer lists its serial. */
-static bool crl_lists(X509_CRL *crl, const struct bs_tls_peer *peer)
+static bool crl_lists(const struct bs_tls_server *s, X509_CRL *crl, const struct bs_tls_peer *peer)
 {
 	uint8_t issuer[BS_TLS_HASH_LEN];
 	unsigned int len = sizeof(issuer);
 	X509_REVOKED *entry = NULL;
 	bool listed = false;
 
-	if (X509_NAME_digest(X509_CRL_get_issuer(crl), EVP_sha256(), issuer, &len) != 1 ||
+	if (X509_NAME_digest(X509_CRL_get_issuer(crl), s->sha256, issuer, &len) != 1 ||
 	    memcmp(issuer, peer->issuer_hash, sizeof(issuer)) != 0)
 		return false;
 	ASN1_INTEGER *serial = ASN1_INTEGER_new();
@@ -231,7 +245,7 @@ int bs_tls_server_recheck(const struct bs_tls_server *s, const struct bs_tls_pee
 		uint8_t fp[BS_TLS_HASH_LEN];
 
 		if (X509_OBJECT_get_type(o) == X509_LU_CRL) {
-			if (crl_lists(X509_OBJECT_get0_X509_CRL(o), peer))
+			if (crl_lists(s, X509_OBJECT_get0_X509_CRL(o), peer))
 				return BS_EAUTH;
 		} else if (bs__tls_cert_fp(X509_OBJECT_get0_X509(o), fp) == BS_OK) {
 			known = known || memcmp(fp, peer->ca_fp, sizeof(fp)) == 0;

@@ -1,163 +1,180 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bench_tls - rows of the client gate: handshakes, beside nginx and HAProxy.
+"""bench_tls - rows of the client gate: mutual RSA-2048 handshakes beside nginx and HAProxy.
 
-The same certificates, CA and client load for all: bsload has a number of connections under way, so
-that neither side waits for the other.
+All three run on the same OpenSSL with the same certificate, client CA and CRL, and get the same
+load from the same generator (bstls): PROCS handshakes under way at a time, in turns of a part of a
+second each, so that other work on the machine meets all of them alike.  Clients show CERTS
+different certificates one after the other, more than any memory of known chains holds, unless the
+row says that the chain is known.
 """
-import json
-import os
+import signal
 import subprocess
 
 import bench_common as common
-import bench_udp
 import bs
 
-# Connections under way.
-CLIENTS = int(os.environ.get("BENCH_CLIENTS", "16"))
-# Sessions of the row about their memory.
-SESSIONS = int(os.environ.get("BENCH_SESSIONS", "5000"))
+BSTLS = bs.program("tests/bench/bstls")
+PROCS = 8
+CERTS = 4096
+TURNS = 4
 
 
-def handshakes(n, cert, pid, port, version, resume, seconds, gate):
-    """Handshakes per CPU-second of process pid."""
-    out = n.path("handshake.json")
-    args = [*common.ON_LOAD_CORE, common.LOAD, "handshake", "--gate", f"127.0.0.1:{port}",
-            "--server-name", "localhost", "--ca", n.path("ca/ca.crt"), "--cert", cert[0], "--key",
-            cert[1], "--tls", version, "--resume", int(resume), "--clients", CLIENTS, "--alpn",
-            "basestation/1" if gate else "-", "--pid", pid, "--progress", 0, "--json", out, "--seconds", seconds]
-    r = subprocess.run([str(a) for a in args], capture_output=True, text=True,
-                       timeout=60 + 4 * seconds, check=False)
-    if r.returncode != 0:
-        raise SystemExit(f"bench: bsload handshake: {r.stdout}{r.stderr}")
-    with open(out, encoding="ascii") as f:
-        phase = common.holds(json.load(f))[0]
-    return phase["clients"]["handshakes"] / phase["server"]["cpu_s"], phase
+class Server:
+    """A process that is measured."""
+
+    def __init__(self, pid, port, alpn="-", process=None):
+        self.pid, self.port, self.alpn, self.process = pid, port, alpn, process
+        self.count, self.used = 0, 0.0
+
+    def stop(self):
+        if self.process:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait()
 
 
-def start_nginx(n):
-    """nginx with one worker on core 0: (process, worker pid, port), or None."""
-    nginx = common.installed("nginx")
-    if not nginx:
-        return None
-    port = common.free_port()
-    conf = n.path("nginx.conf")
-    with open(conf, "w", encoding="ascii") as f:
-        f.write(f"""worker_processes 1; daemon off; pid {n.path('nginx.pid')};
+class Site:
+    """A node, the peers that are installed, and a client with many certificates for one key."""
+
+    def __init__(self, peers=True, **conf):
+        self.n = n = common.node(10, max_clients=conf.pop("max_clients", 4000), **conf)
+        self.cert, self.key = n.client("bench@example.test")
+        self.many = n.path("many.pem")
+        subprocess.run([BSTLS, "certificates", n.path("ca/ca.crt"), n.path("ca/ca.key"), self.cert,
+                        str(CERTS), self.many], check=True)
+        self.servers = {"basestationd": Server(n.process.p.pid, n.ports["client_port"],
+                                               "basestation/1")}
+        if peers:
+            self.servers["nginx"] = self.nginx()
+            self.servers["haproxy"] = self.haproxy()
+
+    def stop(self):
+        for s in self.servers.values():
+            if s:
+                s.stop()
+        self.n.stop()
+
+    def nginx(self):
+        """nginx with one worker on core 0; None where it is not installed."""
+        program = common.installed("nginx")
+        if not program:
+            return None
+        n, port, conf = self.n, common.free_port(), self.n.path("nginx.conf")
+        with open(conf, "w", encoding="ascii") as f:
+            f.write(f"""worker_processes 1; daemon off; pid {n.path('nginx.pid')};
 error_log {n.path('nginx.log')}; user root;
-events {{ worker_connections 512; }}
-http {{ access_log off; server {{ listen 127.0.0.1:{port} ssl;
+events {{ worker_connections 8192; multi_accept on; }}
+http {{ access_log off; server {{ listen 127.0.0.1:{port} ssl backlog=1024;
 ssl_certificate {n.path('server.crt')}; ssl_certificate_key {n.path('server.key')};
 ssl_client_certificate {n.path('ca/ca.crt')}; ssl_verify_client on; ssl_crl {n.path('ca/ca.crl')};
-ssl_protocols TLSv1.2 TLSv1.3; ssl_session_tickets on; return 204; }} }}
+ssl_protocols TLSv1.2 TLSv1.3; ssl_session_tickets on; ssl_ecdh_curve X25519;
+ssl_ciphers ECDHE+AESGCM; client_header_timeout 600; return 204; }} }}
 """)
-    p = subprocess.Popen([nginx, "-p", n.dir, "-c", conf], stderr=subprocess.DEVNULL)
-    bs.until("nginx", lambda: common.port_open(port))
-    kids = subprocess.run(["pgrep", "-P", str(p.pid)], capture_output=True, text=True,
-                          check=True).stdout.split()
-    common.pin(int(kids[0]))
-    return p, int(kids[0]), port
+        p = subprocess.Popen([program, "-p", n.dir, "-c", conf], stderr=subprocess.DEVNULL)
+        bs.until("nginx", lambda: common.port_open(port))
+        pid = bs.until("nginx's worker", lambda: child_of(p.pid))
+        common.pin(pid)
+        return Server(pid, port, process=p)
 
-
-def start_haproxy(n):
-    """HAProxy with one thread on core 0: (process, pid, port), or None."""
-    haproxy = common.installed("haproxy")
-    if not haproxy:
-        return None
-    port, conf, pem = common.free_port(), n.path("haproxy.cfg"), n.path("haproxy.pem")
-    with open(pem, "w", encoding="ascii") as f:
-        for part in ("server.crt", "server.key"):
-            with open(n.path(part), encoding="ascii") as g:
-                f.write(g.read())
-    with open(conf, "w", encoding="ascii") as f:
-        f.write(f"""global
-  nbthread 1
-  tune.ssl.cachesize 20000
+    def haproxy(self):
+        """HAProxy with one thread on core 0; None where it is not installed."""
+        program = common.installed("haproxy")
+        if not program:
+            return None
+        n, port, conf = self.n, common.free_port(), self.n.path("haproxy.cfg")
+        pem = n.path("haproxy.pem")
+        with open(pem, "w", encoding="ascii") as f:
+            for part in ("server.crt", "server.key"):
+                f.write(open(n.path(part), encoding="ascii").read())
+        with open(conf, "w", encoding="ascii") as f:
+            f.write(f"""global
+ nbthread 1
+ maxconn 4000
+ tune.ssl.cachesize 0
 defaults
-  mode http
-  timeout client 10s
-  timeout server 10s
-  timeout connect 10s
+ mode http
+ timeout client 600s
+ timeout http-request 600s
 frontend f
-  bind 127.0.0.1:{port} ssl crt {pem} ca-file {n.path('ca/ca.crt')} \
-crl-file {n.path('ca/ca.crl')} verify required ssl-min-ver TLSv1.2
-  http-request return status 204
+ bind 127.0.0.1:{port} ssl crt {pem} ca-file {n.path('ca/ca.crt')} crl-file \
+{n.path('ca/ca.crl')} verify required ssl-min-ver TLSv1.2 ciphers ECDHE+AESGCM curves X25519 \
+backlog 1024
+ http-request return status 204
 """)
-    p = subprocess.Popen([*common.ON_SERVER_CORE, haproxy, "-db", "-f", conf],
-                         stderr=subprocess.DEVNULL)
-    bs.until("haproxy", lambda: common.port_open(port))
-    return p, p.pid, port
+        p = subprocess.Popen([program, "-db", "-q", "-f", conf], stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
+        bs.until("haproxy", lambda: common.port_open(port))
+        common.pin(p.pid)
+        return Server(p.pid, port, process=p)
+
+    def generator(self, server, seconds, version, mode, known, procs=PROCS):
+        """The command of one run of the generator."""
+        return [str(a) for a in (
+            *common.ON_LOAD_CORE, BSTLS, "127.0.0.1", server.port, seconds, procs, version, mode,
+            self.n.path("ca/ca.crt"), self.cert if known else self.many, self.key, server.alpn)]
+
+    def turn(self, server, seconds, version, mode, known):
+        """Let one server do handshakes, and add them to its bill."""
+        with common.Usage(server.pid) as u:
+            r = subprocess.run(self.generator(server, seconds, version, mode, known),
+                               stdout=subprocess.PIPE, text=True, check=True)
+        done, failed = map(int, r.stdout.split("end ", 1)[1].split()[:2])
+        if failed or not done:
+            raise SystemExit(f"bench: {failed} handshakes failed, {done} succeeded")
+        server.count += done
+        server.used += u.cpu
 
 
-def row(seconds, version, resume):
-    """One row: ourselves, then each peer."""
-    n = common.node(10, max_clients=4096)
-    cert = n.client("bench@example.test")
-    value, phase = handshakes(n, cert, n.process.p.pid, n.ports["client_port"], version, resume,
-                              seconds, True)
-    n.stop()
-    result = common.note(phase, value=value, p99_ms=phase["handshake"]["p99_ns"] / 1e6,
-                         peers={"nginx": None, "haproxy": None})
-    for name, start in (("nginx", start_nginx), ("haproxy", start_haproxy)):
-        peer = start(n)
-        if not peer:
-            continue
-        result["peers"][name], _ = handshakes(n, cert, peer[1], peer[2], version, resume, seconds,
-                                              False)
-        peer[0].terminate()
-        peer[0].wait()
-    return result
+def child_of(pid):
+    """The first child of a process, or 0."""
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+        return int((f.read().split() or ["0"])[0])
 
 
-def row_full_12(seconds):
-    """Full mutual RSA-2048 handshakes, TLS 1.2, per server CPU-second"""
-    return row(seconds, "1.2", False)
+def handshakes(seconds, version, mode, known):
+    """Handshakes per CPU-second of the node and of each peer."""
+    site = Site()
+    there = {name: s for name, s in site.servers.items() if s}
+    for s in there.values():
+        site.turn(s, 0.2, version, mode, known)
+        s.count, s.used = 0, 0.0
+    for _ in range(TURNS):
+        for s in there.values():
+            site.turn(s, seconds / TURNS, version, mode, known)
+    site.stop()
+    rate = {name: s and s.count / s.used for name, s in site.servers.items()}
+    return {"value": rate.pop("basestationd"), "peers": rate}
 
 
-def row_full_13(seconds):
-    """Full mutual RSA-2048 handshakes, TLS 1.3, per server CPU-second"""
-    return row(seconds, "1.3", False)
+def row_full12(seconds):
+    """Full mutual RSA-2048 handshakes, TLS 1.2, of clients never seen before"""
+    return handshakes(seconds, "12", "full", False)
 
 
-def row_resumed_12(seconds):
-    """Resumed handshakes, TLS 1.2, per server CPU-second"""
-    return row(seconds, "1.2", True)
+def row_full13(seconds):
+    """Full mutual RSA-2048 handshakes, TLS 1.3, of clients never seen before"""
+    return handshakes(seconds, "13", "full", False)
 
 
-def row_resumed_13(seconds):
-    """Resumed handshakes, TLS 1.3, per server CPU-second"""
-    return row(seconds, "1.3", True)
+def row_known12(seconds):
+    """Full mutual RSA-2048 handshakes, TLS 1.2, of a client whose chain is known"""
+    return handshakes(seconds, "12", "full", True)
 
 
-def gate_options(n, cert):
-    """How bsload finds the gate of a node."""
-    return ["--gate", f"127.0.0.1:{n.ports['client_port']}", "--server-name", "localhost", "--ca",
-            n.path("ca/ca.crt"), "--cert", cert[0], "--key", cert[1]]
+def row_known13(seconds):
+    """Full mutual RSA-2048 handshakes, TLS 1.3, of a client whose chain is known"""
+    return handshakes(seconds, "13", "full", True)
 
 
-def row_session_memory(_seconds):
-    """Bytes of the server's own memory for each idle client session"""
-    n = common.node(10, max_clients=SESSIONS + 100)
-    cert = n.client("bench@example.test")
-    r = common.load(n, "sessions", "--sessions", SESSIONS, "--seconds", 2, *gate_options(n, cert))
-    n.stop()
-    return common.note(r["phases"][-1], value=r["bytes_per_session"], sessions=SESSIONS)
+def row_resumed12(seconds):
+    """Resumed handshakes, TLS 1.2"""
+    return handshakes(seconds, "12", "resumed", True)
 
 
-def row_connect(seconds, runs):
-    """Milliseconds from CONNECT to its answer, p99, the device answering at once"""
-    devices = bench_udp.POPULATION
-    n = common.node(devices, max_clients=1000, max_connections=10000)
-    cert = n.client("bench@example.test")
-    n.allow()
-    r = common.load(n, "connect", "--devices", devices, "--sessions", 20, "--connects", 200,
-                    "--seconds", seconds, "--repeat", runs, *gate_options(n, cert))
-    n.stop()
-    for phase in common.holds(r):
-        yield common.note(phase, value=phase["connect"]["p99_ns"] / 1e6,
-                          p50_ms=phase["connect"]["p50_ns"] / 1e6, devices=devices,
-                          asked=phase["clients"]["asked"], given=phase["clients"]["connected"])
+def row_resumed13(seconds):
+    """Resumed handshakes, TLS 1.3"""
+    return handshakes(seconds, "13", "resumed", True)
 
 
-ROWS = {"handshake-full-12": row_full_12, "handshake-full-13": row_full_13,
-        "handshake-resumed-12": row_resumed_12, "handshake-resumed-13": row_resumed_13,
-        "session-memory": row_session_memory, "connect": row_connect}
+ROWS = {"tls12": row_full12, "tls13": row_full13, "tls12-known": row_known12,
+        "tls13-known": row_known13, "tls12-resumed": row_resumed12,
+        "tls13-resumed": row_resumed13}

@@ -60,7 +60,7 @@ START_TEST(the_identity_rule)
 	struct bs_tls_peer p;
 
 	memset(&p, 0xA5, sizeof(p));
-	ck_assert_int_eq(bs__tls_peer_fill(&p, x), BS_OK);
+	ck_assert_int_eq(bs__tls_peer_fill(&p, x, EVP_sha256()), BS_OK);
 	ck_assert_msg(p.id_fault == rows[_i].fault, "row %d: %s", _i,
 		      bs_tls_id_fault_text(p.id_fault));
 	ck_assert_str_eq(p.identity, rows[_i].identity ? rows[_i].identity : "");
@@ -79,7 +79,7 @@ START_TEST(a_utf8_name_that_is_no_ascii_is_refused)
 				   (const unsigned char *)"\xef\xbd\x81nn", -1, -1, 0);
 	X509_set_subject_name(x, n);
 	X509_NAME_free(n);
-	ck_assert_int_eq(bs__tls_peer_fill(&p, x), BS_OK);
+	ck_assert_int_eq(bs__tls_peer_fill(&p, x, EVP_sha256()), BS_OK);
 	ck_assert_int_eq(p.id_fault, BS_TLS_ID_BYTES);
 	X509_free(x);
 }
@@ -96,8 +96,8 @@ START_TEST(the_key_fingerprint_is_that_of_the_public_key_info)
 
 	ck_assert_int_gt(len, 0);
 	ck_assert_int_eq(EVP_Digest(der, (size_t)len, want, NULL, EVP_sha256(), NULL), 1);
-	ck_assert_int_eq(bs__tls_peer_fill(&pa, a), BS_OK);
-	ck_assert_int_eq(bs__tls_peer_fill(&pb, b), BS_OK);
+	ck_assert_int_eq(bs__tls_peer_fill(&pa, a, EVP_sha256()), BS_OK);
+	ck_assert_int_eq(bs__tls_peer_fill(&pb, b, EVP_sha256()), BS_OK);
 	ck_assert_mem_eq(pa.key_fp, want, sizeof(want));
 	ck_assert_mem_eq(pb.key_fp, want, sizeof(want));
 	ck_assert_mem_ne(pa.leaf_fp, pb.leaf_fp, sizeof(want));
@@ -113,16 +113,16 @@ START_TEST(the_serial_has_no_leading_zeros_and_a_limit)
 	uint8_t big[BS_TLS_SERIAL_MAX + 1];
 	struct bs_tls_peer p;
 
-	ck_assert_int_eq(bs__tls_peer_fill(&p, x), BS_OK);
+	ck_assert_int_eq(bs__tls_peer_fill(&p, x, EVP_sha256()), BS_OK);
 	ck_assert_uint_eq(p.serial_len, 2);
 	ck_assert_mem_eq(p.serial, "\x12\x34", 2);
 
 	memset(big, 0x7F, sizeof(big));
 	ck_assert_int_eq(ASN1_STRING_set(X509_get_serialNumber(x), big, BS_TLS_SERIAL_MAX), 1);
-	ck_assert_int_eq(bs__tls_peer_fill(&p, x), BS_OK);
+	ck_assert_int_eq(bs__tls_peer_fill(&p, x, EVP_sha256()), BS_OK);
 	ck_assert_uint_eq(p.serial_len, BS_TLS_SERIAL_MAX);
 	ck_assert_int_eq(ASN1_STRING_set(X509_get_serialNumber(x), big, sizeof(big)), 1);
-	ck_assert_int_eq(bs__tls_peer_fill(&p, x), BS_EFIELD);
+	ck_assert_int_eq(bs__tls_peer_fill(&p, x, EVP_sha256()), BS_EFIELD);
 	X509_free(x);
 }
 END_TEST

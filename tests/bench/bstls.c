@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bstls.c - the client load of the TLS rows: handshakes against any TLS server, by the same code.
+ *
+ * Processes rather than threads, so that no lock inside OpenSSL makes the generator slow.  Each
+ * works through its own handshakes one after the other, with blocking sockets; the number of
+ * processes is the number of handshakes under way.  A handshake counts when the server's close
+ * was seen too, so that tickets and the end of the connection are in the server's bill.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/** Processes, at most. */
+#define PROCS_MAX 256
+/** Certificates in the file, at most. */
+#define CERTS_MAX 65536
+
+struct plan {
+	struct sockaddr_in to;
+	double seconds;
+	int procs;
+	int version;
+	bool resume, idle;
+	const char *ca, *certs, *key, *alpn;
+	long hold; /* idle: connections of each process */
+};
+
+/** One line of shared memory per process. */
+struct tally {
+	long done, failed;
+	double slowest_s;
+	char pad[40];
+};
+
+struct certs {
+	X509 *v[CERTS_MAX];
+	size_t n;
+};
+
+static double now_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static void die(const char *what)
+{
+	fprintf(stderr, "bstls: %s\n", what);
+	ERR_print_errors_fp(stderr);
+	exit(1);
+}
+
+static SSL_CTX *make_ctx(const struct plan *p, EVP_PKEY **key)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	FILE *f = fopen(p->key, "r");
+
+	if (!ctx || !f || !(*key = PEM_read_PrivateKey(f, NULL, NULL, NULL)))
+		die("cannot read the client key");
+	fclose(f);
+	SSL_CTX_set_min_proto_version(ctx, p->version);
+	SSL_CTX_set_max_proto_version(ctx, p->version);
+	if (SSL_CTX_load_verify_locations(ctx, p->ca, NULL) != 1)
+		die("cannot read the CA");
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT);
+	if (strcmp(p->alpn, "-") != 0) {
+		unsigned char name[64];
+		size_t len = strlen(p->alpn);
+
+		name[0] = (unsigned char)len;
+		memcpy(name + 1, p->alpn, len);
+		if (SSL_CTX_set_alpn_protos(ctx, name, (unsigned)len + 1) != 0)
+			die("cannot set ALPN");
+	}
+	return ctx;
+}
+
+static void read_certs(const struct plan *p, struct certs *c)
+{
+	FILE *f = fopen(p->certs, "r");
+	X509 *x;
+
+	while (f && c->n < CERTS_MAX && (x = PEM_read_X509(f, NULL, NULL, NULL)))
+		c->v[c->n++] = x;
+	ERR_clear_error();
+	if (c->n == 0)
+		die("cannot read the client certificates");
+	fclose(f);
+}
+
+static int dial(const struct plan *p)
+{
+	int on = 1;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&p->to, sizeof(p->to)) < 0)
+		return close(fd), -1;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	return fd;
+}
+
+/** One connection with its handshake; the caller ends it.  NULL on failure. */
+static SSL *handshake(const struct plan *p, SSL_CTX *ctx, X509 *cert, EVP_PKEY *key,
+		      SSL_SESSION *ss)
+{
+	SSL *ssl = SSL_new(ctx);
+	int fd = dial(p);
+
+	if (!ssl || fd < 0 || SSL_set_fd(ssl, fd) != 1 || SSL_use_certificate(ssl, cert) != 1 ||
+	    SSL_use_PrivateKey(ssl, key) != 1 || (ss && SSL_set_session(ssl, ss) != 1) ||
+	    SSL_connect(ssl) != 1) {
+		SSL_free(ssl);
+		close(fd);
+		return NULL;
+	}
+	return ssl;
+}
+
+/** Say goodbye and wait until the server has gone; keeps the session where one is wanted. */
+static void finish(SSL *ssl, SSL_SESSION **keep)
+{
+	char buf[512];
+	int fd = SSL_get_fd(ssl);
+
+	(void)SSL_shutdown(ssl);
+	while (SSL_read(ssl, buf, sizeof(buf)) > 0)
+		;
+	while (read(fd, buf, sizeof(buf)) > 0)
+		;
+	if (keep) {
+		SSL_SESSION_free(*keep);
+		*keep = SSL_get1_session(ssl);
+	}
+	SSL_free(ssl);
+	close(fd);
+	ERR_clear_error();
+}
+
+static void work(const struct plan *p, int index, const struct certs *c, struct tally *t)
+{
+	EVP_PKEY *key;
+	SSL_CTX *ctx = make_ctx(p, &key);
+	SSL_SESSION *ss = NULL;
+	size_t at = c->n * (size_t)index / (size_t)p->procs;
+	double end = now_s() + p->seconds;
+
+	while (now_s() < end) {
+		double begin = now_s();
+		SSL *ssl = handshake(p, ctx, c->v[at], key, p->resume ? ss : NULL);
+
+		if (!ssl || (p->resume && ss && !SSL_session_reused(ssl))) {
+			t->failed++;
+			if (ssl)
+				finish(ssl, NULL);
+			continue;
+		}
+		begin = now_s() - begin;
+		if (begin > t->slowest_s)
+			t->slowest_s = begin;
+		/* The first of a resuming process is a full one. */
+		if (!p->resume || ss)
+			t->done++;
+		finish(ssl, p->resume ? &ss : NULL);
+		if (!p->resume)
+			at = (at + 1) % c->n;
+	}
+}
+
+/** Open sessions and hold them until standard input ends. */
+static void hold(const struct plan *p, int index, const struct certs *c, struct tally *t)
+{
+	EVP_PKEY *key;
+	SSL_CTX *ctx = make_ctx(p, &key);
+
+	for (long i = 0; i < p->hold; i++) {
+		if (handshake(p, ctx, c->v[(size_t)(i + index) % c->n], key, NULL))
+			t->done++;
+		else
+			t->failed++;
+	}
+	pause();
+}
+
+/** Many certificates for one key: like the one in the file, with other serial numbers. */
+static void make_certs(char **argv)
+{
+	FILE *caf = fopen(argv[0], "r"), *kf = fopen(argv[1], "r"), *lf = fopen(argv[2], "r");
+	FILE *out = fopen(argv[4], "w");
+	EVP_PKEY *key = kf ? PEM_read_PrivateKey(kf, NULL, NULL, NULL) : NULL;
+	X509 *ca = caf ? PEM_read_X509(caf, NULL, NULL, NULL) : NULL;
+	X509 *leaf = lf ? PEM_read_X509(lf, NULL, NULL, NULL) : NULL;
+	long n = strtol(argv[3], NULL, 10);
+
+	if (!key || !ca || !leaf || !out)
+		die("cannot read CA, CA key and certificate, or write the output");
+	for (long i = 0; i < n; i++) {
+		/* Far from the numbers that the CA gives out itself. */
+		ASN1_INTEGER_set(X509_get_serialNumber(leaf), 1000000000 + i);
+		if (X509_sign(leaf, key, EVP_sha256()) == 0 || PEM_write_X509(out, leaf) != 1)
+			die("cannot sign a certificate");
+	}
+	if (fclose(out) != 0)
+		die("cannot write the certificates");
+}
+
+static void parse(int argc, char **argv, struct plan *p)
+{
+	if (argc != 11) {
+		fprintf(stderr, "usage: bstls certificates CA CA-KEY CERTIFICATE COUNT OUTPUT\n");
+		fprintf(stderr,
+			"usage: bstls ADDRESS PORT SECONDS PROCESSES 12|13 full|resumed|HOLD "
+			"CA CERTIFICATES KEY ALPN|-\n");
+		exit(2);
+	}
+	p->to.sin_family = AF_INET;
+	p->to.sin_addr.s_addr = inet_addr(argv[1]);
+	p->to.sin_port = htons((uint16_t)strtoul(argv[2], NULL, 10));
+	p->seconds = strtod(argv[3], NULL);
+	p->procs = (int)strtol(argv[4], NULL, 10);
+	p->version = strcmp(argv[5], "12") == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
+	p->resume = strcmp(argv[6], "resumed") == 0;
+	p->idle = !p->resume && strcmp(argv[6], "full") != 0;
+	p->hold = p->idle ? strtol(argv[6], NULL, 10) : 0;
+	p->ca = argv[7];
+	p->certs = argv[8];
+	p->key = argv[9];
+	p->alpn = argv[10];
+	if (p->procs < 1 || p->procs > PROCS_MAX)
+		die("PROCESSES must be 1 to 256");
+}
+
+int main(int argc, char **argv)
+{
+	static struct certs certs;
+	struct plan p = { .procs = 0 };
+	pid_t pid[PROCS_MAX];
+	struct tally *t, sum = { 0 };
+
+	if (argc == 7 && strcmp(argv[1], "certificates") == 0) {
+		make_certs(argv + 2);
+		return 0;
+	}
+	parse(argc, argv, &p);
+	read_certs(&p, &certs);
+	signal(SIGPIPE, SIG_IGN);
+	t = mmap(NULL, PROCS_MAX * sizeof(*t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		 -1, 0);
+	if (t == MAP_FAILED)
+		die("no memory");
+	puts("begin");
+	fflush(stdout);
+	for (int i = 0; i < p.procs; i++) {
+		pid[i] = fork();
+		if (pid[i] == 0) {
+			(p.idle ? hold : work)(&p, i, &certs, &t[i]);
+			_exit(0);
+		}
+	}
+	if (p.idle) {
+		while (getchar() != EOF)
+			;
+		for (int i = 0; i < p.procs; i++)
+			kill(pid[i], SIGTERM);
+	}
+	for (int i = 0; i < p.procs; i++) {
+		waitpid(pid[i], NULL, 0);
+		sum.done += t[i].done;
+		sum.failed += t[i].failed;
+		if (t[i].slowest_s > sum.slowest_s)
+			sum.slowest_s = t[i].slowest_s;
+	}
+	printf("end %ld %ld %.6f\n", sum.done, sum.failed, sum.slowest_s);
+	return 0;
+}
