@@ -7,16 +7,20 @@ second each, so that other work on the machine meets all of them alike.  Clients
 different certificates one after the other, more than any memory of known chains holds, unless the
 row says that the chain is known.
 """
+import os
 import signal
 import subprocess
 
 import bench_common as common
+import bench_udp
 import bs
 
 BSTLS = bs.program("tests/bench/bstls")
 PROCS = 8
 CERTS = 4096
 TURNS = 4
+# Sessions of the row about their memory.
+SESSIONS = int(os.environ.get("BENCH_SESSIONS", "5000"))
 
 
 class Server:
@@ -175,6 +179,37 @@ def row_resumed13(seconds):
     return handshakes(seconds, "13", "resumed", True)
 
 
-ROWS = {"tls12": row_full12, "tls13": row_full13, "tls12-known": row_known12,
-        "tls13-known": row_known13, "tls12-resumed": row_resumed12,
-        "tls13-resumed": row_resumed13}
+def gate_options(n, cert):
+    """How bsload finds the gate of a node."""
+    return ["--gate", f"127.0.0.1:{n.ports['client_port']}", "--server-name", "localhost", "--ca",
+            n.path("ca/ca.crt"), "--cert", cert[0], "--key", cert[1]]
+
+
+def row_session_memory(_seconds):
+    """Bytes of the server's own memory for each idle client session"""
+    n = common.node(10, max_clients=SESSIONS + 100)
+    cert = n.client("bench@example.test")
+    r = common.load(n, "sessions", "--sessions", SESSIONS, "--seconds", 2, *gate_options(n, cert))
+    n.stop()
+    return common.note(r["phases"][-1], value=r["bytes_per_session"], sessions=SESSIONS)
+
+
+def row_connect(seconds, runs):
+    """Milliseconds from CONNECT to its answer, p99, the device answering at once"""
+    devices = bench_udp.POPULATION
+    n = common.node(devices, max_clients=1000, max_connections=10000)
+    cert = n.client("bench@example.test")
+    n.allow()
+    r = common.load(n, "connect", "--devices", devices, "--sessions", 20, "--connects", 200,
+                    "--seconds", seconds, "--repeat", runs, *gate_options(n, cert))
+    n.stop()
+    for phase in common.holds(r):
+        yield common.note(phase, value=phase["connect"]["p99_ns"] / 1e6,
+                          p50_ms=phase["connect"]["p50_ns"] / 1e6, devices=devices,
+                          asked=phase["clients"]["asked"], given=phase["clients"]["connected"])
+
+
+ROWS = {"handshake-full-12": row_full12, "handshake-full-13": row_full13,
+        "handshake-known-12": row_known12, "handshake-known-13": row_known13,
+        "handshake-resumed-12": row_resumed12, "handshake-resumed-13": row_resumed13,
+        "session-memory": row_session_memory, "connect": row_connect}

@@ -230,7 +230,8 @@ static void parse(int argc, char **argv, struct plan *p)
 		exit(2);
 	}
 	p->to.sin_family = AF_INET;
-	p->to.sin_addr.s_addr = inet_addr(argv[1]);
+	if (inet_pton(AF_INET, argv[1], &p->to.sin_addr) != 1)
+		die("ADDRESS must be an IPv4 address");
 	p->to.sin_port = htons((uint16_t)strtoul(argv[2], NULL, 10));
 	p->seconds = strtod(argv[3], NULL);
 	p->procs = (int)strtol(argv[4], NULL, 10);
@@ -259,7 +260,7 @@ int main(int argc, char **argv)
 	}
 	parse(argc, argv, &p);
 	read_certs(&p, &certs);
-	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
 	t = mmap(NULL, PROCS_MAX * sizeof(*t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		 -1, 0);
 	if (t == MAP_FAILED)
