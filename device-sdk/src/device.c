@@ -57,6 +57,8 @@ static uint32_t cannot_do(const struct bsdev_conf *conf, const struct bs_crypto 
 		bits |= BS_EXT_GCM;
 	if (!BS_WITH_CONN_EXT)
 		bits |= BS_EXT_FAST_STREAM;
+	if (!BS_WITH_ADMISSION)
+		bits |= BS_EXT_COOKIE | BS_EXT_RETRY;
 	if (!BS_WITH_CONN_EXT || conf->pair == NULL)
 		bits |= BS_EXT_PAIR;
 	if (!BS_WITH_AUTH_ALIVE || conf->secret == NULL)

@@ -55,6 +55,16 @@ typedef int64_t bs_time_diff;
 # endif
 #endif
 
+/** Whether a device speaks extensions COOKIE and RETRY, which matter to a basestation under stress
+ *  and not to the device. */
+#ifndef BS_WITH_ADMISSION
+# ifdef BS_PROFILE_MCU
+#  define BS_WITH_ADMISSION 0
+# else
+#  define BS_WITH_ADMISSION BS_WITH_EXT
+# endif
+#endif
+
 /** Milliseconds as a bs_time span. */
 #define BS_TIME_MS(ms) ((bs_time)(ms)*BS_TIME_PER_MS)
 /** a - b, signed, correct across a wrap. */

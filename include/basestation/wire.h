@@ -250,6 +250,12 @@ enum bs_id_kind {
 	BS_ID_HOST = 2,
 };
 
+/** Kind of DESCR. */
+enum bs_descr_kind {
+	BS_DESCR_APP_VERSION = 1,
+	BS_DESCR_URL = 2,
+};
+
 /** Event of STATS. */
 enum bs_stats_event {
 	BS_STATS_OPEN = 1,

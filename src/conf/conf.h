@@ -100,12 +100,13 @@ struct bs_conf {
 	uint32_t connect_ticket_rate;    /**< packets with one, per second and source address */
 
 	/* attach */
-	uint32_t attach_rate_known;   /**< per second and prefix, where an attach was verified */
-	uint32_t attach_rate_unknown; /**< per second and address */
-	uint32_t attach_rate_prefix;  /**< per second and prefix that is not known */
-	uint32_t attach_rate_id;      /**< per second and device id */
-	uint32_t attach_burst_id;     /**< invites of one id at once */
-	uint32_t pending_entries;     /**< per worker */
+	uint32_t attach_rate_known;     /**< per second and prefix, where an attach was verified */
+	uint32_t attach_rate_unknown;   /**< per second and address */
+	uint32_t attach_rate_prefix;    /**< per second and prefix that is not known */
+	uint32_t attach_rate_strangers; /**< per second, all prefixes that are not known */
+	uint32_t attach_rate_id;        /**< per second and device id */
+	uint32_t attach_burst_id;       /**< invites of one id at once */
+	uint32_t pending_entries;       /**< per worker */
 	bs_time pending_lifetime;
 	uint32_t pending_per_id;
 	uint32_t pending_per_prefix;

@@ -37,8 +37,10 @@ static const struct bs_conf_word relay_words[] = {
 };
 static const struct bs_conf_word extension_words[] = {
 	{ "ip6", BS_EXT_IP6 },
+	{ "cookie", BS_EXT_COOKIE },
 	{ "auth-alive", BS_EXT_AUTH_ALIVE },
 	{ "interval", BS_EXT_INTERVAL },
+	{ "retry", BS_EXT_RETRY },
 	{ "attempt", BS_EXT_ATTEMPT },
 	{ "close", BS_EXT_CLOSE },
 	{ "gcm", BS_EXT_GCM },
@@ -176,6 +178,8 @@ const struct bs_conf_key bs_conf_schema[] = {
 	"Invites answered per second and address elsewhere; five times as many at once."),
  ROW_RANGE("attach-rate-prefix", BS_CONF_RATE, LIVE, attach_rate_prefix, 1, 1000000, "200/s",
 	"Invites answered per second and /24 or /56 elsewhere; five times as many at once."),
+ ROW_RANGE("attach-rate-strangers", BS_CONF_RATE, LIVE, attach_rate_strangers, 1, 1000000,
+	"10000/s", "Invites answered per second in all where no attach was verified."),
  ROW_RANGE("attach-rate-id", BS_CONF_RATE, LIVE, attach_rate_id, 1, 1000000, "1/s",
 	"Invites answered per second and device id."),
  ROW_RANGE("attach-burst-id", BS_CONF_COUNT, LIVE, attach_burst_id, 1, 1000, "3",
@@ -193,7 +197,7 @@ const struct bs_conf_key bs_conf_schema[] = {
  ROW_BOOL("require-extensions", LIVE, require_extensions, "no",
 	"Refuse an attach whose extension offer was altered on the way."),
  ROW_WORDS("extensions", BS_CONF_FLAGS, LIVE, extensions, extension_words,
-	"ip6, auth-alive, interval, attempt, close, gcm, fast-stream, pair, path",
+	"ip6, cookie, auth-alive, interval, retry, attempt, close, gcm, fast-stream, pair, path",
 	"Extensions granted to devices that offer them."),
 
  ROW_RANGE("alive-interval", BS_CONF_SPAN, LIVE, alive_interval, MS(50), MIN(5), "10s",

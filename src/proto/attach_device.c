@@ -26,11 +26,14 @@ enum {
 	LOOKUP_GAP_MS = 2000,
 	LOOKUP_STEP = 2,
 	DOUBLINGS = 4,
+	RETRY_MIN_MS = 1000,
 	VERSION_KIND_DEVICE = 5,
 	CANDIDATES = 2,
 };
 
 #define GAP_MAX_MS UINT32_C(32000)
+/* Answers are not authenticated: whoever forges one must not silence a device for good. */
+#define RETRY_MAX_MS UINT32_C(600000)
 
 void bs_attach_init(struct bs_attach_device *a, const struct bs_device_conf *conf,
 		    const struct bs_crypto *crypto)
@@ -61,6 +64,8 @@ static void forget(struct bs_attach_device *a)
 	a->tries = 0;
 	a->with_ext = false;
 	a->symmetric = false;
+	if (BS_WITH_ADMISSION)
+		memset(bs__attach_cookie(a), 0, sizeof(struct bs_attach_cookie));
 }
 
 static void begin(struct bs_attach_device *a)
@@ -126,6 +131,8 @@ static void invite(struct bs_attach_device *a, bs_time now)
 		a->controller = *addr;
 	a->tries++;
 	a->pending |= PENDING_INVITE;
+	if (BS_WITH_ADMISSION)
+		bs__attach_cookie(a)->hurried = false;
 	a->due = now + BS_TIME_MS(gap < GAP_MAX_MS ? gap : GAP_MAX_MS);
 }
 
@@ -165,12 +172,61 @@ static size_t nonce_len(const struct bs_device_conf *conf)
 	return bs_device_legacy(conf) ? BS_NONCE_LEGACY_LEN : BS_NONCE_LEN;
 }
 
+/* Extension RETRY: the invites of this state start over when the server wants them. */
+static void come_back(struct bs_attach_device *a, uint32_t ms, bs_time now)
+{
+	if (ms < RETRY_MIN_MS)
+		ms = RETRY_MIN_MS;
+	a->pending &= (uint8_t)~PENDING_INVITE;
+	a->tries = 0;
+	a->due = now + BS_TIME_MS(ms < RETRY_MAX_MS ? ms : RETRY_MAX_MS);
+}
+
+/* Extension COOKIE: the attach server wants to see one before it remembers anything.  A second
+ * answer to the same invite changes the cookie and sends nothing, or two ends could keep each other
+ * busy. */
+static void take_cookie(struct bs_attach_device *a, const uint8_t *value)
+{
+	struct bs_attach_cookie *c = bs__attach_cookie(a);
+
+	memcpy(c->value, value, sizeof(c->value));
+	c->is_set = true;
+	if (a->state != BS_ATTACH_SERVER || c->hurried)
+		return;
+	c->hurried = true;
+	a->pending |= PENDING_INVITE;
+}
+
+/* What an answer says to a device that offered COOKIE or RETRY; true when that is all. */
+static bool take_notice(struct bs_attach_device *a, const struct bs_packet *p,
+			const struct bs_endpoint *from, bs_time now)
+{
+	bool at_server = a->state == BS_ATTACH_SERVER;
+	struct bs_invite_notice m;
+
+	if (!at_server && a->state != BS_ATTACH_CONTROLLER)
+		return false;
+	if (!bs_endpoint_equal(from, at_server ? &a->server : &a->controller) ||
+	    bs_invite_notice_decode(p, &m) != BS_OK)
+		return false;
+	if (m.has_retry && (a->conf->ext_offer & BS_EXT_RETRY)) {
+		come_back(a, m.retry_ms, now);
+		return true;
+	}
+	if (!m.cookie || !(a->conf->ext_offer & BS_EXT_COOKIE) || (a->pending & PENDING_RESPONSE))
+		return false;
+	take_cookie(a, m.cookie);
+	return at_server;
+}
+
 static int input_invite(struct bs_attach_device *a, const struct bs_packet *p,
 			const struct bs_endpoint *from, bs_time now)
 {
 	struct bs_invite_answer m;
 	int err;
 
+	if (BS_WITH_ADMISSION && take_notice(a, p, from, now))
+		return BS_OK;
 	if (a->state != BS_ATTACH_CONTROLLER)
 		return BS_ESTATE;
 	if (!bs_endpoint_equal(from, &a->controller))
@@ -415,6 +471,8 @@ static bs_ssize put_invite(struct bs_attach_device *a, uint8_t *buf, size_t cap)
 		m.caps.has_suites = true;
 		m.caps.n_suites = 1;
 		m.caps.suite = legacy ? legacy->suite->code : bs_suite_aes_cbc.code;
+		if (BS_WITH_ADMISSION && bs__attach_cookie(a)->is_set)
+			m.cookie = bs__attach_cookie(a)->value;
 	}
 	len = bs_invite_encode(buf, cap, &m);
 	if (legacy && len > 0)
@@ -496,6 +554,12 @@ static bs_ssize put_response(struct bs_attach_device *a, uint8_t *buf, size_t ca
 		m.ext.bits = a->granted;
 		m.ext.has_offered = true;
 		m.ext.offered = conf->ext_offer;
+	}
+	if (BS_WITH_ADMISSION && (a->granted & BS_EXT_COOKIE)) {
+		m.id = conf->id;
+		m.nonce_d = a->key.hs.nonce_d;
+		m.app_version = conf->app_version;
+		device_version(conf, &m.version);
 	}
 	m.n_eps = candidates(a, eps);
 	m.eps = eps;

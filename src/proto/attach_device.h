@@ -21,7 +21,7 @@
 
 #include "proto/alive_device.h"
 #include "proto/device_conf.h"
-#include "wire/payload.h"
+#include "wire/invite.h"
 #include "wire/stats.h"
 
 /** Bytes of a secure and of a legacy nonce, and of a seed. */
@@ -50,6 +50,13 @@ enum bs_attach_event {
 	BS_ATTACH_EV_FAILED = 0x10,
 };
 
+/** What a device with extension COOKIE shows to prove its address. */
+struct bs_attach_cookie {
+	uint8_t value[BS_COOKIE_LEN];
+	bool is_set;
+	bool hurried; /**< the invite was repeated at once, which one answer a try may cause */
+};
+
 /** Registration of one device.  Fields are for reading only; small ones first, as in conn.h. */
 struct bs_attach_device {
 	uint8_t state;   /**< enum bs_attach_state */
@@ -73,6 +80,9 @@ struct bs_attach_device {
 	struct bs_endpoint global;     /**< ourselves, as the controller said */
 	struct bs_endpoint local;      /**< our own idea of our address, for IPX; may be none */
 	struct bs_endpoint addr[BS_CONTROLLER_ADDRS]; /**< what the lookup gave; unused = none */
+#if BS_WITH_ADMISSION
+	struct bs_attach_cookie cookie;
+#endif
 	union {
 		struct bs_key_block c; /**< C key, from ATTACHED on */
 		struct {
@@ -145,6 +155,17 @@ size_t bs_attach_output(struct bs_attach_device *a, uint8_t *buf, size_t cap,
 bool bs_attach_next_timeout(const struct bs_attach_device *a, bs_time *at);
 /** The events since the last call; clears them. */
 uint8_t bs_attach_take_events(struct bs_attach_device *a);
+
+/** NULL at compile time where the build leaves extension COOKIE out. */
+static inline struct bs_attach_cookie *bs__attach_cookie(struct bs_attach_device *a)
+{
+#if BS_WITH_ADMISSION
+	return &a->cookie;
+#else
+	(void)a;
+	return NULL;
+#endif
+}
 
 /** Whether the C key exists. */
 static inline bool bs_attach_is_attached(const struct bs_attach_device *a)

@@ -25,12 +25,11 @@ bs_ssize bs_attach_server_request(const struct bs_crypto *c, const struct bs_key
 	return len;
 }
 
-int bs_attach_server_open(const struct bs_crypto *c, const struct bs_key_block *a_key,
-			  const struct bs_attach_secrets *s, const struct bs_packet *p,
-			  uint8_t *pkt, struct bs_attach_response *out, struct bs_key_block *c_key)
+int bs_attach_server_read(const struct bs_crypto *c, const struct bs_key_block *a_key,
+			  const struct bs_packet *p, uint8_t *pkt, struct bs_attach_response *out,
+			  uint8_t text[2 * BS_NONCE_LEN])
 {
 	struct bs_attach_response r;
-	struct bs_key_block key;
 	struct bs_slice plain;
 	int err;
 
@@ -40,19 +39,44 @@ int bs_attach_server_open(const struct bs_crypto *c, const struct bs_key_block *
 	err = bs_suite_aes_cbc.open(c, a_key, BS_INITIATOR, pkt, p->len, r.last_off, &plain);
 	if (err)
 		return err;
-	if (plain.len != 2 * BS_NONCE_LEN)
+	if (plain.len != 2 * BS_NONCE_LEN) {
 		err = BS_ELENGTH;
-	else if (!bs_equal_secret(plain.ptr, s->nonce_s, BS_NONCE_LEN))
-		err = BS_ENONCE;
-	else
-		err = bs_keys_derive_c(c, s->nonce_s, s->nonce_d, s->seed_s,
-				       plain.ptr + BS_NONCE_LEN, &key);
-	if (!err) {
+	} else {
+		memcpy(text, plain.ptr, plain.len);
 		*out = r;
-		*c_key = key;
-		bs_wipe(&key, sizeof(key));
 	}
 	bs_wipe(pkt + (plain.ptr - pkt), plain.len);
+	return err;
+}
+
+int bs_attach_server_finish(const struct bs_crypto *c, const struct bs_attach_secrets *s,
+			    const uint8_t text[2 * BS_NONCE_LEN], struct bs_key_block *c_key)
+{
+	struct bs_key_block key;
+	int err;
+
+	if (!bs_equal_secret(text, s->nonce_s, BS_NONCE_LEN))
+		return BS_ENONCE;
+	err = bs_keys_derive_c(c, s->nonce_s, s->nonce_d, s->seed_s, text + BS_NONCE_LEN, &key);
+	if (!err)
+		*c_key = key;
+	bs_wipe(&key, sizeof(key));
+	return err;
+}
+
+int bs_attach_server_open(const struct bs_crypto *c, const struct bs_key_block *a_key,
+			  const struct bs_attach_secrets *s, const struct bs_packet *p,
+			  uint8_t *pkt, struct bs_attach_response *out, struct bs_key_block *c_key)
+{
+	uint8_t text[2 * BS_NONCE_LEN] = { 0 };
+	struct bs_attach_response r;
+	int err = bs_attach_server_read(c, a_key, p, pkt, &r, text);
+
+	if (!err)
+		err = bs_attach_server_finish(c, s, text, c_key);
+	if (!err)
+		*out = r;
+	bs_wipe(text, sizeof(text));
 	return err;
 }
 

@@ -49,6 +49,21 @@ BS_MUSTCHECK int bs_attach_server_open(const struct bs_crypto *c, const struct b
 				       struct bs_key_block *c_key);
 
 /**
+ * The two halves of bs_attach_server_open, for a server that learns from the response which
+ * challenge it answers: verify, decrypt and decode; text gets nonce_s and seed_d.  *out and text
+ * are untouched on error.
+ */
+BS_MUSTCHECK int bs_attach_server_read(const struct bs_crypto *c, const struct bs_key_block *a_key,
+				       const struct bs_packet *p, uint8_t *pkt,
+				       struct bs_attach_response *out,
+				       uint8_t text[2 * BS_NONCE_LEN]);
+/** Compare the nonce and make the C key.  BS_OK, BS_ENONCE or BS_ECRYPTO. */
+BS_MUSTCHECK int bs_attach_server_finish(const struct bs_crypto *c,
+					 const struct bs_attach_secrets *s,
+					 const uint8_t text[2 * BS_NONCE_LEN],
+					 struct bs_key_block *c_key);
+
+/**
  * Whether somebody on the way removed or changed the extension offer.
  *
  * @has_ext the clear invite had EXT, with @offered in it; @granted is what we gave

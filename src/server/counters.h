@@ -65,6 +65,10 @@
  X(invite_rate_source, counter, "packets", "invites over the rate of their address")               \
  X(invite_rate_prefix, counter, "packets", "invites over the rate of their prefix")                \
  X(invite_rate_known, counter, "packets", "invites over the rate of known prefixes")               \
+ X(invite_rate_strangers, counter, "packets", "invites over the rate of all strangers")            \
+ X(invite_cookie, counter, "packets", "invites answered with a cookie only")                       \
+ X(invite_retry, counter, "packets", "devices told to come back later")                            \
+ X(attach_stateless, counter, "attaches", "attachments proven without an entry (cookie)")          \
  X(invite_rate_id, counter, "packets", "invites over the rate of their id")                        \
  X(pending_entries, gauge, "entries", "answered invites that wait for a response")                 \
  X(pending_evicted, counter, "entries", "entries given up early for a newer one")                  \

@@ -55,10 +55,17 @@ static bool refresh(const struct bs_limiter *l, struct bs_limiter_bucket *b, uin
 	return (uint64_t)b->used + UNIT <= (uint64_t)l->burst * UNIT;
 }
 
+static struct bs_limiter_bucket *bucket_of(struct bs_limiter *l, uint64_t hash, unsigned row)
+{
+	uint32_t half = (uint32_t)(row == 0 ? hash : hash >> 32);
+
+	return &l->bucket[row * l->cap + (half & (l->cap - 1))];
+}
+
 bool bs_limiter_take(struct bs_limiter *l, uint64_t hash, uint32_t now_ms)
 {
-	struct bs_limiter_bucket *a = &l->bucket[(uint32_t)hash & (l->cap - 1)];
-	struct bs_limiter_bucket *b = &l->bucket[l->cap + ((uint32_t)(hash >> 32) & (l->cap - 1))];
+	struct bs_limiter_bucket *a = bucket_of(l, hash, 0);
+	struct bs_limiter_bucket *b = bucket_of(l, hash, 1);
 	bool has_a = refresh(l, a, now_ms);
 	bool has_b = refresh(l, b, now_ms);
 
@@ -67,4 +74,16 @@ bool bs_limiter_take(struct bs_limiter *l, uint64_t hash, uint32_t now_ms)
 	if (has_b)
 		b->used += UNIT;
 	return has_a || has_b;
+}
+
+void bs_limiter_give(struct bs_limiter *l, uint64_t hash, uint32_t n, uint32_t now_ms)
+{
+	unsigned row;
+
+	for (row = 0; row < 2; row++) {
+		struct bs_limiter_bucket *b = bucket_of(l, hash, row);
+
+		(void)refresh(l, b, now_ms);
+		b->used = b->used > n * UNIT ? b->used - n * UNIT : 0;
+	}
 }

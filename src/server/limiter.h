@@ -33,5 +33,7 @@ void bs_limiter_fini(struct bs_limiter *l);
 void bs_limiter_set(struct bs_limiter *l, uint32_t rate, uint32_t burst);
 /** Take a token; false when there is none. */
 bool bs_limiter_take(struct bs_limiter *l, uint64_t hash, uint32_t now_ms);
+/** Give n tokens back: who took them turned out to be welcome. */
+void bs_limiter_give(struct bs_limiter *l, uint64_t hash, uint32_t n, uint32_t now_ms);
 
 #endif

@@ -173,7 +173,8 @@ static void count_attach(struct bs_roles *r, const struct bs_pending_entry *e, u
 	bs_count(c, BS_C_attach_ok);
 	if (e->flags & BS_PENDING_LEGACY)
 		bs_count(c, BS_C_attach_legacy);
-	else if (bs_sketch_add(r->sketch, bs_prefix_hash(r->hash_key, &e->peer), r->now_s))
+	else if (bs_admission_learn(&r->admission, &e->peer, e->flags & BS_PENDING_KNOWN, r->now_s,
+				    r->now_ms))
 		bs_count(c, BS_C_attach_known_prefix);
 	if (!bs_endpoint_is_ip4(&e->peer))
 		bs_count(c, BS_C_attach_ip6);
@@ -182,9 +183,24 @@ static void count_attach(struct bs_roles *r, const struct bs_pending_entry *e, u
 	bs_count_set(c, BS_C_devices_attached, r->slab.n);
 }
 
-static void begin(struct bs_roles *r, uint32_t pending, const struct proof *proof, uint16_t ext)
+/* A number from an entry is in the table already. */
+static bool enter_nsi(struct bs_roles *r, uint32_t nsi, uint32_t i)
 {
-	struct bs_pending_entry *e = bs_pending_get(&r->pending, pending);
+	uint32_t old;
+
+	if (bs_nsi_table_get(&r->nsi, nsi, &old) == BS_NSI_PENDING) {
+		bs_nsi_table_change(&r->nsi, nsi, BS_NSI_DEVICE, i);
+		return true;
+	}
+	if (bs_nsi_table_put(&r->nsi, nsi, BS_NSI_DEVICE, i) == BS_OK)
+		return true;
+	bs_count(r->w->counters, BS_C_nsi_exhausted);
+	return false;
+}
+
+static bool begin(struct bs_roles *r, const struct bs_pending_entry *e, const struct proof *proof,
+		  uint16_t ext)
+{
 	uint32_t i = bs_slab_take(&r->slab);
 
 	if (i != BS_SLAB_NONE && !bs__auth_room(r, i, ext)) {
@@ -193,16 +209,38 @@ static void begin(struct bs_roles *r, uint32_t pending, const struct proof *proo
 	}
 	if (i == BS_SLAB_NONE) {
 		bs_count(r->w->counters, BS_C_attach_slab_full);
-		return;
+		return false;
+	}
+	if (!enter_nsi(r, e->nsi, i)) {
+		bs_slab_give(&r->slab, i);
+		return false;
 	}
 	fill_device(r, i, e, proof, ext);
-	bs_nsi_table_change(&r->nsi, e->nsi, BS_NSI_DEVICE, i);
 	bs__fill_check(r, BS_FILL_SLAB, r->slab.n, r->slab.cap);
 	count_attach(r, e, ext);
-	bs_pending_remove(&r->pending, pending);
 	bs__alive_start(r, i);
 	/* Last, for a claim may at once end an older attachment on this worker. */
 	bs__device_claim(r, i);
+	return true;
+}
+
+/* The response to a challenge that nothing was kept of. */
+static void input_stateless(struct bs_roles *r, struct bs_input *in)
+{
+	struct bs_pending_entry e;
+	struct proof proof;
+	uint16_t ext = 0;
+	int err;
+
+	proof.n_ep6 = bs_ep6_collect(&in->p, BS_EP6_HOST, proof.ep6, BS_ATTACH_EPS_MAX);
+	err = bs__cookie_open(r, in, &e, &proof.m, &proof.c_key);
+	if (!err)
+		err = settle_ext(r, &e, &proof, &ext);
+	if (err)
+		bs__drop(r, err);
+	else if (begin(r, &e, &proof, ext))
+		bs_count(r->w->counters, BS_C_attach_stateless);
+	bs_wipe(&proof.c_key, sizeof(proof.c_key));
 }
 
 void bs__attach_input(struct bs_roles *r, struct bs_input *in)
@@ -214,6 +252,10 @@ void bs__attach_input(struct bs_roles *r, struct bs_input *in)
 	enum bs_nsi_kind kind = bs_nsi_table_get(&r->nsi, in->p.h.nsi_sp, &i);
 	int err;
 
+	if (kind == BS_NSI_NONE && (r->w->conf->extensions & BS_EXT_COOKIE)) {
+		input_stateless(r, in);
+		return;
+	}
 	if (kind != BS_NSI_PENDING) {
 		/* A repeated response of a device that is attached by now. */
 		bs__drop(r, kind == BS_NSI_DEVICE ? BS_EREPLAY : BS_EUNKNOWN);
@@ -231,8 +273,8 @@ void bs__attach_input(struct bs_roles *r, struct bs_input *in)
 		err = settle_ext(r, e, &proof, &ext);
 	if (err)
 		bs__drop(r, err);
-	else
-		begin(r, i, &proof, ext);
+	else if (begin(r, e, &proof, ext))
+		bs_pending_remove(&r->pending, i);
 	bs_wipe(&proof.c_key, sizeof(proof.c_key));
 }
 
@@ -337,6 +379,8 @@ void bs__device_end(struct bs_roles *r, uint32_t i, enum bs_drop_reason reason)
 	bs__move_cancel(r, i);
 	bs_wheel_clear(&r->device_wheel, i);
 	bs_nsi_table_remove(&r->nsi, nsi);
+	if (cold->ext & BS_EXT_COOKIE)
+		bs__cookie_spent(r, nsi);
 	if (hot->alive.unreachable)
 		bs_count_set(r->w->counters, BS_C_devices_unreachable,
 			     bs_count_get(r->w->counters, BS_C_devices_unreachable) - 1);

@@ -6,7 +6,6 @@
 
 #include "net/udp.h"
 #include "proto/attach_server_legacy.h"
-#include "server/prefix.h"
 #include "server/worker_loop.h"
 #include "util/endpoint.h"
 
@@ -26,39 +25,20 @@ static bool is_legacy(const struct bs_invite *inv)
 	return inv->nonce.len == BS_NONCE_LEGACY_LEN;
 }
 
-/* Rule 3: whether this source may have one more answer; the device's own bucket comes later. */
-static bool take_source(struct bs_roles *r, const struct bs_endpoint *peer, bool *known)
+/* Count why an invite is not answered. */
+static bool is_admitted(struct bs_roles *r, enum bs_verdict verdict)
 {
-	struct bs_counters *c = r->w->counters;
-	uint64_t prefix = bs_prefix_hash(r->hash_key, peer);
+	static const enum bs_counter counter[] = {
+		[BS_REFUSE_ID] = BS_C_invite_rate_id,
+		[BS_REFUSE_KNOWN] = BS_C_invite_rate_known,
+		[BS_REFUSE_ADDRESS] = BS_C_invite_rate_source,
+		[BS_REFUSE_PREFIX] = BS_C_invite_rate_prefix,
+		[BS_REFUSE_STRANGERS] = BS_C_invite_rate_strangers,
+	};
 
-	*known = bs_sketch_has(r->sketch, prefix, r->now_s);
-	if (*known) {
-		if (bs_limiter_take(&r->limit_known, prefix, r->now_ms))
-			return true;
-		bs_count(c, BS_C_invite_rate_known);
-		return false;
-	}
-	if (!bs_limiter_take(&r->limit_address, bs_prefix_hash_address(r->hash_key, peer),
-			     r->now_ms)) {
-		bs_count(c, BS_C_invite_rate_source);
-		return false;
-	}
-	if (!bs_limiter_take(&r->limit_prefix, prefix, r->now_ms)) {
-		bs_count(c, BS_C_invite_rate_prefix);
-		return false;
-	}
-	return true;
-}
-
-/* Each role has its own bucket of a device, for an attach asks both. */
-static bool take_id(struct bs_roles *r, uint32_t number, bool for_attach)
-{
-	uint32_t key[2] = { number, for_attach };
-
-	if (bs_limiter_take(&r->limit_id, bs_siphash(r->hash_key, key, sizeof(key)), r->now_ms))
+	if (verdict == BS_ADMIT)
 		return true;
-	bs_count(r->w->counters, BS_C_invite_rate_id);
+	bs_count(r->w->counters, counter[verdict]);
 	return false;
 }
 
@@ -108,7 +88,12 @@ static void answer_controller(struct bs_roles *r, const struct bs_input *in,
 			      const struct bs_invite *inv)
 {
 	struct bs_invite_answer a = { .seq = inv->seq, .observed = *in->peer };
+	uint8_t cookie[BS_COOKIE_LEN];
 	bs_ssize len;
+
+	/* Without one the attach server gives it; this saves the device a round trip. */
+	if (bs__cookie_wanted(r, inv) && bs__cookie_make(r, in->peer, inv->id, cookie) == BS_OK)
+		a.cookie = cookie;
 
 	a.server = bs_worker_public(r->w, BS_SOCKET_ATTACH, in->local);
 	if (!bs_endpoint_is_set(&a.server)) {
@@ -212,7 +197,8 @@ void bs__pending_gone(void *ctx, const struct bs_pending_entry *e, bool expired)
 }
 
 /* A device is set up for one mode; an invite in the other one is not for us to answer. */
-static bool mode_fits(struct bs_roles *r, const struct bs_device *d, const struct bs_invite *inv)
+bool bs__invite_mode_fits(struct bs_roles *r, const struct bs_device *d,
+			  const struct bs_invite *inv)
 {
 	bool fits = is_legacy(inv) ? r->w->conf->allow_legacy && (d->flags & BS_DEVICE_LEGACY)
 				   : d->has_secret;
@@ -225,7 +211,7 @@ static bool mode_fits(struct bs_roles *r, const struct bs_device *d, const struc
 /* Longest answer to this invite against its length (basestation-wire(7), SECURITY CONSIDERATIONS).
  * A device without extensions cannot pad, and one with a short id must attach all the same: its
  * invite, 99 bytes at the least, is answered within the limits of rule 3, and counted. */
-static bool size_fits(struct bs_roles *r, const struct bs_invite *inv, size_t len, bool known)
+bool bs__invite_size_fits(struct bs_roles *r, const struct bs_invite *inv, size_t len, bool known)
 {
 	bool fits = true;
 
@@ -256,15 +242,25 @@ static void put_text(struct bs_pending_entry *e, unsigned which, struct bs_slice
 
 /* What is promised must be kept: MACs need a key, and an interval that anybody could forge would
  * silence the device. */
-static uint16_t may_grant(const struct bs_roles *r, const struct bs_invite *inv)
+uint16_t bs__invite_may_grant(const struct bs_roles *r, const struct bs_invite *inv)
 {
 	uint32_t bits = inv->ext & r->w->conf->extensions;
 
 	if (is_legacy(inv))
-		bits &= ~(uint32_t)BS_EXT_AUTH_ALIVE;
+		bits &= ~(uint32_t)(BS_EXT_AUTH_ALIVE | BS_EXT_COOKIE);
 	if (!(bits & BS_EXT_AUTH_ALIVE))
 		bits &= ~(uint32_t)BS_EXT_INTERVAL;
 	return (uint16_t)bits;
+}
+
+void bs__pending_texts(struct bs_pending_entry *e, const struct bs_version *version,
+		       struct bs_slice app_version)
+{
+	put_text(e, 0, app_version);
+	put_text(e, 1, version->label);
+	e->sdk[0] = (uint8_t)version->major;
+	e->sdk[1] = (uint8_t)version->minor;
+	e->sdk[2] = (uint8_t)version->patch;
 }
 
 static void fill_entry(struct bs_roles *r, struct bs_pending_entry *e, const struct bs_input *in,
@@ -279,13 +275,9 @@ static void fill_entry(struct bs_roles *r, struct bs_pending_entry *e, const str
 	if (inv->has_ext) {
 		e->flags |= BS_PENDING_EXT;
 		e->offered = inv->ext;
-		e->granted = may_grant(r, inv);
+		e->granted = bs__invite_may_grant(r, inv);
 	}
-	put_text(e, 0, inv->app_version);
-	put_text(e, 1, inv->version.label);
-	e->sdk[0] = (uint8_t)inv->version.major;
-	e->sdk[1] = (uint8_t)inv->version.minor;
-	e->sdk[2] = (uint8_t)inv->version.patch;
+	bs__pending_texts(e, &inv->version, inv->app_version);
 }
 
 /* The entry that answers this invite: that of an earlier copy, or a new one. */
@@ -328,7 +320,7 @@ static void answer_attach(struct bs_roles *r, const struct bs_input *in,
 	struct bs_pending_entry *e;
 	bs_ssize len;
 
-	if (!mode_fits(r, d, inv) || !size_fits(r, inv, in->p.len, known))
+	if (!bs__invite_mode_fits(r, d, inv) || !bs__invite_size_fits(r, inv, in->p.len, known))
 		return;
 	e = entry_for(r, in, inv, d, known);
 	if (!e)
@@ -342,13 +334,43 @@ static void answer_attach(struct bs_roles *r, const struct bs_input *in,
 	bs_count(r->w->counters, BS_C_invite_answered_attach);
 }
 
+/* An unknown id costs a look at the registry and nobody's tokens: whoever guesses ids from behind a
+ * crowded address must not use up what the crowd may ask. */
+static void answer(struct bs_roles *r, const struct bs_input *in, const struct bs_invite *inv,
+		   const struct bs_device *d, bool for_attach)
+{
+	const struct bs_ask_for q = {
+		.peer = in->peer,
+		.number = d->number,
+		.for_attach = for_attach,
+		.known = bs_admission_knows(&r->admission, in->peer, r->now_s),
+	};
+	bool cookie = bs__cookie_wanted(r, inv);
+	bool proven = cookie && for_attach && bs__cookie_shown(r, in->peer, inv);
+	enum bs_verdict verdict;
+
+	if (proven)
+		verdict = bs_admission_proven(&r->admission, &q, r->now_ms);
+	else if (cookie)
+		verdict = bs_admission_stateless(&r->admission, &q, r->now_ms);
+	else
+		verdict = bs_admission_stock(&r->admission, &q, r->now_ms);
+	if (!is_admitted(r, verdict))
+		return;
+	if (!for_attach)
+		answer_controller(r, in, inv);
+	else if (cookie)
+		bs__cookie_invite(r, in, inv, d, proven);
+	else
+		answer_attach(r, in, inv, d, q.known);
+}
+
 void bs__invite_input(struct bs_roles *r, struct bs_input *in)
 {
 	uint8_t roles = r->w->socket[in->socket].roles;
 	struct bs_invite inv;
 	struct bs_device d;
 	bool for_attach;
-	bool known;
 	int err = bs_invite_decode(&in->p, &inv);
 
 	if (!err && in->p.h.nsi_sp != 0)
@@ -362,14 +384,8 @@ void bs__invite_input(struct bs_roles *r, struct bs_input *in)
 		return;
 	}
 	bs_count(r->w->counters, for_attach ? BS_C_invite_attach : BS_C_invite_controller);
-	if (!is_readable(r, &inv, in->peer) || !take_source(r, in->peer, &known) ||
-	    !find_device(r, inv.id, &d))
+	if (!is_readable(r, &inv, in->peer) || !find_device(r, inv.id, &d))
 		return;
-	if (take_id(r, d.number, for_attach)) {
-		if (for_attach)
-			answer_attach(r, in, &inv, &d, known);
-		else
-			answer_controller(r, in, &inv);
-	}
+	answer(r, in, &inv, &d, for_attach);
 	bs_device_wipe(&d);
 }

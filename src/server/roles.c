@@ -11,8 +11,6 @@
 #include "util/endpoint.h"
 
 enum {
-	LIMITER_BUCKETS = 16384,
-	BURST_FACTOR = 5,
 	ASKS_MAX = 4096,
 	CLOSINGS_MAX = 1024,
 	MOVES_MAX = 4096,
@@ -63,9 +61,15 @@ void bs__roles_conf(struct bs_roles *r)
 {
 	const struct bs_conf *c = r->w->conf;
 	unsigned n = r->w->n_workers;
-	uint32_t known = rate_share(c->attach_rate_known, n);
-	uint32_t address = rate_share(c->attach_rate_unknown, n);
-	uint32_t prefix = rate_share(c->attach_rate_prefix, n);
+	const struct bs_admission_rates rates = {
+		.known = rate_share(c->attach_rate_known, n),
+		.address = rate_share(c->attach_rate_unknown, n),
+		.prefix = rate_share(c->attach_rate_prefix, n),
+		.strangers = rate_share(c->attach_rate_strangers, n),
+		/* One device always reaches one worker, so this one is not shared out. */
+		.id = c->attach_rate_id,
+		.id_burst = c->attach_burst_id,
+	};
 
 	r->pace.interval_ms = span_ms(c->alive_interval);
 	r->pace.retry_ms = span_ms(c->alive_retry);
@@ -77,11 +81,7 @@ void bs__roles_conf(struct bs_roles *r)
 	r->busy_s = span_s(c->alive_interval);
 	bs_pending_set_limits(&r->pending, c->pending_per_id, c->pending_per_prefix,
 			      span_ms(c->pending_lifetime));
-	bs_limiter_set(&r->limit_known, known, known * BURST_FACTOR);
-	bs_limiter_set(&r->limit_address, address, address * BURST_FACTOR);
-	bs_limiter_set(&r->limit_prefix, prefix, prefix * BURST_FACTOR);
-	/* One device always reaches one worker, so this one is not shared out. */
-	bs_limiter_set(&r->limit_id, c->attach_rate_id, c->attach_burst_id);
+	bs_admission_set(&r->admission, &rates);
 	bs__relay_conf(r);
 }
 
@@ -154,17 +154,13 @@ static int init_tables(struct bs_roles *r)
 
 static int init_limits(struct bs_roles *r)
 {
-	int err = bs_limiter_init(&r->limit_known, LIMITER_BUCKETS, 1, 1);
+	int err = BS_OK;
 
-	if (!err)
-		err = bs_limiter_init(&r->limit_address, LIMITER_BUCKETS, 1, 1);
-	if (!err)
-		err = bs_limiter_init(&r->limit_prefix, LIMITER_BUCKETS, 1, 1);
-	if (!err)
-		err = bs_limiter_init(&r->limit_id, LIMITER_BUCKETS, 1, 1);
 	r->events = calloc(BS_RING_EVENTS, sizeof(*r->events));
 	if (!err && !r->events)
 		err = BS_ENOMEM;
+	if (!err)
+		err = bs_admission_init(&r->admission, r->sketch, r->hash_key);
 	if (!err)
 		err = bs_attempts_init(&r->attempts);
 	return err;
@@ -185,6 +181,8 @@ int bs_roles_new(struct bs_worker *w, struct bs_roles **out)
 	r->seen_next = w->now + w->conf->last_seen_interval;
 	memcpy(r->hash_key, w->state_key, sizeof(r->hash_key));
 	err = bs_registry_server_secret(w->registry, "attach", r->secret);
+	if (!err)
+		err = bs__cookie_init(r);
 	if (!err)
 		err = init_tables(r);
 	if (!err)
@@ -222,10 +220,7 @@ void bs_roles_free(struct bs_roles *r)
 	bs_pool_fini(&r->closings);
 	bs_pool_fini(&r->moves);
 	bs_pool_fini(&r->ep6);
-	bs_limiter_fini(&r->limit_known);
-	bs_limiter_fini(&r->limit_address);
-	bs_limiter_fini(&r->limit_prefix);
-	bs_limiter_fini(&r->limit_id);
+	bs_admission_fini(&r->admission);
 	free(r->events);
 	bs_attempts_fini(&r->attempts);
 	bs_wipe(r, sizeof(*r));

@@ -3,6 +3,7 @@
  * roles.h - what a worker keeps for its roles, and how the files of the roles call each other.
  *
  *   role_invite.c   controller and attach server: invites             answers 3, 4.1
+ *   role_cookie.c   the same without state, for devices with COOKIE; RETRY
  *   role_attach.c   the proof, the attachment's beginning and end     4.3, 4.4
  *   role_alive.c    keepalive, polls, address changes, events         6, 12.4
  *   role_auth.c     keepalives under a MAC, adaptive interval         extensions
@@ -21,15 +22,14 @@
 #include "log/log.h"
 #include "proto/attach_server.h"
 #include "proto/interval_server.h"
+#include "server/admission.h"
 #include "server/attempts.h"
 #include "server/ids.h"
 #include "server/intern.h"
-#include "server/limiter.h"
 #include "server/nsi_table.h"
 #include "server/pending.h"
 #include "server/pool.h"
 #include "server/server.h"
-#include "server/sketch.h"
 #include "server/slab.h"
 #include "server/watch.h"
 #include "server/worker.h"
@@ -44,6 +44,14 @@
 #define BS_RING_EVENTS 512u
 /** IPv6 candidates kept per device that has any. */
 #define BS_DEVICE_EP6_MAX 4
+
+/** Numbers of attachments without state that ended within seconds: a copy of the proof must not
+ *  bring them back.  As many as fit; a newer one takes the place of an older. */
+#define BS_SPENT_NSI 1024u
+struct bs_spent_nsi {
+	uint32_t nsi; /**< 0 = empty */
+	uint32_t end_ms;
+};
 
 /** A local address that devices write to. */
 struct bs_local {
@@ -112,10 +120,7 @@ struct bs_roles {
 	struct bs_watch watch;
 	struct bs_pending pending;
 	struct bs_sketch *sketch;
-	struct bs_limiter limit_known;   /**< per prefix that is known */
-	struct bs_limiter limit_address; /**< per address that is not */
-	struct bs_limiter limit_prefix;  /**< per prefix that is not */
-	struct bs_limiter limit_id;
+	struct bs_admission admission;
 	struct bs_intern texts;
 	struct bs_pool ep6;
 	struct bs_pool conns;
@@ -136,7 +141,9 @@ struct bs_roles {
 	uint16_t busy_s;        /**< interval while a client is connected */
 	struct bs_local *local; /**< [BS_LOCALS_MAX]; one without a port is free */
 	unsigned n_locals;
-	uint8_t secret[32]; /**< nonces and seeds are computed with it */
+	uint8_t secret[32];                  /**< cookies, nonces and seeds are computed with it */
+	uint8_t nsi_key[BS_SIPHASH_KEY_LEN]; /**< made of it: numbers without state */
+	struct bs_spent_nsi spent[BS_SPENT_NSI]; /**< by the number's low bits */
 	uint8_t hash_key[BS_SIPHASH_KEY_LEN];
 	uint8_t random[256]; /**< drawn in batches for numbers that travel in the clear */
 	unsigned random_left;
@@ -225,11 +232,51 @@ BS_MUSTCHECK int bs__pending_secrets(struct bs_roles *r, struct bs_pending_entry
 /** The same for a_key, made of psk. */
 BS_MUSTCHECK int bs__pending_a_key(struct bs_roles *r, struct bs_pending_entry *e,
 				   struct bs_slice id, const uint8_t *psk);
+/** Note which versions a device says it has. */
+void bs__pending_texts(struct bs_pending_entry *e, const struct bs_version *version,
+		       struct bs_slice app_version);
 /** An entry left the table early or expired. */
 void bs__pending_gone(void *ctx, const struct bs_pending_entry *e, bool expired);
 /** The request that answers an invite, as it was or will be sent; its length or an error. */
 BS_MUSTCHECK bs_ssize bs__attach_compose(struct bs_roles *r, struct bs_pending_entry *e,
 					 const struct bs_device *d, uint8_t *buf, size_t cap);
+
+/** Extension bits that an invite is granted. */
+uint16_t bs__invite_may_grant(const struct bs_roles *r, const struct bs_invite *inv);
+/** Whether the device is set up for the mode of an invite; else counted. */
+bool bs__invite_mode_fits(struct bs_roles *r, const struct bs_device *d,
+			  const struct bs_invite *inv);
+/** Whether the answer is no longer than what rule and extension allow; else counted. */
+bool bs__invite_size_fits(struct bs_roles *r, const struct bs_invite *inv, size_t len, bool known);
+
+/* role_cookie.c */
+BS_MUSTCHECK int bs__cookie_init(struct bs_roles *r);
+/** Whether a device is to be attached without state. */
+bool bs__cookie_wanted(const struct bs_roles *r, const struct bs_invite *inv);
+/** The cookie of an id at an address, for the controller's answer. */
+BS_MUSTCHECK int bs__cookie_make(struct bs_roles *r, const struct bs_endpoint *peer,
+				 struct bs_slice id, uint8_t out[BS_COOKIE_LEN]);
+/** Answer an attach invite that offers COOKIE: with a cookie, or with a challenge. */
+void bs__cookie_invite(struct bs_roles *r, const struct bs_input *in, const struct bs_invite *inv,
+		       const struct bs_device *d, bool proven);
+/** Whether the invite shows the cookie that its address was given. */
+bool bs__cookie_shown(struct bs_roles *r, const struct bs_endpoint *peer,
+		      const struct bs_invite *inv);
+/** A response to a number that is not in the table: BS_OK with everything filled when it answers a
+ *  challenge of ours, else a drop reason. */
+BS_MUSTCHECK int bs__cookie_open(struct bs_roles *r, struct bs_input *in,
+				 struct bs_pending_entry *e, struct bs_attach_response *m,
+				 struct bs_key_block *c_key);
+/** An attachment without state ended: its number is spent for as long as its proof is fresh. */
+void bs__cookie_spent(struct bs_roles *r, uint32_t nsi);
+/**
+ * Tell a device that offered RETRY to come back after so many ms, instead of any other answer.
+ * False, with nothing sent, when it did not offer it or conf does not grant it: such a device comes
+ * back by its own schedule.  The device adds no jitter: draw ms from the span that the crowd is to
+ * be spread over.  Devices wait 1 s at the least and 10 minutes at the most.
+ */
+bool bs__invite_retry(struct bs_roles *r, const struct bs_input *in, const struct bs_invite *inv,
+		      uint32_t ms);
 
 /* role_attach.c */
 void bs__attach_input(struct bs_roles *r, struct bs_input *in);

@@ -6,14 +6,14 @@
  * Four-way buckets of 16-bit tags with the hour of the last sight; a full bucket gives up its
  * oldest.  A stranger is taken for known with a chance of 4 in 65,536.
  *
- * Owner: one worker, in its state.  Allocates: no (128 KiB).
+ * Owner: one worker, in its state.  Allocates: no (1 MiB, touched as prefixes come).
  */
 #ifndef BS_SERVER_SKETCH_H
 #define BS_SERVER_SKETCH_H
 
 #include "basestation/types.h"
 
-#define BS_SKETCH_SETS 8192u
+#define BS_SKETCH_SETS 65536u
 #define BS_SKETCH_WAYS 4u
 /** Hours for which an entry counts. */
 #define BS_SKETCH_HOURS 24u

@@ -5,6 +5,11 @@
 
 #include "util/endpoint.h"
 
+enum {
+	CRYPTO_LEN = 118, /* of two nonces' plaintext */
+	EP6_LEN = 24,
+};
+
 /* The next payload of a message whose order is fixed. */
 static bool next_is(const struct bs_packet *p, size_t *off, uint8_t type, struct bs_payload *pl)
 {
@@ -98,6 +103,36 @@ void bs_attach_request_begin(struct bs_writer *w, uint8_t *buf, size_t cap,
 		w->bad = true;
 }
 
+/* What a device under extension COOKIE brings back.  An id without nonce is none: the server has
+ * nothing to look the other half up in. */
+static int get_invite_part(const struct bs_packet *p, struct bs_attach_response *m)
+{
+	struct bs_payload pl;
+	struct bs_slice text;
+	uint8_t kind;
+	int err;
+
+	if (!bs_payload_find(p, BS_PL_SP_ID, &pl))
+		return BS_OK;
+	err = bs_kind_text_get(&pl, &kind, &text);
+	if (err)
+		return err;
+	if (kind != BS_ID_HOST || !bs_device_id_ok(text.ptr, text.len))
+		return BS_EFIELD;
+	if (!bs_payload_find(p, BS_PL_NONCE, &pl))
+		return BS_EMISSING;
+	if (pl.len != BS_NONCE_LEN)
+		return BS_EFIELD;
+	m->id = text;
+	m->nonce_d = pl.data;
+	if (bs_payload_find(p, BS_PL_VERSION, &pl) && bs_version_get(&pl, &m->version) != BS_OK)
+		memset(&m->version, 0, sizeof(m->version));
+	if (bs_payload_find(p, BS_PL_DESCR, &pl) && bs_kind_text_get(&pl, &kind, &text) == BS_OK &&
+	    kind == BS_DESCR_APP_VERSION)
+		m->app_version = text;
+	return BS_OK;
+}
+
 int bs_attach_response_decode(const struct bs_packet *p, uint8_t last, struct bs_attach_response *m)
 {
 	struct bs_attach_response tmp;
@@ -132,11 +167,31 @@ int bs_attach_response_decode(const struct bs_packet *p, uint8_t last, struct bs
 		if (err)
 			return err;
 		tmp.has_ext = true;
+		err = get_invite_part(p, &tmp);
+		if (err)
+			return err;
 	}
 	err = bs_payload_last(p, last, &tmp.last_off);
 	if (!err)
 		*m = tmp;
 	return err;
+}
+
+/* The texts are for people to read, so they give way to what the attach needs. */
+static void put_invite_part(struct bs_writer *w, const struct bs_attach_response *m)
+{
+	struct bs_writer before;
+
+	bs_kind_text_put(w, BS_PL_SP_ID, 0, BS_ID_HOST, m->id);
+	bs_packet_add(w, BS_PL_NONCE, 0, m->nonce_d, BS_NONCE_LEN);
+	before = *w;
+	if (m->version.kind)
+		bs_version_put(w, &m->version);
+	if (m->app_version.len)
+		bs_kind_text_put(w, BS_PL_DESCR, BS_PLF_OPTIONAL, BS_DESCR_APP_VERSION,
+				 m->app_version);
+	if (w->bad || w->cap - w->len < CRYPTO_LEN)
+		*w = before;
 }
 
 void bs_attach_response_begin(struct bs_writer *w, uint8_t *buf, size_t cap,
@@ -151,6 +206,8 @@ void bs_attach_response_begin(struct bs_writer *w, uint8_t *buf, size_t cap,
 	if (!BS_WITH_EXT || !m->has_ext)
 		return;
 	bs_ext_put(w, &m->ext);
-	for (i = 0; BS_HAS_IP6 && i < m->n_eps; i++)
+	if (BS_WITH_ADMISSION && m->id.len)
+		put_invite_part(w, m);
+	for (i = 0; BS_HAS_IP6 && i < m->n_eps && w->len + EP6_LEN + CRYPTO_LEN <= w->cap; i++)
 		bs_ep6_put(w, &m->eps[i]);
 }

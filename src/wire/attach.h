@@ -33,14 +33,21 @@ struct bs_attach_request {
 	size_t last_off;             /**< decode: where CRYPTO or VERIFY starts */
 };
 
-/** U_ATTACH response, device to server: CAPABILITY, IPX, NOTIFY, [EXT, EP6 list,] CRYPTO. */
+/** U_ATTACH response, device to server: CAPABILITY, IPX, NOTIFY, [EXT, [SP_ID, NONCE, VERSION,
+ *  DESCR,] EP6 list,] CRYPTO. */
 struct bs_attach_response {
 	uint32_t nsi;
 	uint16_t seq;
-	struct bs_caps caps;      /**< bits and mask */
-	struct bs_ipx ipx;        /**< private: own address; global: as the controller said */
-	bool has_ext;             /**< only if the request had EXT */
-	struct bs_ext_offer ext;  /**< granted echoed, and the original offer */
+	struct bs_caps caps;     /**< bits and mask */
+	struct bs_ipx ipx;       /**< private: own address; global: as the controller said */
+	bool has_ext;            /**< only if the request had EXT */
+	struct bs_ext_offer ext; /**< granted echoed, and the original offer */
+	/** With extension COOKIE what the invite said, for the server has kept none of it; needs
+	 *  has_ext.  id empty = not there. */
+	struct bs_slice id;
+	const uint8_t *nonce_d;      /**< [BS_NONCE_LEN], not NULL where id is there; borrowed */
+	struct bs_version version;   /**< kind 0 = not there */
+	struct bs_slice app_version; /**< empty = not there */
 	const struct bs_ep6 *eps; /**< encode: n_eps endpoints; decode: NULL, see bs_ep6_collect */
 	uint8_t n_eps;
 	size_t last_off; /**< decode: where CRYPTO or VERIFY starts */
@@ -56,7 +63,8 @@ void bs_attach_request_begin(struct bs_writer *w, uint8_t *buf, size_t cap,
 
 BS_MUSTCHECK int bs_attach_response_decode(const struct bs_packet *p, uint8_t last,
 					   struct bs_attach_response *m);
-/** Start the packet in w: everything before CRYPTO. */
+/** Start the packet in w: everything before CRYPTO.  VERSION, DESCR and EP6s stay out where they
+ *  and a CRYPTO of 118 bytes would not fit. */
 void bs_attach_response_begin(struct bs_writer *w, uint8_t *buf, size_t cap,
 			      const struct bs_attach_response *m);
 

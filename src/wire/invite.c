@@ -5,12 +5,6 @@
 
 #include "util/endpoint.h"
 
-/* Kinds of DESCR. */
-enum {
-	DESCR_APP_VERSION = 1,
-	DESCR_URL = 2
-};
-
 static int get_id(const struct bs_packet *p, struct bs_slice *id)
 {
 	struct bs_payload pl;
@@ -35,9 +29,9 @@ static void get_descr(const struct bs_packet *p, struct bs_invite *m)
 	while (bs_payload_next(p, &off, &pl)) {
 		if (pl.type != BS_PL_DESCR || bs_kind_text_get(&pl, &kind, &text))
 			continue;
-		if (kind == DESCR_APP_VERSION && !m->app_version.len)
+		if (kind == BS_DESCR_APP_VERSION && !m->app_version.len)
 			m->app_version = text;
-		else if (kind == DESCR_URL && !m->url.len)
+		else if (kind == BS_DESCR_URL && !m->url.len)
 			m->url = text;
 	}
 }
@@ -64,6 +58,14 @@ static int get_server_part(const struct bs_packet *p, const struct bs_payload *n
 	return err;
 }
 
+/* One of another length is no cookie. */
+static const uint8_t *get_cookie(const struct bs_packet *p)
+{
+	struct bs_payload pl;
+
+	return bs_payload_find(p, BS_PL_COOKIE, &pl) && pl.len == BS_COOKIE_LEN ? pl.data : NULL;
+}
+
 int bs_invite_decode(const struct bs_packet *p, struct bs_invite *m)
 {
 	struct bs_invite tmp;
@@ -88,6 +90,7 @@ int bs_invite_decode(const struct bs_packet *p, struct bs_invite *m)
 	if (bs_payload_find(p, BS_PL_EXT, &pl) && bs_ext_get(&pl, &ext) == BS_OK) {
 		tmp.has_ext = true;
 		tmp.ext = ext.bits;
+		tmp.cookie = get_cookie(p);
 	}
 	*m = tmp;
 	return BS_OK;
@@ -103,9 +106,9 @@ static void put_server_part(struct bs_writer *w, const struct bs_invite *m)
 		app.len = sizeof(unset);
 	}
 	bs_packet_add(w, BS_PL_NONCE, 0, m->nonce.ptr, m->nonce.len);
-	bs_kind_text_put(w, BS_PL_DESCR, BS_PLF_OPTIONAL, DESCR_APP_VERSION, app);
+	bs_kind_text_put(w, BS_PL_DESCR, BS_PLF_OPTIONAL, BS_DESCR_APP_VERSION, app);
 	if (m->url.len)
-		bs_kind_text_put(w, BS_PL_DESCR, BS_PLF_OPTIONAL, DESCR_URL, m->url);
+		bs_kind_text_put(w, BS_PL_DESCR, BS_PLF_OPTIONAL, BS_DESCR_URL, m->url);
 	bs_caps_put(w, &m->caps);
 }
 
@@ -117,6 +120,8 @@ static void put_ext(struct bs_writer *w, const struct bs_invite *m)
 	memset(&ext, 0, sizeof(ext));
 	ext.bits = m->ext;
 	bs_ext_put(w, &ext);
+	if (BS_WITH_ADMISSION && m->cookie)
+		bs_packet_add(w, BS_PL_COOKIE, BS_PLF_OPTIONAL, m->cookie, BS_COOKIE_LEN);
 	off = bs_packet_open_payload(w, BS_PL_PAD, BS_PLF_OPTIONAL);
 	if (w->len < BS_INVITE_PAD_LEN)
 		bs_writer_put_zero(w, BS_INVITE_PAD_LEN - w->len);
@@ -166,25 +171,69 @@ int bs_invite_answer_decode(const struct bs_packet *p, struct bs_invite_answer *
 	m->seq = p->h.seq;
 	m->server = ipx.priv;
 	m->observed = ipx.global;
+	m->cookie = NULL;
 	return BS_OK;
 }
 
-bs_ssize bs_invite_answer_encode(uint8_t *buf, size_t cap, const struct bs_invite_answer *m)
+static void begin_answer(struct bs_writer *w, uint8_t *buf, size_t cap, uint16_t seq)
 {
 	struct bs_header h;
-	struct bs_writer w;
-	struct bs_ipx ipx;
 
 	memset(&h, 0, sizeof(h));
 	h.type = BS_TYPE_U_INVITE;
 	h.flags = BS_FLAG_RESPONSE;
-	h.seq = m->seq;
+	h.seq = seq;
+	bs_packet_begin(w, buf, cap, &h);
+}
+
+bs_ssize bs_invite_answer_encode(uint8_t *buf, size_t cap, const struct bs_invite_answer *m)
+{
+	struct bs_writer w;
+	struct bs_ipx ipx;
+
 	memset(&ipx, 0, sizeof(ipx));
 	ipx.priv = m->server;
 	ipx.global = m->observed;
-	bs_packet_begin(&w, buf, cap, &h);
+	begin_answer(&w, buf, cap, m->seq);
 	bs_ipx_put(&w, &ipx);
 	bs_ep6_put_if_needed(&w, &m->server, BS_EP6_SERVER);
 	bs_ep6_put_if_needed(&w, &m->observed, BS_EP6_OBSERVED);
+	if (m->cookie)
+		bs_packet_add(&w, BS_PL_COOKIE, BS_PLF_OPTIONAL, m->cookie, BS_COOKIE_LEN);
+	return bs_packet_finish(&w);
+}
+
+int bs_invite_notice_decode(const struct bs_packet *p, struct bs_invite_notice *m)
+{
+	struct bs_payload pl;
+
+	if (p->h.type != BS_TYPE_U_INVITE || p->h.flags != BS_FLAG_RESPONSE)
+		return BS_ETYPE;
+	if (p->h.nsi_sp)
+		return BS_EFIELD;
+	memset(m, 0, sizeof(*m));
+	m->seq = p->h.seq;
+	m->cookie = get_cookie(p);
+	if (bs_payload_find(p, BS_PL_RETRY, &pl) && pl.len == 4) {
+		m->has_retry = true;
+		m->retry_ms = bs_get_u32(pl.data);
+	}
+	return m->cookie || m->has_retry ? BS_OK : BS_EMISSING;
+}
+
+bs_ssize bs_invite_notice_encode(uint8_t *buf, size_t cap, const struct bs_invite_notice *m)
+{
+	struct bs_writer w;
+	uint8_t ms[4];
+
+	if (!m->cookie && !m->has_retry)
+		return BS_EINVAL;
+	begin_answer(&w, buf, cap, m->seq);
+	if (m->cookie)
+		bs_packet_add(&w, BS_PL_COOKIE, BS_PLF_OPTIONAL, m->cookie, BS_COOKIE_LEN);
+	if (m->has_retry) {
+		bs_put_u32(ms, m->retry_ms);
+		bs_packet_add(&w, BS_PL_RETRY, BS_PLF_OPTIONAL, ms, sizeof(ms));
+	}
 	return bs_packet_finish(&w);
 }

@@ -14,6 +14,8 @@
 
 /** Size to which an invite with EXT is padded, so that no answer to it is longer. */
 #define BS_INVITE_PAD_LEN 240
+/** Bytes of a COOKIE. */
+#define BS_COOKIE_LEN 16
 
 /** U_INVITE from a device; without nonce it is meant for the controller. */
 struct bs_invite {
@@ -26,6 +28,9 @@ struct bs_invite {
 	struct bs_caps caps;         /**< attach server: bits, mask and the suite code */
 	bool has_ext;                /**< the device offered extensions */
 	uint32_t ext;                /**< enum bs_ext bits offered */
+	/** attach server: [BS_COOKIE_LEN] what an earlier answer gave (extension COOKIE), borrowed;
+	 *  NULL = none; needs has_ext */
+	const uint8_t *cookie;
 };
 
 /** U_INVITE answer of the controller. */
@@ -33,6 +38,16 @@ struct bs_invite_answer {
 	uint16_t seq;                /**< of the invite */
 	struct bs_endpoint server;   /**< where the attach server is */
 	struct bs_endpoint observed; /**< where the invite came from */
+	const uint8_t *cookie; /**< encode: COOKIE to append, NULL = none; decode: always NULL */
+};
+
+/** What an answer to an invite says beside or instead of its usual content, to a device that
+ *  offered the extension: prove your address first (COOKIE), come back later (RETRY). */
+struct bs_invite_notice {
+	uint16_t seq;          /**< of the invite */
+	const uint8_t *cookie; /**< [BS_COOKIE_LEN], borrowed; NULL = none */
+	bool has_retry;
+	uint32_t retry_ms;
 };
 
 /**
@@ -48,5 +63,13 @@ BS_MUSTCHECK int bs_invite_answer_decode(const struct bs_packet *p, struct bs_in
 /** 33 bytes for IPv4 endpoints; an IPv6 endpoint goes as EP6 (kind 4 server, kind 2 observed). */
 BS_MUSTCHECK bs_ssize bs_invite_answer_encode(uint8_t *buf, size_t cap,
 					      const struct bs_invite_answer *m);
+
+/** Taken from any answer; BS_EMISSING when it has neither payload.  One of a wrong length counts as
+ *  absent. */
+BS_MUSTCHECK int bs_invite_notice_decode(const struct bs_packet *p, struct bs_invite_notice *m);
+/** An answer of nothing else: at most 44 bytes, which other devices ignore.  BS_EINVAL when it
+ *  would say nothing. */
+BS_MUSTCHECK bs_ssize bs_invite_notice_encode(uint8_t *buf, size_t cap,
+					      const struct bs_invite_notice *m);
 
 #endif

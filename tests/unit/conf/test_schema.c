@@ -100,8 +100,8 @@ START_TEST(range_texts)
 		{ "handshake-rate", "1/s to 1000000/s" },
 		{ "tls-min", "1.2 or 1.3" },
 		{ "log-level", "error, warning, notice, info or debug" },
-		{ "extensions",
-		  "ip6, auth-alive, interval, attempt, close, gcm, fast-stream, pair and path" },
+		{ "extensions", "ip6, cookie, auth-alive, interval, retry, attempt, close, gcm, "
+				"fast-stream, pair and path" },
 		{ "listen", "1 to 8 addresses" },
 		{ "allow-legacy", "yes or no" },
 		{ "key-file", "path" },

@@ -101,8 +101,8 @@ static const struct {
 	  "notice, info or debug)" },
 	{ "log-level", "verbose", "is not known; there is error, warning, notice, info or debug" },
 	{ "extensions", "zebra",
-	  "is not known; there is ip6, auth-alive, interval, attempt, close, gcm, fast-stream, "
-	  "pair and path" },
+	  "is not known; there is ip6, cookie, auth-alive, interval, retry, attempt, close, gcm, "
+	  "fast-stream, pair and path" },
 };
 
 START_TEST(refuses_with_reason)
@@ -169,7 +169,7 @@ START_TEST(flags_add_up)
 	char why[300] = "";
 	char out[BS_CONF_VALUE_MAX];
 
-	ck_assert_uint_eq(bs_conf_value_n(conf, key), 9);
+	ck_assert_uint_eq(bs_conf_value_n(conf, key), 11);
 	bs_conf_value_clear(conf, key);
 	ck_assert_uint_eq(bs_conf_value_n(conf, key), 0);
 	ck_assert_int_eq(set("extensions", "close", why, sizeof(why)), BS_OK);

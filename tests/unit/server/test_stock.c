@@ -38,8 +38,9 @@ static void setup(void)
 {
 	struct rig_options o = { .conf = "attach-rate-id = 1000/s\nalive-interval = 50ms\n"
 					 "alive-unreachable = 4s\nalive-timeout = 8s\n"
-					 "extensions = { ip6, auth-alive, interval, attempt, "
-					 "close, gcm, fast-stream, pair, path }\n" };
+					 "extensions = { ip6, cookie, auth-alive, interval, "
+					 "retry, attempt, close, gcm, fast-stream, pair, "
+					 "path }\n" };
 
 	vectors = bs_vectors_load("control.txt");
 	ssl = bs_openssl_new();
