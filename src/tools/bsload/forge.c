@@ -82,7 +82,7 @@ static size_t make_id(struct forge *f, char id[static IDS_NAME_MAX])
 	return ids_name(&nobody, below(f, 10000000), id);
 }
 
-/* Every second one is meant for the attach server: that is where an answer costs crypto and room. */
+/* Every second one is for the attach server: there an answer costs crypto and room. */
 static bs_ssize make_invite(struct forge *f, uint8_t *buf, struct bs_endpoint *to)
 {
 	uint8_t nonce[NONCE_LEN];

@@ -241,7 +241,7 @@ static int begin_plan(struct plan *p, const char *name)
 	if (set_all(p, defaults) != STATUS_OK)
 		return STATUS_USAGE;
 	p->name = name;
-	if (strcmp(name, "ids") == 0)
+	if (strcmp(name, "ids") == 0 || strcmp(name, "size") == 0)
 		return STATUS_OK;
 	for (size_t i = 0; i < N_PLANS; i++)
 		if (strcmp(plans[i].name, name) == 0)

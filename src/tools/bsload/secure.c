@@ -27,14 +27,28 @@ static void remember(struct secure *s)
 	ERR_clear_error();
 }
 
-/* The newest session serves the next handshake; one reference is ours. */
+/* The newest session serves the next handshakes, as a copy: one that ends in disorder takes the
+ * original with it.  0 = the reference is not ours. */
 static int keep_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct secure *s = SSL_get_app_data(ssl);
+	SSL_SESSION *copy = SSL_SESSION_dup(session);
 
-	SSL_SESSION_free(s->session);
-	s->session = session;
-	return 1;
+	if (copy) {
+		SSL_SESSION_free(s->session);
+		s->session = copy;
+	}
+	return 0;
+}
+
+/* Each link has a copy of its own, for the same reason. */
+static bool use_session(const struct secure *s, SSL *ssl)
+{
+	SSL_SESSION *copy = SSL_SESSION_dup(s->session);
+	const bool ok = copy && SSL_set_session(ssl, copy) == 1;
+
+	SSL_SESSION_free(copy);
+	return ok;
 }
 
 static bool set_version(SSL_CTX *ctx, const char *tls)
@@ -130,7 +144,7 @@ int secure_open(struct secure *s, struct secure_link *l, int fd)
 	SSL_set_connect_state(ssl);
 	if (SSL_set_tlsext_host_name(ssl, s->name) != 1 || SSL_set1_host(ssl, s->name) != 1)
 		return BS_ENOMEM;
-	if (s->resume && s->session && SSL_set_session(ssl, s->session) != 1)
+	if (s->resume && s->session && !use_session(s, ssl))
 		return BS_ENOMEM;
 	return BS_OK;
 }
