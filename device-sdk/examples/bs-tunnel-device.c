@@ -259,7 +259,6 @@ int main(int argc, char **argv)
 	a.ex.conf.connections = CONNECTIONS_DEFAULT;
 	a.ex.conf.query = on_query;
 	a.ex.conf.access = on_access;
-	a.ex.conf.pair = on_pair;
 	a.ex.conf.state = on_state;
 	a.ex.conf.ctx = &a;
 	a.tunnels.client = on_client;
@@ -269,6 +268,7 @@ int main(int argc, char **argv)
 		return 2;
 	if (!example_open_list(&a.ex, a.ex.conf.id, "bs-tunnel-device"))
 		return 1;
+	a.ex.conf.pair = a.ex.has_list ? on_pair : NULL;
 	err = bsdev_posix_new(&a.ex.conf, &a.ex.posix, &p);
 	if (err != BS_OK) {
 		fprintf(stderr, "bs-tunnel-device: cannot start (%s)%s\n", bs_strerror(err),

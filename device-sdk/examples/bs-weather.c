@@ -390,7 +390,6 @@ static void set_hooks(struct station *st)
 	conf->connections = 10;
 	conf->query = on_query;
 	conf->access = on_access;
-	conf->pair = on_pair;
 	conf->state = on_state;
 	conf->connection = on_connection;
 	conf->ctx = st;
@@ -411,6 +410,7 @@ int main(int argc, char **argv)
 	load_name(&st);
 	if (!example_open_list(&st.ex, st.name, "bs-weather"))
 		return 1;
+	st.ex.conf.pair = st.ex.has_list ? on_pair : NULL;
 	hold_signals(true);
 	err = bsdev_posix_new(&st.ex.conf, &st.ex.posix, &p);
 	if (err != BS_OK) {

@@ -10,6 +10,7 @@
 #include "util/endpoint.h"
 
 enum {
+	MS_PER_S = 1000,
 	EPOCH_S = 120,
 	/* An answer to an unproven address may have three bytes for each two of the invite. */
 	FACTOR_NUM = 3,
@@ -240,15 +241,15 @@ static void put_text(struct bs_pending_entry *e, unsigned which, struct bs_slice
 	e->text_len[which] = (uint8_t)n;
 }
 
-/* What is promised must be kept: MACs need a key, and an interval that anybody could forge would
- * silence the device. */
+/* What is promised must be kept: MACs need a key, an interval that anybody could forge would silence
+ * the device, and one below a second cannot be said. */
 uint16_t bs__invite_may_grant(const struct bs_roles *r, const struct bs_invite *inv)
 {
 	uint32_t bits = inv->ext & r->w->conf->extensions;
 
 	if (is_legacy(inv))
 		bits &= ~(uint32_t)(BS_EXT_AUTH_ALIVE | BS_EXT_COOKIE);
-	if (!(bits & BS_EXT_AUTH_ALIVE))
+	if (!(bits & BS_EXT_AUTH_ALIVE) || r->pace.interval_ms < MS_PER_S)
 		bits &= ~(uint32_t)BS_EXT_INTERVAL;
 	return (uint16_t)bits;
 }
