@@ -220,6 +220,8 @@ static int ask_server(struct bsc_conn *c, bs_time now)
 	if (r == NULL)
 		return BS_ENOMEM;
 	r->conn = c;
+	if (bsc__ticket_may(m, now))
+		bsc__ticket_begin(m, r, now);
 	return BS_OK;
 }
 
@@ -263,8 +265,9 @@ int bsc__link_new(struct bsc__machine *m, const char *device, const struct bsc__
 	m->n_links++;
 	*out = c;
 	if (c->local == NULL || !c->local->only) {
-		bsc__machine_open(m, now);
-		if (m->state == BSC_SESSION_OPEN)
+		if (!c->by_ticket)
+			bsc__machine_open(m, now);
+		if (c->by_ticket || m->state == BSC_SESSION_OPEN)
 			tell(c, BSC_ASKING, NULL);
 	}
 	return BS_OK;
@@ -301,13 +304,18 @@ void bsc__link_goodbye(struct bsc_conn *c, bs_time now)
 {
 	struct bsc__req *r;
 
-	if (c->m->state != BSC_SESSION_OPEN || c->peer.conn.nsi_sp == 0 || c->is_local)
+	if (c->peer.conn.nsi_sp == 0 || c->is_local)
+		return;
+	/* Only where it was opened is it known: by ticket, or in a session. */
+	if (c->by_ticket ? !c->m->ticket.known : c->m->state != BSC_SESSION_OPEN)
 		return;
 	r = bsc__request_new(c->m, BS_TYPE_DISCONNECT, now);
-	if (r != NULL) {
-		r->nsi = c->peer.conn.nsi_sp;
-		r->path = c->peer.conn.path;
-	}
+	if (r == NULL)
+		return;
+	r->nsi = c->peer.conn.nsi_sp;
+	r->path = c->peer.conn.path;
+	if (c->by_ticket)
+		bsc__ticket_begin(c->m, r, now);
 }
 
 void bsc__link_disconnected(struct bsc__machine *m, uint32_t nsi)
@@ -704,8 +712,12 @@ void bsc__link_forget_arg(struct bsc_conn *c, const void *arg)
 void bsc__link_silence(struct bsc_conn *c, bs_time now)
 {
 	mute(c, NULL);
-	if (c->has_peer && !c->closed)
+	if (c->has_peer && !c->closed) {
 		bs_peer_close(&c->peer, now);
+		/* With a session its end says so. */
+		if (c->by_ticket)
+			bsc__link_goodbye(c, now);
+	}
 }
 
 void bsc__link_free(struct bsc_conn *c)
@@ -761,6 +773,7 @@ void bsc__link_get_info(const struct bsc_conn *c, struct bsc_conn_info *info)
 	info->suite = c->suite;
 	info->packet_max = BS_PACKET_SMALL;
 	info->connect_ms = c->connect_ms;
+	info->by_ticket = c->by_ticket;
 	if (!c->has_peer)
 		return;
 	if (!c->closed && c->connect_ms > 0)

@@ -40,6 +40,7 @@ void bsc__machine_fini(struct bsc__machine *m)
 	}
 	free(m->search);
 	bsc__prober_clear(&m->prober);
+	bs_wipe(&m->ticket, sizeof m->ticket);
 	bs_wipe(m->in, sizeof m->in);
 }
 
@@ -232,6 +233,8 @@ static int on_hello(struct bsc__machine *m, const struct bs_packet *p, bs_time n
 	if (m->n_links > 0)
 		bsc__prober_start(&m->prober, now);
 	bsc__request_rewatch(m, now);
+	if (a.params.has & BS_PARAM_BIT(BS_PARAM_TICKET_LIFE))
+		bsc__ticket_offered(m, now);
 	tell(m, BSC_PATH_FOUND, NULL);
 	return BS_OK;
 }
@@ -350,7 +353,7 @@ void bsc__machine_bytes(struct bsc__machine *m, const uint8_t *data, size_t len,
 void bsc__machine_datagram(struct bsc__machine *m, uint8_t *pkt, size_t len,
 			   const struct bs_endpoint *from, bs_time now)
 {
-	if (bsc__search_input(m, pkt, len, from))
+	if (bsc__search_input(m, pkt, len, from) || bsc__ticket_input(m, pkt, len, from, now))
 		return;
 	if (bsc__prober_input(&m->prober, pkt, len, from))
 		bsc__paths_probed(m);
@@ -402,6 +405,7 @@ void bsc__machine_timeout(struct bsc__machine *m, bs_time now)
 		keep_alive(m, now);
 	bsc__prober_timeout(&m->prober, now);
 	bsc__search_timeout(m, now);
+	bsc__ticket_timeout(m, now);
 	bsc__request_timeout(m, now);
 	bsc__link_timeout(m, now);
 }
@@ -467,6 +471,8 @@ size_t bsc__machine_datagram_out(struct bsc__machine *m, uint8_t *buf, size_t ca
 {
 	size_t n = bsc__prober_output(&m->prober, m->crypto, buf, cap, to);
 
+	if (n == 0)
+		n = bsc__ticket_output(m, buf, cap, to, now);
 	if (n == 0 && m->search != NULL)
 		n = bs_discovery_output(&m->search->d, buf, cap, to);
 	if (n == 0)
@@ -493,6 +499,8 @@ bool bsc__machine_next_timeout(const struct bsc__machine *m, bs_time *at)
 			     m->last_rx + BS_TIME_MS(m->keepalive_ms / 2 + BSC__ANSWER_MS));
 	}
 	if (m->search != NULL && bs_discovery_next_timeout(&m->search->d, &t))
+		bsc__earlier(&have, at, t);
+	if (bsc__ticket_next_timeout(m, &t))
 		bsc__earlier(&have, at, t);
 	if (bsc__prober_next_timeout(&m->prober, &t))
 		bsc__earlier(&have, at, t);

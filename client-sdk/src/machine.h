@@ -20,6 +20,7 @@
 #include "proto/gw_client.h"
 #include "proto/peer.h"
 #include "proto/relay_client.h"
+#include "ticket.h"
 #include "util/endpoint.h"
 #include "wire/gate.h"
 
@@ -67,6 +68,9 @@ struct bsc__settings {
 	struct bsc_session *owner; /**< for the callbacks; opaque here */
 	bsc_log_fn note_fn;        /**< lines about attempts; NULL = not wanted */
 	void *note_arg;
+	bool no_tickets;                /**< never ask for one, never use one */
+	bsc_ticket_save_fn ticket_save; /**< NULL = kept in memory only */
+	void *ticket_arg;
 };
 
 /** One request to the basestation. */
@@ -74,6 +78,11 @@ struct bsc__req {
 	struct bsc__req *next;
 	uint8_t type; /**< enum bs_type */
 	bool sent;
+	bool by_ticket;  /**< in datagrams: ticket_use.c; due is the next one */
+	uint8_t asks;    /**< datagrams without a challenge */
+	uint8_t sends;   /**< and with one */
+	uint8_t to_send; /**< bit per port: one is to be composed */
+	bs_time due;
 	uint16_t seq;
 	bs_time sent_at;
 	bs_time deadline;
@@ -138,6 +147,8 @@ struct bsc__machine {
 	struct bsc_conn *links; /**< newest first */
 	size_t n_links;
 	struct bsc__prober prober;
+	struct bsc__ticket_tools tools;
+	struct bsc__ticket ticket;
 	bool has_sockets_at;
 	bs_time sockets_at;        /**< the last search that used further sockets */
 	struct bs_endpoint mapped; /**< public endpoint that the router forwards to us */
@@ -185,6 +196,7 @@ struct bsc_conn {
 	struct bsc__machine *m;
 	struct bsc__local *local; /**< the attempt on the local network; NULL = none */
 	bool is_local;            /**< the peer was reached by it */
+	bool by_ticket;           /**< the basestation was asked by ticket */
 	struct bsc_conn *next;
 	char device[BS_DEVICE_ID_MAX + 1];
 	uint8_t attempt[BS_ATTEMPT_LEN];
@@ -268,6 +280,15 @@ int bsc__request_watch(struct bsc__machine *m, const char *const *ids, size_t n,
 void bsc__request_unwatch(struct bsc__machine *m, bs_time now);
 /** Send the watch again after a HELLO. */
 void bsc__request_rewatch(struct bsc__machine *m, bs_time now);
+/** A number that no request in flight has. */
+uint16_t bsc__request_seq(struct bsc__machine *m);
+/** Encode a request with this session number; its length or an error. */
+BS_MUSTCHECK bs_ssize bsc__request_encode(struct bsc__machine *m, const struct bsc__req *r,
+					  uint32_t cp, uint8_t *buf, size_t cap);
+/** Requests by ticket wait for a session from now on; those that are not worth one end. */
+void bsc__request_by_session(struct bsc__machine *m, bs_time now);
+/** End one without a word. */
+void bsc__request_drop(struct bsc__machine *m, struct bsc__req *r);
 /** Remove the requests of a connection without calling back. */
 void bsc__request_forget(struct bsc__machine *m, const struct bsc_conn *c);
 /** Whether a request waits to be sent, and may be. */

@@ -163,11 +163,11 @@ void bsc__request_forget(struct bsc__machine *m, const struct bsc_conn *c)
 
 /* ---- output: one encoder per type */
 
-static bs_ssize encode_connect(struct bsc__machine *m, const struct bsc__req *r, uint8_t *buf,
-			       size_t cap)
+static bs_ssize encode_connect(struct bsc__machine *m, const struct bsc__req *r, uint32_t cp,
+			       uint8_t *buf, size_t cap)
 {
 	struct bs_gate_connect c = {
-		.h = { .cp = m->cp, .seq = r->seq },
+		.h = { .cp = cp, .seq = r->seq },
 		.device = { (const uint8_t *)r->conn->device, strlen(r->conn->device) },
 		.ext = bsc__link_ext(r->conn),
 		.has_pair = r->conn->has_pair,
@@ -182,10 +182,10 @@ static bs_ssize encode_connect(struct bsc__machine *m, const struct bsc__req *r,
 	return bs_gate_connect_encode(&c, buf, cap);
 }
 
-static bs_ssize encode_disconnect(struct bsc__machine *m, const struct bsc__req *r, uint8_t *buf,
-				  size_t cap)
+static bs_ssize encode_disconnect(struct bsc__machine *m, const struct bsc__req *r, uint32_t cp,
+				  uint8_t *buf, size_t cap)
 {
-	struct bs_gate_disconnect d = { .h = { .cp = m->cp, .sp = r->nsi, .seq = r->seq } };
+	struct bs_gate_disconnect d = { .h = { .cp = cp, .sp = r->nsi, .seq = r->seq } };
 
 	/* The server sees nothing of a direct path, and its operator wants to know. */
 	if (r->path != 0) {
@@ -195,10 +195,10 @@ static bs_ssize encode_disconnect(struct bsc__machine *m, const struct bsc__req 
 	return bs_gate_disconnect_encode(&d, buf, cap);
 }
 
-static bs_ssize encode_watch(struct bsc__machine *m, const struct bsc__req *r, uint8_t *buf,
-			     size_t cap)
+static bs_ssize encode_watch(struct bsc__machine *m, const struct bsc__req *r, uint32_t cp,
+			     uint8_t *buf, size_t cap)
 {
-	struct bs_gate_watch w = { .h = { .cp = m->cp, .seq = r->seq }, .n_ids = m->watch.n };
+	struct bs_gate_watch w = { .h = { .cp = cp, .seq = r->seq }, .n_ids = m->watch.n };
 
 	for (uint8_t k = 0; k < m->watch.n; k++)
 		w.ids[k] = (struct bs_slice){ (const uint8_t *)m->watch.ids[k],
@@ -212,36 +212,50 @@ static bs_ssize encode_watch(struct bsc__machine *m, const struct bsc__req *r, u
 	return bs_gate_watch_encode(&w, buf, cap);
 }
 
-static bs_ssize encode_list(struct bsc__machine *m, const struct bsc__req *r, uint8_t *buf,
-			    size_t cap)
+static bs_ssize encode_list(struct bsc__machine *m, const struct bsc__req *r, uint32_t cp,
+			    uint8_t *buf, size_t cap)
 {
-	struct bs_gate_list l = { .h = { .cp = m->cp, .seq = r->seq },
+	struct bs_gate_list l = { .h = { .cp = cp, .seq = r->seq },
 				  .cursor = { r->cursor, r->cursor_len } };
 
 	return bs_gate_list_encode(&l, buf, cap);
 }
 
-static bs_ssize encode_ping(struct bsc__machine *m, const struct bsc__req *r, uint8_t *buf,
-			    size_t cap)
+static bs_ssize encode_ping(struct bsc__machine *m, const struct bsc__req *r, uint32_t cp,
+			    uint8_t *buf, size_t cap)
 {
-	struct bs_gate_head h = { .cp = m->cp, .seq = r->seq };
+	struct bs_gate_head h = { .cp = cp, .seq = r->seq };
 
 	return bs_gate_ping_encode(&h, false, buf, cap);
 }
 
-static bs_ssize encode(struct bsc__machine *m, const struct bsc__req *r, uint8_t *buf, size_t cap)
+/** TICKET has no payloads. */
+static bs_ssize encode_ticket(const struct bsc__req *r, uint32_t cp, uint8_t *buf, size_t cap)
+{
+	const struct bs_header h = {
+		.nsi_cp = cp, .type = BS_TYPE_TICKET, .version = BS_WIRE_VERSION, .seq = r->seq
+	};
+	struct bs_writer w;
+
+	bs_packet_begin(&w, buf, cap, &h);
+	return bs_packet_finish(&w);
+}
+
+bs_ssize bsc__request_encode(struct bsc__machine *m, const struct bsc__req *r, uint32_t cp,
+			     uint8_t *buf, size_t cap)
 {
 	switch (r->type) {
-	case BS_TYPE_CONNECT: return encode_connect(m, r, buf, cap);
-	case BS_TYPE_DISCONNECT: return encode_disconnect(m, r, buf, cap);
-	case BS_TYPE_WATCH: return encode_watch(m, r, buf, cap);
-	case BS_TYPE_LIST: return encode_list(m, r, buf, cap);
-	default: return encode_ping(m, r, buf, cap);
+	case BS_TYPE_CONNECT: return encode_connect(m, r, cp, buf, cap);
+	case BS_TYPE_DISCONNECT: return encode_disconnect(m, r, cp, buf, cap);
+	case BS_TYPE_WATCH: return encode_watch(m, r, cp, buf, cap);
+	case BS_TYPE_LIST: return encode_list(m, r, cp, buf, cap);
+	case BS_TYPE_TICKET: return encode_ticket(r, cp, buf, cap);
+	default: return encode_ping(m, r, cp, buf, cap);
 	}
 }
 
-/** A number that no request in flight has; 0 is what events carry. */
-static uint16_t next_seq(struct bsc__machine *m)
+/* 0 is what events carry. */
+uint16_t bsc__request_seq(struct bsc__machine *m)
 {
 	const struct bsc__req *r;
 
@@ -256,7 +270,7 @@ static uint16_t next_seq(struct bsc__machine *m)
 
 bool bsc__request_is_due(const struct bsc__req *r)
 {
-	return !r->sent && !(r->conn != NULL && bsc__local_holds(r->conn));
+	return !r->sent && !r->by_ticket && !(r->conn != NULL && bsc__local_holds(r->conn));
 }
 
 size_t bsc__request_output(struct bsc__machine *m, uint8_t *buf, size_t cap, bs_time now)
@@ -268,8 +282,8 @@ size_t bsc__request_output(struct bsc__machine *m, uint8_t *buf, size_t cap, bs_
 		r = r->next;
 	if (r == NULL)
 		return 0;
-	r->seq = next_seq(m);
-	n = encode(m, r, buf, cap);
+	r->seq = bsc__request_seq(m);
+	n = bsc__request_encode(m, r, m->cp, buf, cap);
 	if (n <= 0) {
 		struct bsc_error e;
 
@@ -434,6 +448,13 @@ static int on_disconnected(struct bsc__machine *m, struct bsc__req *r, const str
 	return BS_OK;
 }
 
+static int on_ticket(struct bsc__machine *m, struct bsc__req *r, const struct bs_packet *p,
+		     bs_time now)
+{
+	bsc__request_drop(m, r);
+	return bsc__ticket_take(m, p, now);
+}
+
 static const struct {
 	uint8_t type;
 	int (*take)(struct bsc__machine *m, struct bsc__req *r, const struct bs_packet *p,
@@ -441,7 +462,7 @@ static const struct {
 } takers[] = {
 	{ BS_TYPE_CONNECT, on_connect }, { BS_TYPE_DISCONNECT, on_disconnected },
 	{ BS_TYPE_WATCH, on_watch },     { BS_TYPE_LIST, on_list },
-	{ BS_TYPE_PING, on_pong },
+	{ BS_TYPE_PING, on_pong },       { BS_TYPE_TICKET, on_ticket },
 };
 
 int bsc__request_answer(struct bsc__machine *m, const struct bs_packet *p, bs_time now)
@@ -479,13 +500,62 @@ int bsc__request_event(struct bsc__machine *m, const struct bs_packet *p, bs_tim
 
 /* ---- ends */
 
+void bsc__request_drop(struct bsc__machine *m, struct bsc__req *r)
+{
+	unlink_req(m, r);
+	free(r);
+}
+
+void bsc__request_by_session(struct bsc__machine *m, bs_time now)
+{
+	struct bsc__req *next;
+	bool any = false;
+
+	for (struct bsc__req *r = m->reqs; r != NULL; r = next) {
+		next = r->next;
+		if (!r->by_ticket)
+			continue;
+		/* A connection that a ticket opened is no session's to close. */
+		if (r->conn == NULL) {
+			bsc__request_drop(m, r);
+			continue;
+		}
+		r->by_ticket = r->sent = false;
+		r->deadline = now + BS_TIME_MS(m->set.open_timeout_ms);
+		any = true;
+	}
+	if (any)
+		bsc__machine_open(m, now);
+}
+
+/** Take the requests out of the table that end with a session: all but those by ticket. */
+static struct bsc__req *take_all(struct bsc__machine *m)
+{
+	struct bsc__req *out = NULL;
+	struct bsc__req **last = &out;
+	struct bsc__req **at = &m->reqs;
+
+	while (*at != NULL) {
+		struct bsc__req *r = *at;
+
+		if (r->by_ticket) {
+			at = &r->next;
+			continue;
+		}
+		*at = r->next;
+		m->n_reqs--;
+		r->next = NULL;
+		*last = r;
+		last = &r->next;
+	}
+	return out;
+}
+
 void bsc__request_fail_all(struct bsc__machine *m, const struct bsc_error *why, bs_time now)
 {
-	struct bsc__req *r = m->reqs;
+	/* Callbacks may ask for more: that goes into the table, and not through here. */
+	struct bsc__req *r = take_all(m);
 
-	/* Callbacks may ask for more: that goes into a fresh table. */
-	m->reqs = NULL;
-	m->n_reqs = 0;
 	while (r != NULL) {
 		struct bsc__req *next = r->next;
 
@@ -508,6 +578,10 @@ void bsc__request_unsend(struct bsc__machine *m, const struct bsc_error *why, bs
 			    (r->type == BS_TYPE_PING && r->done_fn != NULL) ||
 			    r->type == BS_TYPE_WATCH;
 
+		if (r->by_ticket) {
+			at = &r->next;
+			continue;
+		}
 		if (keep) {
 			r->sent = false;
 			r->deadline = now + BS_TIME_MS(m->set.open_timeout_ms);

@@ -213,6 +213,38 @@ enum bsc_relay {
  */
 typedef int (*bsc_pair_fn)(void *arg, const char *device, uint8_t *id, uint8_t *secret);
 
+/** Longest record that a program stores for connect tickets. */
+#define BSC_TICKET_MAX 1024
+
+/**
+ * bsc_ticket_save_fn - store a connect ticket, which lets the next connect do without TLS
+ *
+ * @arg  ticket_arg of the configuration
+ * @data [len] bytes, opaque; borrowed for the call.  They hold a secret: whoever reads them can
+ *       connect as this client until the ticket ends (a day, unless the server says otherwise) or
+ *       the client is revoked.  Keep them as well as the private key.
+ * @len  at most BSC_TICKET_MAX; 0: what was stored no longer counts, remove it
+ *
+ * There is one record for each pair of server and client certificate; a newer one replaces it.
+ *
+ * Thread: the session's, inside bsc_session_step() or a call that connects.
+ */
+typedef void (*bsc_ticket_save_fn)(void *arg, const uint8_t *data, size_t len);
+
+/**
+ * bsc_ticket_load_fn - read what bsc_ticket_save_fn stored
+ *
+ * @arg  ticket_arg of the configuration
+ * @data [cap] bytes to fill
+ * @cap  BSC_TICKET_MAX
+ *
+ * Returns how many bytes there are, 0 when none.  A record that is damaged, too old, or of another
+ * server or key does no harm.
+ *
+ * Thread: that of bsc_session_new(), inside it.
+ */
+typedef size_t (*bsc_ticket_load_fn)(void *arg, uint8_t *data, size_t cap);
+
 /**
  * Configuration of a session.  Fill it with bsc_config_init(), then set what differs.  All strings
  * are copied by bsc_session_new().
@@ -260,6 +292,12 @@ struct bsc_config {
 	bool local_only;      /**< no basestation; server and cert_file may be NULL */
 	bool no_local;        /**< do not look for paired devices on the local network */
 	uint16_t local_port;  /**< of devices on the local network; 5570 by default */
+	/** Connect tickets are asked for and used as long as the program runs, and longer when it
+	 *  stores them. */
+	bool no_tickets;                /**< always connect through a TLS session */
+	bsc_ticket_save_fn ticket_save; /**< stores a ticket; NULL = not wanted */
+	bsc_ticket_load_fn ticket_load; /**< brings it back; NULL = there is none */
+	void *ticket_arg;               /**< for both; borrowed */
 };
 
 /** What a session knows of itself. */
@@ -309,6 +347,7 @@ struct bsc_conn_info {
 	uint64_t tx_bytes;   /**< UDP payload sent to the device */
 	uint64_t rx_bytes;   /**< received and verified */
 	uint32_t connect_ms; /**< bsc_connect() to path found; 0 = not yet */
+	bool by_ticket;      /**< the basestation was asked by ticket, without TLS */
 };
 
 /**

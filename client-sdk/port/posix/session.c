@@ -163,10 +163,39 @@ static void settings_from(const struct bsc_config *cfg, struct bsc_session *s,
 	set->owner = s;
 	set->note_fn = cfg->log_fn;
 	set->note_arg = cfg->log_arg;
+	set->no_tickets = cfg->no_tickets;
+	set->ticket_save = cfg->ticket_save;
+	set->ticket_arg = cfg->ticket_arg;
+}
+
+static uint64_t unix_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000u + (uint64_t)ts.tv_nsec / 1000000u;
+}
+
+/** Lend the machine what tickets need, and give it the one that the program has stored. */
+static void set_up_tickets(struct bsc_session *s, const struct bsc_config *cfg)
+{
+	uint8_t record[BSC_TICKET_MAX];
+	size_t len;
+
+	s->m.tools.cipher = (struct bs_ticket_cipher){ s->m.crypto, bs_gcm_aead(), s->gcm };
+	s->m.tools.sha256 = bs_gcm_sha256;
+	s->m.tools.unix_ms = unix_ms;
+	if (cfg->ticket_load == NULL)
+		return;
+	len = cfg->ticket_load(cfg->ticket_arg, record, sizeof record);
+	if (len > 0 && len <= sizeof record)
+		bsc__ticket_load(&s->m, record, len, bsc__now());
+	bs_wipe(record, sizeof record);
 }
 
 int bsc_session_new(const struct bsc_config *cfg, struct bsc_session **out, struct bsc_error *err)
 {
+	static const uint8_t no_key[BS_GCM_KEY_LEN];
 	struct bsc_config full;
 	struct bsc__settings set;
 	struct bsc_session *s;
@@ -196,7 +225,8 @@ int bsc_session_new(const struct bsc_config *cfg, struct bsc_session **out, stru
 		rc = bsc__fail(err, BS_ECRYPTO, BSC_FROM_LIBRARY, BSC_INTERNAL,
 			       "the crypto library does not work here");
 	s->batch = bs_batch_new();
-	if (rc == BS_OK && s->batch == NULL)
+	s->gcm = bs_gcm_new(no_key);
+	if (rc == BS_OK && (s->batch == NULL || s->gcm == NULL))
 		rc = bsc__fail_nomem(err);
 	if (rc == BS_OK && full.cert_file != NULL)
 		rc = bsc__tls_ctx_new(&full, &s->ctx, err);
@@ -206,6 +236,7 @@ int bsc_session_new(const struct bsc_config *cfg, struct bsc_session **out, stru
 		bsc__tls_ctx_free(s->ctx);
 		bs_openssl_free(s->openssl);
 		bs_batch_free(s->batch);
+		bs_gcm_free(s->gcm);
 		free(s);
 		return rc;
 	}
@@ -216,6 +247,7 @@ int bsc_session_new(const struct bsc_config *cfg, struct bsc_session **out, stru
 		s->m.has_fp = true;
 		memcpy(s->m.key_fp, bsc__tls_ctx_key_fp(s->ctx), sizeof s->m.key_fp);
 		memcpy(s->m.identity, bsc__tls_ctx_identity(s->ctx), sizeof s->m.identity);
+		set_up_tickets(s, &full);
 	}
 	*out = s;
 	return BS_OK;
@@ -760,6 +792,7 @@ void bsc_session_free(struct bsc_session *s)
 	if (bsc__check_process(s) == BS_OK) {
 		for (struct bsc_conn *c = s->m.links; c != NULL; c = c->next)
 			bsc__link_silence(c, bsc__now());
+		bsc__ticket_timeout(&s->m, bsc__now());
 		write_udp(s, bsc__now());
 		bsc__transport_stop(&s->transport, true);
 	} else
@@ -775,5 +808,6 @@ void bsc_session_free(struct bsc_session *s)
 	bsc__tls_ctx_free(s->ctx);
 	bs_openssl_free(s->openssl);
 	bs_batch_free(s->batch);
+	bs_gcm_free(s->gcm);
 	free(s);
 }

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include "crypto/gcm.h"
 #include "crypto/openssl.h"
 #include "legs.h"
 #include "machine.h"
@@ -18,6 +19,7 @@ struct bsc__part;
 struct bsc_session {
 	struct bsc__machine m;
 	struct bs_openssl *openssl;
+	struct bs_gcm *gcm; /**< of connect tickets */
 	struct bsc__tls_ctx *ctx;
 	struct bsc__resolver *resolver;
 	struct bsc__transport transport;

@@ -8,6 +8,7 @@
 #include "basestation/version.h"
 #include "pairings.h"
 #include "run.h"
+#include "secret_file.h"
 
 /** Most arguments of a query: no device takes more than 200 bytes. */
 #define ARGS_MAX 200
@@ -62,6 +63,28 @@ static int on_pair(void *arg, const char *device, uint8_t *id, uint8_t *secret)
 	return pairings_load(r->o.pairings, device, id, secret);
 }
 
+static void on_ticket_save(void *arg, const uint8_t *data, size_t len)
+{
+	const struct run *r = arg;
+
+	/* Complained about where it fails: the connection is none the worse for it. */
+	if (len > 0)
+		(void)secret_file_save(r->o.ticket_file, data, len);
+	else
+		(void)remove(r->o.ticket_file);
+}
+
+static size_t on_ticket_load(void *arg, uint8_t *data, size_t cap)
+{
+	const struct run *r = arg;
+	bs_ssize n = secret_file_load(r->o.ticket_file,
+				      "others may read this ticket; remove it, and have this "
+				      "client revoked when they may have",
+				      data, cap);
+
+	return n > 0 ? (size_t)n : 0;
+}
+
 int run_open_session(struct run *r, struct bsc_error *err)
 {
 	struct bsc_config cfg;
@@ -90,6 +113,14 @@ int run_open_session(struct run *r, struct bsc_error *err)
 	/* A program at a terminal has no battery to spare, and when it is killed the device shall
 	 * have its connection back soon. */
 	cfg.conn_keepalive_max_ms = cfg.conn_keepalive_ms;
+	if (o->ticket_file != NULL) {
+		cfg.ticket_save = on_ticket_save;
+		cfg.ticket_load = on_ticket_load;
+		cfg.ticket_arg = r;
+	} else {
+		/* One that ends with the program is of no use to it. */
+		cfg.no_tickets = true;
+	}
 	cfg.session_fn = on_session;
 	cfg.session_arg = r;
 	cfg.log_fn = o->verbose > 0 ? on_log : NULL;
@@ -271,11 +302,11 @@ static json_t *info_object(const struct bsc_conn_info *c, const struct bsc_sessi
 	json_t *j;
 
 	add_ext(ext, c->ext);
-	j = json_pack("{s:s, s:s, s:s, s:s, s:f, s:i, s:o, s:i, s:s, s:b}", "device", c->device,
-		      "path", path_name(c->path), "remote", c->remote, "local", c->local, "rtt_ms",
-		      (double)c->rtt_us / 1000, "connect_ms", (int)c->connect_ms, "extensions", ext,
-		      "packet_max", (int)c->packet_max, "suite", suite_name(c->suite), "paired",
-		      (int)c->paired);
+	j = json_pack("{s:s, s:s, s:s, s:s, s:f, s:i, s:o, s:i, s:s, s:b, s:b}", "device",
+		      c->device, "path", path_name(c->path), "remote", c->remote, "local", c->local,
+		      "rtt_ms", (double)c->rtt_us / 1000, "connect_ms", (int)c->connect_ms,
+		      "extensions", ext, "packet_max", (int)c->packet_max, "suite",
+		      suite_name(c->suite), "paired", (int)c->paired, "ticket", (int)c->by_ticket);
 	(void)json_object_set_new(j, "attempt", hex_of(c->attempt, sizeof c->attempt));
 	(void)json_object_set_new(j, "basestation",
 				  json_pack("{s:s, s:s, s:s, s:s, s:b, s:f, s:s, s:s}", "address",
@@ -323,7 +354,7 @@ static void print_info(const struct bsc_conn_info *c, const struct bsc_session_i
 		report_text("interface", "not told");
 	report_text("attempt", json_string_value(json_object_get(j, "attempt")));
 	if (s->server[0] == '\0') {
-		report_text("basestation", "not asked");
+		report_text("basestation", c->by_ticket ? "asked by ticket" : "not asked");
 		report_text("client", s->identity);
 		return;
 	}

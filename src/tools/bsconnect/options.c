@@ -51,6 +51,8 @@ static const struct {
 	  "for pair: what is printed on the device" },
 	{ "name", "BSCONNECT_NAME", offsetof(struct options, name), 'M', "NAME",
 	  "for pair: ours in the device's access list" },
+	{ "ticket-file", "BSCONNECT_TICKET_FILE", offsetof(struct options, ticket_file), 'T',
+	  "FILE", "keep a connect ticket there, and use it: no TLS next time" },
 	{ "local-port", "BSCONNECT_LOCAL_PORT", offsetof(struct options, local_port_text), 'L',
 	  "PORT", "of devices on the local network; 5570 by default" },
 };

@@ -40,6 +40,7 @@ struct options {
 	const char *pairings;            /**< folder of pairing secrets */
 	const char *pairing_secret_file; /**< what is printed on the device */
 	const char *name;                /**< ours in a device's access list */
+	const char *ticket_file;         /**< where a connect ticket is kept */
 	const char *local_port_text;
 	bool json;
 	bool no_retry;

@@ -2,26 +2,20 @@
 #include "pairings.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "secret_file.h"
+
 /** A file: two words, two numbers in hexadecimal. */
 #define TEXT_MAX 256
 
-static int complain(const char *path, const char *what)
+static bool path_of(char *path, size_t cap, const char *folder, const char *device)
 {
-	(void)fprintf(stderr, "bsconnect: %s: %s\n", path, what);
-	return BS_EIO;
-}
-
-static bool path_of(char *path, size_t cap, const char *folder, const char *device,
-		    const char *suffix)
-{
-	int n = snprintf(path, cap, "%s/%s%s", folder, device, suffix);
+	int n = snprintf(path, cap, "%s/%s.pair", folder, device);
 
 	return n > 0 && (size_t)n < cap;
 }
@@ -54,29 +48,21 @@ int pairings_load(const char *folder, const char *device, uint8_t *id, uint8_t *
 {
 	char path[PATH_MAX];
 	char text[TEXT_MAX] = "";
-	struct stat st;
-	ssize_t n = -1;
-	int fd;
+	bs_ssize n;
 
 	/* A device id has no slash in it; the library has checked. */
-	if (!path_of(path, sizeof path, folder, device, ".pair"))
+	if (!path_of(path, sizeof path, folder, device))
 		return BS_ENOENT;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT || errno == ENOTDIR ? BS_ENOENT
-							   : complain(path, strerror(errno));
-	if (fstat(fd, &st) == 0)
-		n = read(fd, text, sizeof text - 1);
-	(void)close(fd);
+	n = secret_file_load(path,
+			     "others may read this secret; chmod 600 it, and pair again when they "
+			     "may have",
+			     text, sizeof text - 1);
 	if (n < 0)
-		return complain(path, "cannot be read");
-	if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-		return complain(path, "others may read this secret; chmod 600 it, and pair again "
-				      "when they may have");
+		return (int)n;
 	text[n] = '\0';
 	if (!take(text, "id ", id, BS_PAIR_ID_LEN) ||
 	    !take(text, "secret ", secret, BS_PAIR_SECRET_LEN))
-		return complain(path, "is no pairing; remove it and pair again");
+		return secret_file_complain(path, "is no pairing; remove it and pair again");
 	return BS_OK;
 }
 
@@ -86,7 +72,7 @@ int pairings_check(const char *folder)
 	char *slash;
 
 	if (snprintf(parent, sizeof parent, "%s", folder) >= (int)sizeof parent)
-		return complain(folder, "is too long");
+		return secret_file_complain(folder, "is too long");
 	/* ~/.config may not be there either. */
 	for (slash = strchr(parent + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
@@ -94,9 +80,9 @@ int pairings_check(const char *folder)
 		*slash = '/';
 	}
 	if (mkdir(parent, 0700) != 0 && errno != EEXIST)
-		return complain(folder, strerror(errno));
+		return secret_file_complain(folder, strerror(errno));
 	if (access(folder, W_OK | X_OK) != 0)
-		return complain(folder, strerror(errno));
+		return secret_file_complain(folder, strerror(errno));
 	return BS_OK;
 }
 
@@ -112,45 +98,16 @@ static size_t put_hex(char *out, const uint8_t *b, size_t len)
 	return 2 * len + 1;
 }
 
-static bool write_all(int fd, const char *text, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, text, len);
-
-		if (n <= 0)
-			return false;
-		text += n;
-		len -= (size_t)n;
-	}
-	return fsync(fd) == 0;
-}
-
 int pairings_save(const char *folder, const char *device, const struct bsc_pairing *p)
 {
-	char path[PATH_MAX], fresh[PATH_MAX], text[TEXT_MAX];
+	char path[PATH_MAX], text[TEXT_MAX];
 	size_t n = 0;
-	bool ok;
-	int fd;
 
-	if (!path_of(path, sizeof path, folder, device, ".pair") ||
-	    !path_of(fresh, sizeof fresh, folder, device, ".new"))
-		return complain(folder, "is too long");
+	if (!path_of(path, sizeof path, folder, device))
+		return secret_file_complain(folder, "is too long");
 	memcpy(text, "id ", 3);
 	n = 3 + put_hex(text + 3, p->id, sizeof p->id);
 	memcpy(text + n, "secret ", 7);
 	n += 7 + put_hex(text + n + 7, p->secret, sizeof p->secret);
-	/* Never readable by others, not even for a moment. */
-	(void)unlink(fresh);
-	fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return complain(fresh, strerror(errno));
-	ok = write_all(fd, text, n);
-	ok = close(fd) == 0 && ok;
-	if (!ok || rename(fresh, path) != 0) {
-		int e = errno;
-
-		(void)unlink(fresh);
-		return complain(path, strerror(e));
-	}
-	return BS_OK;
+	return secret_file_save(path, text, n);
 }
