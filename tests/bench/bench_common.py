@@ -19,7 +19,8 @@ import bs  # noqa: E402
 TICK = os.sysconf("SC_CLK_TCK")
 BENCH = bs.program("tests/bench/bsbench")
 LOAD = bs.program("bsload")
-SERVER_CORE, LOAD_CORE = 0, 1
+CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORE, LOAD_CORE = CORES[0], CORES[-1]
 ON_SERVER_CORE = ["taskset", "-c", str(SERVER_CORE)]
 ON_LOAD_CORE = ["taskset", "-c", str(LOAD_CORE)]
 

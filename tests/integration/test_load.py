@@ -182,6 +182,43 @@ def nobody_there():
 
 
 @test
+def size():
+    """A small measurement tells costs, and what the machine could hold"""
+    node, _ = shared()
+    out = node.path("size.json")
+    options = ["--server", f"127.0.0.1:{node.ports['controller_port']}", "--window", 32]
+    bs.run([bs.program("bsload"), "size", "--devices", DEVICES, "--pid", node.process.p.pid,
+            "--json", out, *options], seconds=60)
+    with open(out, encoding="ascii") as f:
+        r = json.load(f)
+    check(r["keepalive_s"] > 0 and r["attach_s"] > 0, f"{r}")
+    check(r["devices_by_cpu"] > 0 and r["attaches_per_s"] > 0, f"{r}")
+    equal(bs.run([bs.program("bsload"), "size", *options], ok=False).returncode, 2, "without --pid")
+
+
+@test
+def soak():
+    """The soak command in small: passes here, and fails when something was lost"""
+    sys.path.insert(0, os.path.join(bs.SRC, "tests/bench"))
+    import soak as program
+    out = shared()[0].path("soak.json")
+    r = bs.run([sys.executable, os.path.join(bs.SRC, "tests/bench/soak.py"), "--devices", 200,
+                "--interval", 1, "--windows", 3, "--seconds", 1, "--reload", 0.3, "--connects", 10,
+                "--json", out], seconds=120)
+    check("passed" in r.stdout, r.stdout)
+    with open(out, encoding="ascii") as f:
+        report = json.load(f)
+    check(report["reloads"] > 0, "reloads")
+    windows = [p for p in report["phases"] if p["name"] == "hold"]
+    counters = report["server_counters"]
+    equal(program.verdict(windows, counters, 200), [], "verdict")
+    windows[2]["server"]["rss_anon_kb"] += 10000
+    windows[1]["counts"]["lost"] = 1
+    windows[1]["clients"]["unanswered"] = 1
+    equal(len(program.verdict(windows, counters, 200)), 3, "faults that it names")
+
+
+@test
 def wrong_arguments():
     """What cannot be understood ends with status 2 and one line"""
     for args in (["steady", "--devices", "x"], ["nonsense"], ["ids", "--prefix", "NO", "--devices",

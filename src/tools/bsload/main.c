@@ -11,6 +11,7 @@
 #include "plan.h"
 #include "report.h"
 #include "run.h"
+#include "size.h"
 
 static int print_ids(const struct plan *p)
 {
@@ -54,5 +55,7 @@ int main(int argc, char **argv)
 		return status < 0 ? STATUS_OK : status;
 	if (strcmp(p.name, "ids") == 0)
 		return print_ids(&p);
+	if (strcmp(p.name, "size") == 0)
+		return size_run(&p);
 	return carry_out(&p);
 }

@@ -124,6 +124,13 @@ static const struct {
 	  { "devices", "1000", "polls", "100", "forge", "unknown", "forged", "10000" } },
 	{ "handshake", "clients come, shake hands and leave", { "clients", "16" } },
 	{ "sessions", "clients come and stay", { "sessions", "1000", "seconds", "5" } },
+	{ "soak",
+	  "churn, polls and connections together, for long",
+	  { "devices", "1000", "churn", "10", "polls", "50", "sessions", "5", "connects", "1",
+	    "seconds", "60", "repeat", "5" } },
+	{ "size",
+	  "measure a server with few devices, tell what this machine could hold",
+	  { "devices", "20000", "progress", "0" } },
 	{ "connect",
 	  "steady, and clients ask for connections",
 	  { "devices", "1000", "sessions", "10", "connects", "100" } },
@@ -241,7 +248,7 @@ static int begin_plan(struct plan *p, const char *name)
 	if (set_all(p, defaults) != STATUS_OK)
 		return STATUS_USAGE;
 	p->name = name;
-	if (strcmp(name, "ids") == 0 || strcmp(name, "size") == 0)
+	if (strcmp(name, "ids") == 0)
 		return STATUS_OK;
 	for (size_t i = 0; i < N_PLANS; i++)
 		if (strcmp(plans[i].name, name) == 0)
@@ -271,8 +278,8 @@ static int check(const struct plan *p)
 		bad = "--forged needs --forge";
 	else if (p->connects > 0 && (p->sessions < 1 || p->devices < 1))
 		bad = "--connects needs --sessions that ask and --devices that answer";
-	else if (p->repeat < 1 || p->repeat > 16)
-		bad = "--repeat: 1 to 16";
+	else if (p->repeat < 1 || p->repeat > 64)
+		bad = "--repeat: 1 to 64";
 	else if (p->patience > 60)
 		bad = "--patience: 60 seconds at most";
 	if (bad)

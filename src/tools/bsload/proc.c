@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <inttypes.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,12 +127,9 @@ uint64_t proc_own_bytes(const struct proc_sample *s)
 
 unsigned proc_cpus(void)
 {
-	cpu_set_t set;
+	const long n = sysconf(_SC_NPROCESSORS_ONLN);
 
-	CPU_ZERO(&set);
-	if (sched_getaffinity(0, sizeof(set), &set) != 0)
-		return 1;
-	return (unsigned)CPU_COUNT(&set);
+	return n > 0 ? (unsigned)n : 1;
 }
 
 uint64_t proc_memory_available(void)

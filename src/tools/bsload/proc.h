@@ -30,7 +30,7 @@ struct proc_sample proc_read(int pid);
 struct proc_sample proc_since(const struct proc_sample *from, const struct proc_sample *to);
 /** Bytes of memory that are the process's own: anonymous and shared, no files. */
 uint64_t proc_own_bytes(const struct proc_sample *s);
-/** Processors that this process may run on. */
+/** Processors of the machine. */
 unsigned proc_cpus(void);
 /** Bytes of memory that the machine could still give. */
 uint64_t proc_memory_available(void);

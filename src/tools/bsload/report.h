@@ -48,7 +48,7 @@ struct phase {
 };
 
 /** Phases of a run, at most. */
-#define PHASES_MAX 20
+#define PHASES_MAX 68
 
 /** A run. */
 struct report {

@@ -11,5 +11,6 @@ Suite *bs_suite_bsload_pace(void);
 Suite *bs_suite_bsload_plan(void);
 Suite *bs_suite_bsload_proc(void);
 Suite *bs_suite_bsload_report(void);
+Suite *bs_suite_bsload_size(void);
 
 #endif

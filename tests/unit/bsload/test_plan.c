@@ -31,9 +31,9 @@ static int read_line(const char *text)
 
 START_TEST(test_plans)
 {
-	static const char *const all[] = { "steady",   "ramp",    "attach", "storm", "poll",
-					   "churn",    "restart", "rebind", "flood", "handshake",
-					   "sessions", "connect", "ids",    "size" };
+	static const char *const all[] = { "steady",    "ramp",     "attach",  "storm", "poll",
+					   "churn",     "restart",  "rebind",  "flood", "soak",
+					   "handshake", "sessions", "connect", "ids",   "size" };
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		ck_assert_msg(read_line(all[i]) == STATUS_OK, "%s", all[i]);
@@ -62,7 +62,7 @@ START_TEST(test_refused)
 		"steady --devices",      "steady --devices -1",  "steady --devices x",
 		"steady --devices 10kk", "steady --devices nan", "steady --devices 17M",
 		"steady --no-such 1",    "steady word",          "steady --sockets 0",
-		"steady --sockets 513",  "steady --window 0",    "steady --repeat 17",
+		"steady --sockets 513",  "steady --window 0",    "steady --repeat 65",
 		"steady --patience 61",  "rebind --sockets 1",   "rebind --shared 8",
 		"steady --connects 1",   "steady --forged 1",    "sessions --client-addresses 0",
 	};
