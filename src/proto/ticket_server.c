@@ -131,7 +131,7 @@ int bs_ticket_challenge(const struct bs_crypto *c, const uint8_t key[BS_TICKET_K
 			uint32_t sp, const struct bs_ticket_seen *who, uint64_t now_ms,
 			uint8_t out[BS_TICKET_SECRET_LEN])
 {
-	const uint32_t clock = (uint32_t)now_ms & ((1u << TIME_BITS) - 1);
+	const uint32_t clock = (uint32_t)now_ms & ((UINT32_C(1) << TIME_BITS) - 1);
 	uint8_t mac[BS_SHA256_LEN];
 	int err;
 
@@ -149,7 +149,7 @@ int bs_ticket_challenge_check(const struct bs_crypto *c, const uint8_t key[BS_TI
 			      uint32_t sp, const uint8_t in[BS_TICKET_SECRET_LEN], uint64_t now_ms,
 			      uint32_t life_ms, struct bs_ticket_seen *who)
 {
-	const uint32_t mask = (1u << TIME_BITS) - 1;
+	const uint32_t mask = (UINT32_C(1) << TIME_BITS) - 1;
 	uint8_t mac[BS_SHA256_LEN];
 	uint32_t age;
 	int err = mac_of(c, key, sp, in, mac);
