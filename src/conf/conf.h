@@ -150,6 +150,9 @@ struct bs_conf {
 	bs_time gateway_wait;
 	uint32_t gateway_rate; /**< new legs per second and source address */
 
+	/* leaving */
+	bs_time drain_time;
+
 	/* log */
 	enum bs_log_level log_level;
 	enum bs_log_format log_format;

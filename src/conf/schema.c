@@ -270,6 +270,10 @@ const struct bs_conf_key bs_conf_schema[] = {
 	"TCP connections accepted for the TCP relay per second and address; "
 	"twice as many at once."),
 
+ ROW_RANGE("drain-time", BS_CONF_SPAN, LIVE, drain_time, 0, HOUR(1), "10s",
+	"Time in which client sessions and TCP relays are told to leave, and ended, "
+	"after an upgrade in place."),
+
  ROW_WORDS("log-level", BS_CONF_ENUM, LIVE, log_level, level_words, "notice",
 	"Least important level that is logged."),
  ROW_WORDS("log-format", BS_CONF_ENUM, LIVE, log_format, format_words, "text",
@@ -289,6 +293,7 @@ const struct bs_conf_heading bs_conf_headings[] = {
 	{ "connect-timeout", "Connect" },
 	{ "relay-udp", "Relay" },
 	{ "gateway", "TCP relay" },
+	{ "drain-time", "Leaving" },
 	{ "log-level", "Log" },
 };
 /* clang-format on */

@@ -390,6 +390,7 @@ static const struct bs_command table[] = {
 	{ "log level", CHANGES | LIVE, log_level_args,
 	  "show or change the log level until the next restart" },
 	{ "stop", CHANGES | LIVE, none, "stop the server cleanly" },
+	{ "upgrade", CHANGES | LIVE, none, "let a new basestationd take over in place" },
 	{ "help", LOCAL, help_args, "show the commands, or the usage of one" },
 };
 

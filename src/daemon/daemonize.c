@@ -129,11 +129,22 @@ static int open_failed(const char *path, char *err, size_t cap)
 	}
 }
 
+/* 0, or -1 with errno set. */
+static int write_number(int fd)
+{
+	char text[24];
+	int n = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+
+	(void)!ftruncate(fd, 0);
+	/* a short write sets no errno of its own */
+	errno = ENOSPC;
+	return pwrite(fd, text, (size_t)n, 0) == n ? 0 : -1;
+}
+
 int bs_pid_file_take(const char *path, char *err, size_t cap)
 {
 	char text[24];
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	int n;
 
 	if (fd < 0)
 		return open_failed(path, err, cap);
@@ -147,16 +158,20 @@ int bs_pid_file_take(const char *path, char *err, size_t cap)
 		close(fd);
 		return BS_EBUSY;
 	}
-	n = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-	(void)!ftruncate(fd, 0);
-	errno = ENOSPC;
-	if (pwrite(fd, text, (size_t)n, 0) != n) {
+	if (write_number(fd) != 0) {
 		int code = open_failed(path, err, cap);
 
 		close(fd);
 		return code;
 	}
 	return fd;
+}
+
+void bs_pid_file_write(int fd)
+{
+	/* it was written before, by another process: where that fails now it is empty, not wrong */
+	if (fd >= 0)
+		(void)!write_number(fd);
 }
 
 void bs_pid_file_chown(int fd, uid_t uid, gid_t gid)

@@ -34,6 +34,8 @@ void bs_daemonize_detach(bool keep_stderr);
  * daemon holds it), BS_EPERM, BS_ENOENT, BS_ENOSPC or BS_EIO with one message in err.
  */
 int bs_pid_file_take(const char *path, char *err, size_t cap) BS_MUSTCHECK;
+/** Write this process's number into one that another process made; -1 is fine. */
+void bs_pid_file_write(int fd);
 /** Let it belong to who will have to remove it. */
 void bs_pid_file_chown(int fd, uid_t uid, gid_t gid);
 /** Remove (when that is allowed) and close it; -1 is fine. */

@@ -10,6 +10,7 @@ enum long_only {
 	OPT_DUMP_SCHEMA = 256,
 	OPT_CONTROL_FD,
 	OPT_JSON,
+	OPT_TAKEOVER_FD,
 };
 
 static const struct option long_options[] = {
@@ -23,6 +24,7 @@ static const struct option long_options[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "dump-schema", optional_argument, NULL, OPT_DUMP_SCHEMA },
 	{ "control-fd", required_argument, NULL, OPT_CONTROL_FD },
+	{ "takeover-fd", required_argument, NULL, OPT_TAKEOVER_FD },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -58,7 +60,7 @@ static int set_schema(struct bs_daemon_options *o, const char *arg, char *err, s
 	return BS_EINVAL;
 }
 
-static int set_control_fd(struct bs_daemon_options *o, const char *arg, char *err, size_t cap)
+static int set_fd(int *out, const char *name, const char *arg, char *err, size_t cap)
 {
 	char *end;
 	long fd;
@@ -66,11 +68,18 @@ static int set_control_fd(struct bs_daemon_options *o, const char *arg, char *er
 	errno = 0;
 	fd = strtol(arg, &end, 10);
 	if (errno != 0 || *arg == '\0' || *end != '\0' || fd < 3 || fd > 1 << 20) {
-		snprintf(err, cap, "--control-fd: \"%.32s\" is not a descriptor from 3 up", arg);
+		snprintf(err, cap, "%s: \"%.32s\" is not a descriptor from 3 up", name, arg);
 		return BS_EINVAL;
 	}
-	o->control_fd = (int)fd;
-	return set_action(o, BS_DAEMON_OFFLINE, err, cap);
+	*out = (int)fd;
+	return BS_OK;
+}
+
+static int set_control_fd(struct bs_daemon_options *o, const char *arg, char *err, size_t cap)
+{
+	int code = set_fd(&o->control_fd, "--control-fd", arg, err, cap);
+
+	return code == BS_OK ? set_action(o, BS_DAEMON_OFFLINE, err, cap) : code;
 }
 
 static int take(struct bs_daemon_options *o, int c, bool *foreground, char *err, size_t cap)
@@ -86,6 +95,7 @@ static int take(struct bs_daemon_options *o, int c, bool *foreground, char *err,
 	case OPT_JSON: o->json = true; return BS_OK;
 	case OPT_DUMP_SCHEMA: return set_schema(o, optarg, err, cap);
 	case OPT_CONTROL_FD: return set_control_fd(o, optarg, err, cap);
+	case OPT_TAKEOVER_FD: return set_fd(&o->takeover_fd, "--takeover-fd", optarg, err, cap);
 	case ':': snprintf(err, cap, "option needs an argument; see basestationd -h"); break;
 	default: snprintf(err, cap, "unknown option; see basestationd -h"); break;
 	}
@@ -101,6 +111,8 @@ int bs_daemon_options_parse(struct bs_daemon_options *o, int argc, char **argv, 
 	memset(o, 0, sizeof(*o));
 	o->conf = BS_DAEMON_CONF;
 	o->control_fd = -1;
+	o->takeover_fd = -1;
+	o->program = argv[0];
 	optind = 0;
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, ":c:fdtTVh", long_options, NULL)) != -1) {
@@ -122,6 +134,10 @@ int bs_daemon_options_parse(struct bs_daemon_options *o, int argc, char **argv, 
 	}
 	if (foreground && o->daemon) {
 		snprintf(err, cap, "-f and -d contradict each other; give one");
+		return BS_EINVAL;
+	}
+	if (o->takeover_fd >= 0 && o->action != BS_DAEMON_SERVE) {
+		snprintf(err, cap, "--takeover-fd goes with -f and -d only");
 		return BS_EINVAL;
 	}
 	if (o->json && o->action != BS_DAEMON_PRINT) {
@@ -146,10 +162,12 @@ void bs_daemon_options_help(FILE *out)
 		"      --json          with -T: as one JSON object\n"
 		"      --dump-schema   print every conf key with type, default, range and help\n"
 		"      --control-fd N  serve one bsctl on descriptor N, then exit\n"
+		"      --takeover-fd N take over from the process behind descriptor N\n"
 		"  -V, --version       print the version\n"
 		"  -h, --help          print this\n"
 		"\n"
-		"SIGTERM stops, SIGHUP reloads conf, certificates and log. See basestationd(8).\n",
+		"SIGTERM stops, SIGHUP reloads conf, certificates and log, SIGUSR2 upgrades in\n"
+		"place. See basestationd(8).\n",
 		BS_DAEMON_CONF);
 }
 

@@ -45,6 +45,8 @@ struct bs_daemon_options {
 	bool json;        /**< --json with -T */
 	enum bs_conf_schema_format schema;
 	int control_fd;
+	int takeover_fd;     /**< --takeover-fd: of the process to take over from; -1 = none */
+	const char *program; /**< argv[0], borrowed */
 };
 
 /**

@@ -18,6 +18,7 @@
 #include "server/gate.h"
 #include "server/node.h"
 #include "server/trial.h"
+#include "server/upgrade.h"
 
 #define ERR_MAX 640
 
@@ -29,6 +30,8 @@ struct start {
 	struct bs_daemonize daemonize;
 	struct bs_node *node;
 	int pid_fd;
+	struct bs_takeover takeover; /* used where --takeover-fd was given */
+	char program[4096];          /* "" = not known */
 	char conf_path[4096];
 	char err[ERR_MAX];
 };
@@ -37,6 +40,12 @@ static void on_notify(const char *state)
 {
 	if (bs_notify(state) != BS_OK)
 		bs_log_warning("systemd, did not take the word \"%.16s\" ($NOTIFY_SOCKET)", state);
+}
+
+/* Another process goes on until this one is ready, and has what this one needs. */
+static bool takes_over(const struct start *s)
+{
+	return s->o->takeover_fd >= 0;
 }
 
 /* Absolute, for reloads happen in another folder. */
@@ -72,6 +81,7 @@ static void block_signals(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR2);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
@@ -87,6 +97,9 @@ static int open_node(struct start *s)
 		.uid = s->identity.uid,
 		.gid = s->identity.gid,
 		.notify = on_notify,
+		.program = s->program[0] != '\0' ? s->program : NULL,
+		.pid_fd = s->pid_fd,
+		.takeover = takes_over(s) ? &s->takeover : NULL,
 	};
 
 	return bs_node_open(&no, &s->node, s->err, sizeof(s->err));
@@ -108,6 +121,11 @@ static int take_pid_file(struct start *s)
 
 	if (!s->o->daemon)
 		return BS_OK;
+	if (takes_over(s)) {
+		/* locked as it is; the number in it changes when this process has taken over */
+		s->pid_fd = bs_takeover_pid_file(&s->takeover, s->conf->pid_file);
+		return BS_OK;
+	}
 	fd = bs_pid_file_take(s->conf->pid_file, s->err, sizeof(s->err));
 	if (fd < 0)
 		return fd;
@@ -123,7 +141,7 @@ static int start(struct start *s)
 
 	if (code == BS_OK)
 		code = bs_privileges_find(s->conf, &s->identity, s->err, sizeof(s->err));
-	if (code == BS_OK && s->o->daemon)
+	if (code == BS_OK && s->o->daemon && !takes_over(s))
 		code = bs_daemonize(&s->daemonize, s->err, sizeof(s->err));
 	if (code == BS_OK)
 		code = take_pid_file(s);
@@ -141,38 +159,54 @@ static int start(struct start *s)
 /* One message, where it is read: the caller of daemon mode, else stderr. */
 static void report(struct start *s, int code)
 {
+	if (takes_over(s))
+		bs_takeover_failed(&s->takeover, s->err);
 	if (s->daemonize.fd >= 0)
 		bs_daemonize_tell(&s->daemonize, (int)bs_daemon_exit_code(code), s->err);
 	else if (s->err[0] != '\0')
 		fprintf(stderr, "basestationd: %s\n", s->err);
 }
 
-static void fini(struct start *s)
+/* handed_over: what other processes find us by belongs to another one. */
+static void fini(struct start *s, bool handed_over)
 {
 	bs_node_free(s->node);
 	bs_log_close();
-	bs_pid_file_give(s->pid_fd, s->conf->pid_file);
+	if (handed_over && s->pid_fd >= 0)
+		close(s->pid_fd);
+	else
+		bs_pid_file_give(s->pid_fd, s->conf->pid_file);
 	bs_conf_unref(s->conf);
+	bs_takeover_fini(&s->takeover);
 	bs_privileges_soften();
 }
 
 static enum bs_exit serve(struct start *s)
 {
+	bool handed_over;
 	int code;
 
 	block_signals();
+	if (bs_upgrade_program(s->o->program, s->program, sizeof(s->program)) != BS_OK)
+		s->program[0] = '\0';
 	code = start(s);
 	if (code != BS_OK) {
 		report(s, code);
-		fini(s);
+		/* the old process has it all still */
+		fini(s, takes_over(s));
 		return bs_daemon_exit_code(code);
 	}
-	if (s->o->daemon) {
+	if (takes_over(s)) {
+		bs_pid_file_write(s->pid_fd);
+		/* with it go the keys that came along */
+		bs_takeover_fini(&s->takeover);
+	}
+	if (s->o->daemon && !takes_over(s)) {
 		bs_daemonize_tell(&s->daemonize, BS_EXIT_OK, "");
 		bs_daemonize_detach(s->conf->log_target == BS_LOG_TO_STDERR);
 	}
-	bs_node_run(s->node);
-	fini(s);
+	handed_over = bs_node_run(s->node);
+	fini(s, handed_over);
 	return BS_EXIT_OK;
 }
 
@@ -233,13 +267,20 @@ static enum bs_exit offline(struct start *s)
 
 static enum bs_exit with_conf(const struct bs_daemon_options *o)
 {
-	struct start s = { .o = o, .daemonize = { .fd = -1 }, .pid_fd = -1 };
+	struct start s = {
+		.o = o, .daemonize = { .fd = -1 }, .pid_fd = -1, .takeover = { .sock = -1 }
+	};
 	enum bs_exit status;
-	int code;
+	int code = BS_OK;
 
 	set_conf_path(&s);
-	code = load_conf(&s);
+	if (takes_over(&s))
+		code = bs_takeover_init(&s.takeover, o->takeover_fd, s.err, sizeof(s.err));
+	if (code == BS_OK)
+		code = load_conf(&s);
 	if (code != BS_OK) {
+		bs_takeover_failed(&s.takeover, s.err);
+		bs_takeover_fini(&s.takeover);
 		fprintf(stderr, "basestationd: %s\n", s.err);
 		return bs_daemon_exit_code(code);
 	}

@@ -163,6 +163,9 @@ size_t bs_tls_pem_n_cas(const struct bs_tls_pem *p);
  * bytes, the sealing one first.  NULL without memory.
  */
 struct bs_tls_keys *bs_tls_keys_new(const uint8_t *raw, size_t n);
+/** Their bytes as bs_tls_keys_new takes them; how many keys there are.  Wipe raw after use. */
+size_t bs_tls_keys_raw(const struct bs_tls_keys *k,
+		       uint8_t raw[static BS_TLS_TICKET_KEYS * BS_TLS_TICKET_KEY_LEN]);
 struct bs_tls_keys *bs_tls_keys_ref(struct bs_tls_keys *k);
 void bs_tls_keys_unref(struct bs_tls_keys *k);
 /** A fresh sealing key before the old ones (may be NULL), the oldest dropped.  Main thread. */

@@ -337,6 +337,19 @@ struct bs_tls_keys *bs_tls_keys_new(const uint8_t *raw, size_t n)
 	return k;
 }
 
+size_t bs_tls_keys_raw(const struct bs_tls_keys *k,
+		       uint8_t raw[static BS_TLS_TICKET_KEYS * BS_TLS_TICKET_KEY_LEN])
+{
+	for (size_t i = 0; i < k->n; i++) {
+		uint8_t *r = raw + i * BS_TLS_TICKET_KEY_LEN;
+
+		memcpy(r, k->key[i].name, sizeof(k->key[i].name));
+		memcpy(r + 16, k->key[i].aes, sizeof(k->key[i].aes));
+		memcpy(r + 48, k->key[i].mac, sizeof(k->key[i].mac));
+	}
+	return k->n;
+}
+
 struct bs_tls_keys *bs_tls_keys_ref(struct bs_tls_keys *k)
 {
 	atomic_fetch_add_explicit(&k->refs, 1, memory_order_relaxed);

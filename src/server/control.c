@@ -336,7 +336,7 @@ static void continue_upload(struct bs_control_client *cl, const struct bs_ctl_re
 /* An upload goes on while its job is there; every other job holds the next line back. */
 static bool may_read_line(const struct bs_control_client *cl)
 {
-	if (cl->broken || out_pending(cl) > OUT_PAUSE)
+	if (cl->broken || cl->control->held || out_pending(cl) > OUT_PAUSE)
 		return false;
 	return !cl->job || (cl->job->command->flags & BS_CMD_UPLOAD && cl->job->import);
 }
@@ -580,6 +580,46 @@ fail:
 	}
 	free(c);
 	return err;
+}
+
+int bs_control_hold(struct bs_control *c, unsigned own)
+{
+	const struct bs_control_job *j;
+	unsigned n = 0;
+
+	for (j = c->jobs; j; j = j->next)
+		n++;
+	if (n > own)
+		return BS_EBUSY;
+	c->held = true;
+	return BS_OK;
+}
+
+void bs_control_release(struct bs_control *c)
+{
+	struct bs_control_client *cl;
+	struct bs_control_client *next;
+
+	c->held = false;
+	for (cl = c->clients; cl; cl = next) {
+		next = cl->next;
+		client_run(cl);
+	}
+}
+
+void bs_control_leave(struct bs_control *c)
+{
+	if (c->io->fd < 0)
+		return;
+	ev_io_stop(c->env.loop, &c->io->accept);
+	ev_timer_stop(c->env.loop, &c->io->again);
+	close(c->io->fd);
+	c->io->fd = -1;
+}
+
+int bs_control_fd(const struct bs_control *c)
+{
+	return c->io->fd;
 }
 
 /* Answers under way when the daemon stops: best effort, never a wait. */

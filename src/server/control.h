@@ -29,6 +29,9 @@ struct bs_store_inbox;
 /** Receives one key of a reload report; how is "changed" or "restart". */
 typedef void (*bs_control_reload_fn)(void *arg, const char *key, const char *how);
 
+/** The end of an upgrade: BS_OK and the new process's id, or why it failed. */
+typedef void (*bs_control_upgrade_fn)(void *arg, int err, const char *text, long pid);
+
 /** What the daemon lends to the control socket.  All borrowed until bs_control_free(). */
 struct bs_control_env {
 	struct ev_loop *loop;         /**< main loop */
@@ -46,6 +49,8 @@ struct bs_control_env {
 	int (*reload)(void *ctx, bs_control_reload_fn fn, void *arg, char *err, size_t cap);
 	/** Begin a clean stop, as SIGTERM does; returns at once. */
 	void (*stop)(void *ctx);
+	/** Begin an upgrade in place; fn is called once, later, when BS_OK is returned. */
+	int (*upgrade)(void *ctx, bs_control_upgrade_fn fn, void *arg, char *err, size_t cap);
 };
 
 struct bs_control;
@@ -71,6 +76,17 @@ int bs_control_bind(const struct bs_conf *conf, char *err, size_t cap) BS_MUSTCH
  */
 int bs_control_new(const struct bs_control_env *env, int fd, int peer,
 		   struct bs_control **out) BS_MUSTCHECK;
+/**
+ * Begin no command until bs_control_release(): another process reads what commands change.  own is
+ * the number of commands that may be under way, those that ask for this.  BS_OK or BS_EBUSY.
+ */
+BS_MUSTCHECK int bs_control_hold(struct bs_control *c, unsigned own);
+void bs_control_release(struct bs_control *c);
+/** The listening socket is another process's now: no new clients, and its file stays. */
+void bs_control_leave(struct bs_control *c);
+/** The listening socket, -1 without one. */
+int bs_control_fd(const struct bs_control *c);
+
 /**
  * Close every client and remove the socket file.  NULL is fine.
  *

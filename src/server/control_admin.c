@@ -270,12 +270,38 @@ static void run_stop(struct bs_control_job *j)
 		c->env.stop(c->env.ctx);
 }
 
+/* ---- upgrade */
+
+static void upgraded(void *arg, int err, const char *text, long pid)
+{
+	struct bs_control_job *j = arg;
+
+	if (err == BS_OK)
+		bs__control_finish(j, json_pack("{s:I}", "pid", (json_int_t)pid), NULL);
+	else
+		bs__control_fail(j, BS_CTL_FAILED, NULL, "the old process goes on", "%s", text);
+}
+
+static void run_upgrade(struct bs_control_job *j)
+{
+	struct bs_control *c = j->control;
+	char text[BS_CONF_ERROR_MAX] = "";
+	int err;
+
+	if (j->dry_run) {
+		bs__control_fail(j, BS_CTL_USAGE, NULL, "run the new basestationd with -t",
+				 "an upgrade has no dry run of its own");
+		return;
+	}
+	err = c->env.upgrade(c->env.ctx, upgraded, j, text, sizeof(text));
+	if (err != BS_OK)
+		bs__control_fail(j, bs_ctl_status_from_err(err), NULL, "the old process goes on",
+				 "%s", text);
+}
+
 const struct bs_control_row bs__control_admin[] = {
-	{ "status", run_status },
-	{ "stats", run_stats },
-	{ "conf show", run_conf_show },
-	{ "conf reload", run_conf_reload },
-	{ "log level", run_log_level },
-	{ "stop", run_stop },
-	{ NULL, NULL },
+	{ "status", run_status },       { "stats", run_stats },
+	{ "conf show", run_conf_show }, { "conf reload", run_conf_reload },
+	{ "log level", run_log_level }, { "stop", run_stop },
+	{ "upgrade", run_upgrade },     { NULL, NULL },
 };

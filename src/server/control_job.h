@@ -51,6 +51,7 @@ struct bs_control {
 	struct bs_control_client *clients;
 	unsigned n_clients;
 	struct bs_control_job *jobs;
+	bool held;                        /**< no new command is begun */
 	struct bs_control_thread *thread; /**< db check under way, or NULL */
 	struct bs_control_io *io;         /**< control.c's watchers */
 	/** Offline mode: opens the registry when a command first needs it; else NULL. */

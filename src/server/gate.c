@@ -159,6 +159,54 @@ static void sweep(struct bs_gate *g, bs_time now)
 	}
 }
 
+/** Tell one session to leave; one that is not open yet has nothing to lose. */
+static void tell_to_leave(struct bs_session *s)
+{
+	struct bs_gate *g = s->gate;
+	struct bs_gate_event m;
+
+	if (s->state == BS_SESSION_HANDSHAKE || s->state == BS_SESSION_HELLO)
+		bs__session_end(s);
+	if (s->state != BS_SESSION_OPEN)
+		return;
+	memset(&m, 0, sizeof(m));
+	m.h.cp = s->cp;
+	m.has_status = true;
+	m.status = bs__gate_status(BS_ST_DRAINING, "the server hands over or stops");
+	bs_count(g->w->counters, BS_C_gate_events);
+	bs__session_send_tx(s, bs_gate_event_encode(&m, NULL, 0, g->tx, sizeof(g->tx)));
+}
+
+/** How much of the table's [n] a sweep has reached that takes half of span and began `ago`. */
+static uint32_t reached(uint32_t n, bs_time span, bs_time_diff ago)
+{
+	uint64_t half_ms = span / 2 / BS_TIME_MS(1);
+	uint64_t ago_ms = ago > 0 ? (uint64_t)ago / BS_TIME_MS(1) : 0;
+
+	if (half_ms == 0 || ago_ms >= half_ms)
+		return ago >= 0 ? n : 0;
+	return (uint32_t)(n * ago_ms / half_ms);
+}
+
+/** One after the other, so that those who come back at once do not come all at once. */
+static void drain_some(struct bs_gate *g, bs_time now)
+{
+	bs_time_diff ago = BS_TIME_DIFF(now, g->drain_at);
+	uint32_t told = reached(g->fresh, g->drain_span, ago);
+	uint32_t ended = reached(g->fresh, g->drain_span, ago - (bs_time_diff)g->drain_span / 2);
+
+	while (g->told < told)
+		tell_to_leave(&g->session[g->told++]);
+	for (; g->ended < ended; g->ended++) {
+		struct bs_session *s = &g->session[g->ended];
+
+		if (s->state == BS_SESSION_OPEN)
+			bs__session_close(s);
+		else
+			bs__session_end(s);
+	}
+}
+
 static void gate_tick(struct bs_gate *g, bs_time now)
 {
 	if (bs__gate_refresh(g))
@@ -169,6 +217,8 @@ static void gate_tick(struct bs_gate *g, bs_time now)
 	bs__gate_query_tick(g, now);
 	bs__gate_recheck_tick(g);
 	sweep(g, now);
+	if (g->draining)
+		drain_some(g, now);
 	notice_full(g);
 }
 
@@ -237,36 +287,23 @@ bool bs__gate_refresh(struct bs_gate *g)
 
 /* Life. */
 
-static void gate_drain(struct bs_gate *g)
+static void gate_drain(struct bs_gate *g, bs_time span)
 {
-	if (g->draining)
+	if (g->draining && span != 0)
 		return;
+	if (!g->draining)
+		g->drain_at = g->w->now;
 	g->draining = true;
+	g->drain_span = span;
 	stop_accepting(g);
-	for (uint32_t i = 0; i < g->fresh; i++) {
-		struct bs_session *s = &g->session[i];
-		struct bs_gate_event m;
-
-		if (s->state != BS_SESSION_OPEN) {
-			if (s->state == BS_SESSION_HANDSHAKE || s->state == BS_SESSION_HELLO)
-				bs__session_end(s);
-			continue;
-		}
-		memset(&m, 0, sizeof(m));
-		m.h.cp = s->cp;
-		m.has_status = true;
-		m.status = bs__gate_status(BS_ST_DRAINING, "the server is about to stop");
-		bs_count(g->w->counters, BS_C_gate_events);
-		bs__session_send_tx(s, bs_gate_event_encode(&m, NULL, 0, g->tx, sizeof(g->tx)));
-		bs__session_close(s);
-	}
+	drain_some(g, g->w->now);
 }
 
 static void gate_free(struct bs_gate *g)
 {
 	if (!g)
 		return;
-	gate_drain(g);
+	gate_drain(g, 0);
 	ev_prepare_stop(g->w->loop, &g->prepare);
 	ev_idle_stop(g->w->loop, &g->idle);
 	for (uint32_t i = 0; i < g->fresh; i++) {
@@ -419,6 +456,7 @@ const struct bs_gate_ops *bs_gate_ops(void)
 {
 	static const struct bs_gate_ops ops = {
 		.bind = bs__gate_bind,
+		.collect = bs__gate_collect,
 		.unbind = bs__gate_unbind,
 		.reload = bs__gate_reload,
 		.main_tick = bs__gate_main_tick,

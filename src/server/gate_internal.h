@@ -239,6 +239,10 @@ struct bs_gate {
 	struct bs_gate_listener listener[BS_CONF_LISTEN_MAX];
 	bool accepting;
 	bool draining;
+	bs_time drain_at;     /**< when it began */
+	bs_time drain_span;   /**< and how long it takes; 0 = no time was given */
+	uint32_t told;        /**< sessions of the table that were told to leave */
+	uint32_t ended;       /**< and that were ended, as far as they had not left */
 	uint8_t near_full;    /**< bit per table: the notice was given */
 	bs_time accept_again; /**< after running out of descriptors */
 	struct ev_prepare prepare;
@@ -425,7 +429,8 @@ void bs__gate_recheck_tick(struct bs_gate *g);
 
 /* gate_shared.c */
 int bs__gate_bind(const struct bs_conf *conf, struct bs_registry *registry, unsigned n_workers,
-		  void **shared);
+		  struct bs_handover *inherited, void **shared);
+int bs__gate_collect(void *shared, struct bs_handover *h);
 void bs__gate_unbind(void *shared);
 int bs__gate_reload(void *shared, const struct bs_conf *conf);
 void bs__gate_main_tick(void *shared, bs_time now);

@@ -15,16 +15,19 @@ struct bs_gate;
 struct bs_message;
 struct bs_packet;
 struct bs_conf;
+struct bs_handover;
 struct bs_registry;
 
 struct bs_gate_ops {
 	/**
 	 * In main, before privileges are dropped: make what all workers share (listening sockets,
-	 * PEM snapshot).  *shared is the gate's own and is passed on.  BS_OK or an error after one
-	 * log line.
+	 * PEM snapshot).  *shared is the gate's own and is passed on.  Sockets and ticket keys come
+	 * from inherited where it is not NULL.  BS_OK or an error after one log line.
 	 */
 	int (*bind)(const struct bs_conf *conf, struct bs_registry *registry, unsigned n_workers,
-		    void **shared);
+		    struct bs_handover *inherited, void **shared);
+	/** In main: add what bind of the next process inherits.  BS_OK or BS_ENOMEM. */
+	int (*collect)(void *shared, struct bs_handover *h);
 	/** In main, after the workers are gone; NULL is fine. */
 	void (*unbind)(void *shared);
 	/**
@@ -55,8 +58,9 @@ struct bs_gate_ops {
 	void (*tick)(struct bs_gate *g, bs_time now);
 	/** The conf snapshot changed: w->conf is the new one. */
 	void (*conf_changed)(struct bs_gate *g);
-	/** No new sessions; end the open ones softly. */
-	void (*drain)(struct bs_gate *g);
+	/** No new sessions; tell the open ones to leave, the last after half of span, and end what
+	 *  is left until span is over; 0 = at once. */
+	void (*drain)(struct bs_gate *g, bs_time span);
 };
 
 #endif

@@ -12,6 +12,7 @@
 #include "basestation/wire.h"
 #include "net/sockaddr.h"
 #include "net/tcp.h"
+#include "server/handover.h"
 
 /** Largest certificate, key or CRL file. */
 #define FILE_MAX (4u << 20)
@@ -253,6 +254,22 @@ static void publish(struct bs_gate_shared *sh, struct bs_tls_pem *pem, struct bs
 	bs_tls_keys_unref(old_keys);
 }
 
+/** The listener that another process had there. */
+static int inherit(struct bs_gate_shared *sh, struct bs_handover *h, unsigned worker, unsigned at)
+{
+	const struct bs_handover_item *it =
+		bs_handover_find(h, BS_HANDOVER_CLIENT, (uint16_t)worker, (uint16_t)at);
+
+	if (!it || (sh->port != 0 && sh->port != it->ep.port)) {
+		bs_log_error("gate, an upgrade cannot open or change client-port; restart instead");
+		return BS_ECONF;
+	}
+	sh->port = it->ep.port;
+	sh->fd[worker * sh->n_listen + at] =
+		bs_handover_take(h, BS_HANDOVER_CLIENT, (uint16_t)worker, (uint16_t)at);
+	return BS_OK;
+}
+
 static int listen_on(struct bs_gate_shared *sh, const struct bs_conf *conf, unsigned worker,
 		     unsigned at)
 {
@@ -281,8 +298,40 @@ out:
 	return err;
 }
 
+/** The ticket keys of another process, so that its clients resume here; else fresh ones. */
+static int take_keys(struct bs_handover *h, struct bs_tls_keys **out)
+{
+	const struct bs_handover_item *it =
+		h ? bs_handover_find(h, BS_HANDOVER_TICKET_KEYS, 0, 0) : NULL;
+
+	*out = it ? bs_tls_keys_new(it->data, it->len / BS_TLS_TICKET_KEY_LEN) : NULL;
+	return *out ? BS_OK : bs_tls_keys_rotate(NULL, out);
+}
+
+int bs__gate_collect(void *shared, struct bs_handover *h)
+{
+	const struct bs_gate_shared *sh = shared;
+	struct bs_handover_item it = { .what = BS_HANDOVER_TICKET_KEYS, .fd = -1 };
+	int err;
+
+	it.len = (uint16_t)(BS_TLS_TICKET_KEY_LEN * bs_tls_keys_raw(sh->keys, it.data));
+	err = bs_handover_add(h, &it);
+	bs_wipe(it.data, sizeof(it.data));
+	it.what = BS_HANDOVER_CLIENT;
+	it.len = 0;
+	for (size_t i = 0; err == BS_OK && i < (size_t)sh->n_workers * sh->n_listen; i++) {
+		it.worker = (uint16_t)(i / sh->n_listen);
+		it.index = (uint16_t)(i % sh->n_listen);
+		it.fd = sh->fd[i];
+		err = bs_tcp_local(it.fd, &it.ep);
+		if (err == BS_OK)
+			err = bs_handover_add(h, &it);
+	}
+	return err;
+}
+
 int bs__gate_bind(const struct bs_conf *conf, struct bs_registry *registry, unsigned n_workers,
-		  void **shared)
+		  struct bs_handover *inherited, void **shared)
 {
 	struct bs_gate_shared *sh = calloc(1, sizeof(*sh));
 	int err = BS_ENOMEM;
@@ -303,10 +352,10 @@ int bs__gate_bind(const struct bs_conf *conf, struct bs_registry *registry, unsi
 		sh->fd[i] = -1;
 	err = make_pem(conf, registry, &sh->pem);
 	if (err == BS_OK)
-		err = bs_tls_keys_rotate(NULL, &sh->keys);
+		err = take_keys(inherited, &sh->keys);
 	for (unsigned w = 0; err == BS_OK && w < n_workers; w++)
 		for (unsigned i = 0; err == BS_OK && i < sh->n_listen; i++)
-			err = listen_on(sh, conf, w, i);
+			err = inherited ? inherit(sh, inherited, w, i) : listen_on(sh, conf, w, i);
 	if (err != BS_OK)
 		goto fail;
 	sh->conf = bs_conf_ref(conf);

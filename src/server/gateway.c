@@ -8,6 +8,7 @@
 #include "net/sockaddr.h"
 #include "net/tcp.h"
 #include "server/gateway_internal.h"
+#include "server/handover.h"
 #include "util/endpoint.h"
 #include "util/siphash.h"
 
@@ -56,7 +57,42 @@ static int listen_on(struct bs_gateway_shared *sh, const struct bs_conf *conf, u
 	return err;
 }
 
-int bs_gateway_bind(const struct bs_conf *conf, unsigned n_workers, struct bs_gateway_shared **out)
+/** The listener that another process had there. */
+static int inherit(struct bs_gateway_shared *sh, struct bs_handover *h, unsigned worker,
+		   unsigned at)
+{
+	const struct bs_handover_item *it =
+		bs_handover_find(h, BS_HANDOVER_GATEWAY, (uint16_t)worker, (uint16_t)at);
+
+	if (!it || (sh->port != 0 && sh->port != it->ep.port)) {
+		bs_log_error(
+			"gateway, an upgrade cannot open or change gateway-port; restart instead");
+		return BS_ECONF;
+	}
+	sh->port = it->ep.port;
+	sh->fd[worker * sh->n_listen + at] =
+		bs_handover_take(h, BS_HANDOVER_GATEWAY, (uint16_t)worker, (uint16_t)at);
+	return BS_OK;
+}
+
+int bs_gateway_collect(const struct bs_gateway_shared *sh, struct bs_handover *h)
+{
+	struct bs_handover_item it = { .what = BS_HANDOVER_GATEWAY };
+	int err = BS_OK;
+
+	for (size_t i = 0; err == BS_OK && i < (size_t)sh->n_workers * sh->n_listen; i++) {
+		it.worker = (uint16_t)(i / sh->n_listen);
+		it.index = (uint16_t)(i % sh->n_listen);
+		it.fd = sh->fd[i];
+		err = bs_tcp_local(it.fd, &it.ep);
+		if (err == BS_OK)
+			err = bs_handover_add(h, &it);
+	}
+	return err;
+}
+
+int bs_gateway_bind(const struct bs_conf *conf, unsigned n_workers, struct bs_handover *inherited,
+		    struct bs_gateway_shared **out)
 {
 	struct bs_gateway_shared *sh = calloc(1, sizeof(*sh));
 	size_t n = (size_t)n_workers * conf->listen.n;
@@ -76,7 +112,7 @@ int bs_gateway_bind(const struct bs_conf *conf, unsigned n_workers, struct bs_ga
 		sh->fd[i] = -1;
 	for (unsigned w = 0; err == BS_OK && w < n_workers; w++)
 		for (unsigned i = 0; err == BS_OK && i < sh->n_listen; i++)
-			err = listen_on(sh, conf, w, i);
+			err = inherited ? inherit(sh, inherited, w, i) : listen_on(sh, conf, w, i);
 	if (err != BS_OK) {
 		bs_gateway_unbind(sh);
 		return err;
@@ -281,13 +317,23 @@ void bs_gateway_message(struct bs_gateway *g, const struct bs_message *m)
 
 void bs_gateway_tick(struct bs_gateway *g, bs_time now)
 {
-	if (!g->accepting && BS_TIME_DIFF(now, g->accept_again) >= 0)
+	if (!g->accepting && !g->draining && BS_TIME_DIFF(now, g->accept_again) >= 0)
 		accepting(g, true);
 	while (g->oldest && BS_TIME_DIFF(now, g->oldest->since) >= (bs_time_diff)BS_GW_HELLO_WAIT) {
 		bs_count(g->w->counters, BS_C_gateway_no_handshake);
 		bs_tcp_close(visitor_leave(g->oldest));
 	}
 	bs__gw_bridges_tick(g, now);
+}
+
+void bs_gateway_drain(struct bs_gateway *g, bs_time span)
+{
+	if (g->draining)
+		return;
+	accepting(g, false);
+	g->draining = true;
+	g->drain_at = g->w->now + span / 2;
+	g->drain_span = span - span / 2;
 }
 
 void bs_gateway_conf(struct bs_gateway *g)

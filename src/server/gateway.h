@@ -26,11 +26,14 @@
 
 struct bs_gateway;
 struct bs_gateway_shared;
+struct bs_handover;
 
-/** In main, before privileges are dropped: the listening sockets of all workers.  BS_OK, or an
- *  error after one log line. */
+/** In main, before privileges are dropped: the listening sockets of all workers, from inherited
+ *  where it is not NULL.  BS_OK, or an error after one log line. */
 BS_MUSTCHECK int bs_gateway_bind(const struct bs_conf *conf, unsigned n_workers,
-				 struct bs_gateway_shared **out);
+				 struct bs_handover *inherited, struct bs_gateway_shared **out);
+/** In main: add what bind of the next process inherits.  BS_OK or BS_ENOMEM. */
+BS_MUSTCHECK int bs_gateway_collect(const struct bs_gateway_shared *sh, struct bs_handover *h);
 /** In main, after the workers are gone; NULL is fine. */
 void bs_gateway_unbind(struct bs_gateway_shared *sh);
 /** The port in use; 0 for NULL. */
@@ -45,6 +48,9 @@ void bs_gateway_message(struct bs_gateway *g, const struct bs_message *m);
 void bs_gateway_tick(struct bs_gateway *g, bs_time now);
 /** The conf snapshot changed. */
 void bs_gateway_conf(struct bs_gateway *g);
+/** Take no new legs, and end the pairs that there are one after the other in the second half of
+ *  span. */
+void bs_gateway_drain(struct bs_gateway *g, bs_time span);
 
 /** What a connection gets when it is offered the relay. */
 struct bs_gateway_ticket {

@@ -518,9 +518,34 @@ static void bridge_tick(struct bs_gateway *g, struct bs_gw_bridge *b, bs_time no
 	bs__gw_bridge_end(g, b);
 }
 
+/** End as many pairs as are due: the client is told, the device sees its stream end, and both look
+ *  for another way. */
+static void drain_some(struct bs_gateway *g, bs_time now)
+{
+	bs_time_diff ago = BS_TIME_DIFF(now, g->drain_at);
+	uint64_t n = g->bridges.used;
+
+	if (ago < 0)
+		return;
+	if ((bs_time)ago < g->drain_span)
+		n = n * ((uint64_t)ago / BS_TIME_MS(1) + 1) / (g->drain_span / BS_TIME_MS(1) + 1);
+	for (; g->drained < n; g->drained++) {
+		struct bs_gw_bridge *b = bridge_of(g, g->drained);
+
+		if (!b->live)
+			continue;
+		say_error(&b->leg[BS_GW_CLIENT_SIDE], BS_ST_DRAINING,
+			  "the server hands over or stops");
+		bs__gw_bridge_end(g, b);
+	}
+}
+
 void bs__gw_bridges_tick(struct bs_gateway *g, bs_time now)
 {
 	uint32_t n = g->bridges.used / SWEEP_TICKS + SWEEP_MIN;
+
+	if (g->draining)
+		drain_some(g, now);
 
 	if (n > g->bridges.used)
 		n = g->bridges.used;

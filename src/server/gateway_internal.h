@@ -88,7 +88,11 @@ struct bs_gateway {
 	unsigned n_listen;
 	struct bs_gw_listener listener[BS_CONF_LISTEN_MAX];
 	bool accepting;
+	bool draining;
 	bs_time accept_again;
+	bs_time drain_at;              /**< when the first pair is ended */
+	bs_time drain_span;            /**< and until when, from there, the last */
+	uint32_t drained;              /**< pairs of the pool that were ended */
 	struct bs_gw_visitor *visitor; /**< [BS_GW_VISITORS] */
 	struct bs_gw_visitor *free_visitor;
 	struct bs_gw_visitor *oldest, *newest;

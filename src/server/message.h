@@ -56,6 +56,9 @@ enum bs_msg_kind {
 	BS_MSG_ANSWER,    /**< worker -> main */
 	BS_MSG_CONF,      /**< main -> worker: look at the new snapshots */
 	BS_MSG_STOP,      /**< main -> worker */
+	BS_MSG_FREEZE,    /**< main -> worker: read nothing but mail until one of the next two */
+	BS_MSG_THAW,      /**< main -> worker: go on */
+	BS_MSG_RETIRE,    /**< main -> worker: another process has the devices; end what is left */
 	BS_MSG_LAST_SEEN, /**< worker -> main: a batch is in the bulk ring (see bs_bulk) */
 	/* Kinds from here on are the gate's own, passed to it unseen. */
 	BS_MSG_GATE_FIRST = 64,

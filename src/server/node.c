@@ -13,13 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/control.h"
 #include "server/first_run.h"
-#include "server/limits.h"
-#include "server/server.h"
+#include "server/handover.h"
+#include "server/node_internal.h"
 #include "server/trial.h"
-#include "store/registry.h"
-#include "store/writer.h"
+#include "server/upgrade.h"
 
 /* Between two looks at the server's open questions. */
 #define TICK_S 0.1
@@ -28,40 +26,6 @@
 
 /* Keys of one reload report. */
 #define CHANGES_MAX 128
-
-enum watched {
-	WATCH_DEVICES,
-	WATCH_CLIENTS,
-	WATCH_CONNECTIONS,
-	WATCH_PENDING,
-	WATCH_N,
-};
-
-struct bs_node {
-	const struct bs_conf *conf;    /* in force */
-	const struct bs_conf *started; /* what restart keys are compared with */
-	char *conf_path;
-	unsigned conf_flags;
-	bool daemon;
-	void (*notify)(const char *state);
-	struct ev_loop *loop;
-	ev_signal term;
-	ev_signal interrupt;
-	ev_signal hangup;
-	ev_io server_io;
-	ev_io store_io;
-	ev_timer tick;
-	unsigned ticks;
-	struct bs_registry *registry;
-	struct bs_store *store;
-	struct bs_store_inbox *inbox;
-	struct bs_server *server;
-	struct bs_control *control;
-	int control_fd; /* bound and not yet taken by control; else -1 */
-	bool running;
-	struct bs_limits_watch watch[WATCH_N];
-	struct bs_limits_clock clock;
-};
 
 struct bs_log_options bs_node_log_options(const struct bs_conf *conf, bool daemon)
 {
@@ -73,13 +37,13 @@ struct bs_log_options bs_node_log_options(const struct bs_conf *conf, bool daemo
 	};
 }
 
-static void notify(const struct bs_node *n, const char *state)
+void bs__node_notify(const struct bs_node *n, const char *state)
 {
 	if (n->notify != NULL)
 		n->notify(state);
 }
 
-static bs_time monotonic(void)
+bs_time bs__node_monotonic(void)
 {
 	struct timespec ts = { 0, 0 };
 
@@ -152,10 +116,13 @@ static int open_registry(struct bs_node *n, const struct bs_node_options *o, cha
 		.prefault = true,
 	};
 	struct bs_errtext text = { "" };
+	int locks[BS_REGISTRY_LOCKS];
 	int code = bs_first_run(o->conf, err, cap);
 
 	if (code != BS_OK)
 		return code;
+	if (o->takeover)
+		bs__takeover_registry(o->takeover, locks, &rc);
 	code = bs_registry_open(&rc, &n->registry, &text);
 	if (code != BS_OK) {
 		snprintf(err, cap, "database, %s",
@@ -174,15 +141,19 @@ static int open_sockets(struct bs_node *n, const struct bs_node_options *o, char
 		.chown = o->chown,
 		.uid = o->uid,
 		.gid = o->gid,
+		.inherited = n->takeover ? &n->takeover->items : NULL,
+		.frozen = n->takeover != NULL,
 	};
-	int fd = bs_control_bind(n->conf, err, cap);
+	int fd = n->takeover ? bs__takeover_control(n->takeover, n->conf, err, cap)
+			     : bs_control_bind(n->conf, err, cap);
 
 	if (fd < 0)
 		return fd;
 	n->control_fd = fd;
 	fd = bs_server_bind(&so, &n->server, err, cap);
-	if (fd != BS_OK)
-		err[0] = '\0'; /* the log has it already, and one message is enough */
+	/* the log has it already, and one message is enough; but for who waits for this process */
+	if (fd != BS_OK && !n->takeover)
+		err[0] = '\0';
 	return fd;
 }
 
@@ -203,6 +174,8 @@ int bs_node_open(const struct bs_node_options *o, struct bs_node **out, char *er
 	n->conf_flags = o->conf_flags;
 	n->daemon = o->daemon;
 	n->notify = o->notify;
+	n->takeover = o->takeover;
+	n->pid_fd = o->pid_fd;
 	n->loop = ev_loop_new(EVFLAG_AUTO);
 	if (n->conf_path == NULL || n->loop == NULL)
 		goto out;
@@ -213,6 +186,10 @@ int bs_node_open(const struct bs_node_options *o, struct bs_node **out, char *er
 		code = bs_trial_certificates(n->conf, (uint64_t)time(NULL), on_finding, &first);
 	if (code == BS_OK)
 		code = open_registry(n, o, err, cap);
+	if (code == BS_OK)
+		code = bs__node_upgrade_init(n, o);
+	if (code == BS_OK && n->takeover)
+		code = bs__takeover_ready(n->takeover, err, cap);
 	if (code == BS_OK)
 		code = open_sockets(n, o, err, cap);
 	if (code == BS_OK) {
@@ -292,14 +269,14 @@ static int reload_and_notify(void *ctx, bs_control_reload_fn fn, void *arg, char
 	int code;
 
 	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
-		 (uint64_t)(monotonic() / 1000u));
-	notify(n, state);
+		 (uint64_t)(bs__node_monotonic() / 1000u));
+	bs__node_notify(n, state);
 	code = reload(n, fn, arg, err, cap);
 	if (code == BS_OK)
 		bs_log_notice("conf, reloaded (%s)", n->conf_path);
 	else
 		bs_log_error("conf, not reloaded, the old one stays in force (%s)", err);
-	notify(n, "READY=1");
+	bs__node_notify(n, "READY=1");
 	return code;
 }
 
@@ -359,7 +336,7 @@ static void on_change(void *arg, const struct bs_store_change *change)
 	bs_server_change(n->server, change);
 }
 
-static void watch_one(struct bs_node *n, enum watched i, const char *key, uint64_t used,
+static void watch_one(struct bs_node *n, enum bs_node_watched i, const char *key, uint64_t used,
 		      uint64_t limit)
 {
 	if (bs_limits_watch_due(&n->watch[i], used, limit))
@@ -374,24 +351,29 @@ static void watch_limits(struct bs_node *n)
 
 	bs_server_counters(n->server, c);
 	bs_server_info(n->server, &info);
-	watch_one(n, WATCH_DEVICES, "max-devices", c[BS_C_devices_attached],
+	watch_one(n, BS_WATCH_DEVICES, "max-devices", c[BS_C_devices_attached],
 		  n->started->max_devices);
-	watch_one(n, WATCH_CLIENTS, "max-clients", c[BS_C_gate_sessions], n->started->max_clients);
-	watch_one(n, WATCH_CONNECTIONS, "max-connections", c[BS_C_connections_live],
+	watch_one(n, BS_WATCH_CLIENTS, "max-clients", c[BS_C_gate_sessions],
+		  n->started->max_clients);
+	watch_one(n, BS_WATCH_CONNECTIONS, "max-connections", c[BS_C_connections_live],
 		  n->started->max_connections);
-	watch_one(n, WATCH_PENDING, "pending-entries", c[BS_C_pending_entries],
+	watch_one(n, BS_WATCH_PENDING, "pending-entries", c[BS_C_pending_entries],
 		  (uint64_t)n->started->pending_entries * info.n_workers);
 }
 
 static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct bs_node *n = w->data;
-	bs_time now = monotonic();
+	bs_time now = bs__node_monotonic();
 	int64_t jump;
 
-	(void)loop;
 	(void)revents;
 	bs_server_tick(n->server, now);
+	if (n->handed_over) {
+		if (bs__node_has_left(n))
+			ev_break(loop, EVBREAK_ALL);
+		return;
+	}
 	jump = bs_limits_clock_jump(&n->clock, now, unix_ms());
 	if (jump != 0)
 		bs_log_notice("clock, jumped by %" PRId64 " s (keepalives and timeouts do not "
@@ -413,6 +395,7 @@ static int start_control(struct bs_node *n)
 		.conf = control_conf,
 		.reload = reload_and_notify,
 		.stop = control_stop,
+		.upgrade = bs__node_upgrade,
 	};
 	int fd = n->control_fd;
 
@@ -425,7 +408,7 @@ static void start_watchers(struct bs_node *n)
 	ev_io_init(&n->server_io, on_server, bs_server_fd(n->server), EV_READ);
 	ev_io_init(&n->store_io, on_store, bs_store_inbox_fd(n->inbox), EV_READ);
 	/* From here on a jump is noticed. */
-	(void)bs_limits_clock_jump(&n->clock, monotonic(), unix_ms());
+	(void)bs_limits_clock_jump(&n->clock, bs__node_monotonic(), unix_ms());
 	ev_timer_init(&n->tick, on_tick, TICK_S, TICK_S);
 	n->server_io.data = n;
 	n->store_io.data = n;
@@ -478,6 +461,19 @@ int bs_node_start(struct bs_node *n, char *err, size_t cap)
 	}
 	n->running = true;
 	start_watchers(n);
+	if (n->takeover) {
+		/* a worker that cannot stand still cannot serve either */
+		code = bs_server_freeze(n->server);
+		if (code == BS_OK)
+			code = bs__takeover_prepared(n->takeover, err, cap);
+		else
+			snprintf(err, cap, "start, workers do not run");
+		if (code != BS_OK) {
+			bs_control_leave(n->control);
+			return code;
+		}
+		bs_server_thaw(n->server);
+	}
 	return BS_OK;
 }
 
@@ -498,16 +494,21 @@ static void log_ready(const struct bs_node *n)
 			     : "");
 }
 
-void bs_node_run(struct bs_node *n)
+bool bs_node_run(struct bs_node *n)
 {
 	start_signals(n);
+	bs__node_upgrade_signals(n, true);
 	log_ready(n);
-	notify(n, "READY=1");
+	bs__node_notify(n, "READY=1");
 	ev_run(n->loop, 0);
-	notify(n, "STOPPING=1");
+	/* after handing over it is not the service that stops */
+	if (!n->handed_over)
+		bs__node_notify(n, "STOPPING=1");
+	bs__node_upgrade_signals(n, false);
 	ev_signal_stop(n->loop, &n->term);
 	ev_signal_stop(n->loop, &n->interrupt);
 	ev_signal_stop(n->loop, &n->hangup);
+	return n->handed_over;
 }
 
 static void stop_watchers(struct bs_node *n)
@@ -523,6 +524,8 @@ void bs_node_free(struct bs_node *n)
 		return;
 	if (n->running)
 		stop_watchers(n);
+	/* a new process on its way ends before this one stops to serve */
+	bs__node_upgrade_fini(n);
 	if (n->server != NULL)
 		bs_server_stop(n->server);
 	bs_store_stop(n->store);
@@ -532,7 +535,9 @@ void bs_node_free(struct bs_node *n)
 	bs_control_free(n->control);
 	if (n->control_fd >= 0) {
 		close(n->control_fd);
-		(void)unlink(n->conf->control_socket);
+		/* that of the process which goes on instead stays */
+		if (!n->takeover)
+			(void)unlink(n->conf->control_socket);
 	}
 	bs_server_free(n->server);
 	bs_store_inbox_free(n->inbox);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/server.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "net/steering.h"
 #include "net/udp.h"
 #include "server/gateway.h"
+#include "server/handover.h"
 #include "server/roles.h"
 #include "server/server_internal.h"
 #include "util/endpoint.h"
@@ -40,14 +42,40 @@ static void BS_PRINTF(3, 4) tell(char *err, size_t cap, const char *fmt, ...)
 
 /* ---- sockets ---- */
 
-static int open_one(struct bs_worker *w, const struct bs_endpoint *address, uint16_t *port,
-		    uint8_t roles, uint64_t buffer, char *err, size_t cap)
+/* The socket that another process had there: its address and role have to be those of the conf. */
+static int inherit_one(struct bs_handover *h, const struct bs_worker *w, struct bs_endpoint *ep,
+		       uint8_t roles)
+{
+	const struct bs_handover_item *it =
+		bs_handover_find(h, BS_HANDOVER_UDP, (uint16_t)w->index, (uint16_t)w->n_sockets);
+
+	if (!it || it->role != roles || memcmp(it->ep.ip, ep->ip, sizeof(ep->ip)) != 0 ||
+	    (ep->port != 0 && ep->port != it->ep.port))
+		return BS_ENOENT;
+	ep->port = it->ep.port;
+	return bs_handover_take(h, BS_HANDOVER_UDP, (uint16_t)w->index, (uint16_t)w->n_sockets);
+}
+
+static int open_one(struct bs_server *s, struct bs_worker *w, const struct bs_endpoint *address,
+		    uint16_t *port, uint8_t roles, char *err, size_t cap)
 {
 	struct bs_endpoint ep = *address;
 	char text[BS_ENDPOINT_TEXT_MAX];
+	uint64_t buffer = s->conf->socket_buffer;
 	int fd = BS_OK;
 
 	ep.port = *port;
+	if (s->inherited) {
+		fd = inherit_one(s->inherited, w, &ep, roles);
+		if (fd < 0) {
+			tell(err, cap,
+			     "server, an upgrade cannot change listen, controller-port or "
+			     "attach-port (UDP %s is new); restart instead",
+			     bs_sockaddr_text(&ep, text, sizeof(text)));
+			return BS_ECONF;
+		}
+		goto have;
+	}
 	if (w->index == 0 && *port != 0)
 		fd = bs_udp_check_free(&ep);
 	if (fd == BS_OK)
@@ -59,6 +87,7 @@ static int open_one(struct bs_worker *w, const struct bs_endpoint *address, uint
 		     bs_listen_remedy(fd));
 		return fd;
 	}
+have:
 	w->socket[w->n_sockets++] = (struct bs_worker_socket){ .fd = fd, .roles = roles, .ep = ep };
 	*port = ep.port;
 	return BS_OK;
@@ -74,11 +103,10 @@ static int open_sockets(struct bs_server *s, struct bs_worker *w, char *err, siz
 	int rc = BS_OK;
 
 	for (i = 0; i < c->listen.n && rc == BS_OK; i++) {
-		rc = open_one(w, &c->listen.v[i], &s->controller_port, first, c->socket_buffer, err,
-			      cap);
+		rc = open_one(s, w, &c->listen.v[i], &s->controller_port, first, err, cap);
 		if (rc == BS_OK && !single)
-			rc = open_one(w, &c->listen.v[i], &s->attach_port, BS_SOCKET_ATTACH,
-				      c->socket_buffer, err, cap);
+			rc = open_one(s, w, &c->listen.v[i], &s->attach_port, BS_SOCKET_ATTACH, err,
+				      cap);
 	}
 	if (single)
 		s->attach_port = s->controller_port;
@@ -110,10 +138,15 @@ static void steer(struct bs_server *s, bool wanted)
 
 /* ---- life ---- */
 
-static unsigned count_workers(const struct bs_conf *conf)
+static unsigned count_workers(const struct bs_server_options *o)
 {
-	long n = conf->workers;
+	const struct bs_handover_item *it =
+		o->inherited ? bs_handover_find(o->inherited, BS_HANDOVER_WORKERS, 0, 0) : NULL;
+	long n = o->conf->workers;
 
+	/* the kernel steers by the number of sockets that there are */
+	if (it)
+		n = it->role;
 	if (n == 0)
 		n = sysconf(_SC_NPROCESSORS_ONLN);
 	if (n < 1)
@@ -153,13 +186,15 @@ static int bind_all(struct bs_server *s, const struct bs_server_options *o, char
 			      "detect their own symmetric NAT",
 			      s->attach_port);
 	if (rc == BS_OK && o->gate) {
-		rc = o->gate->bind(s->conf, o->registry, s->n_workers, &s->shared.gate_shared);
+		rc = o->gate->bind(s->conf, o->registry, s->n_workers, o->inherited,
+				   &s->shared.gate_shared);
 		if (rc != BS_OK && err && cap > 0)
 			snprintf(err, cap, "server, the client gate cannot start (%s)",
 				 bs_strerror(rc));
 	}
 	if (rc == BS_OK && o->gate) {
-		rc = bs_gateway_bind(s->conf, s->n_workers, &s->shared.gateway_shared);
+		rc = bs_gateway_bind(s->conf, s->n_workers, o->inherited,
+				     &s->shared.gateway_shared);
 		if (rc != BS_OK && err && cap > 0)
 			snprintf(err, cap, "server, the TCP relay cannot start (%s)",
 				 bs_strerror(rc));
@@ -237,7 +272,9 @@ int bs_server_bind(const struct bs_server_options *o, struct bs_server **out, ch
 	if (!s)
 		return BS_ENOMEM;
 	s->conf = bs_conf_ref(o->conf);
-	s->n_workers = count_workers(o->conf);
+	s->n_workers = count_workers(o);
+	s->inherited = o->inherited;
+	s->shared.frozen = o->frozen;
 	s->worker = calloc(s->n_workers, sizeof(*s->worker));
 	s->backlog = calloc(s->n_workers, sizeof(*s->backlog));
 	s->shared.n_workers = s->n_workers;
@@ -264,6 +301,8 @@ int bs_server_bind(const struct bs_server_options *o, struct bs_server **out, ch
 		bs_server_free(s);
 		return rc;
 	}
+	/* only for the time of the call */
+	s->inherited = NULL;
 	steer(s, !o->no_steering);
 	s->shared.steered = s->steering;
 	*out = s;
@@ -345,6 +384,122 @@ void bs_server_free(struct bs_server *s)
 	if (s->next_conf)
 		bs_conf_unref(s->next_conf);
 	free(s);
+}
+
+/* ---- changing hands ---- */
+
+/* Rounds of questions after which mail that still moves is not going to settle. */
+#define SETTLE_ROUNDS 64
+/* The longest wait for one round: a worker answers within a turn of its loop. */
+#define ROUND_MS 5000
+
+static void broadcast(struct bs_server *s, uint8_t kind)
+{
+	struct bs_message m;
+	unsigned i;
+
+	memset(&m, 0, sizeof(m));
+	m.kind = kind;
+	for (i = 0; i < s->n_workers; i++)
+		bs__server_post(s, i, &m);
+}
+
+static void round_done(void *arg, int err)
+{
+	*(int *)arg = err;
+}
+
+/* Ask all workers for a sign and wait for it. */
+static int round_trip(struct bs_server *s)
+{
+	struct pollfd p = { .fd = bs_server_fd(s), .events = POLLIN };
+	int result = 1;
+	int rc = bs__server_sync(s, round_done, &result);
+
+	while (rc == BS_OK && result == 1) {
+		if (poll(&p, 1, ROUND_MS) == 0) {
+			/* the answers that come later find nobody */
+			bs__server_questions_end(s, BS_ETIMEDOUT);
+			return BS_ETIMEDOUT;
+		}
+		bs_server_process(s);
+	}
+	return rc == BS_OK ? result : rc;
+}
+
+/* Messages and datagrams that workers ever passed to each other. */
+static uint64_t mail_total(const struct bs_server *s)
+{
+	uint64_t c[BS_COUNTER_N];
+
+	bs_server_counters(s, c);
+	return c[BS_C_message_out] + c[BS_C_udp_steered_away];
+}
+
+int bs_server_freeze(struct bs_server *s)
+{
+	unsigned n;
+	int rc;
+
+	broadcast(s, BS_MSG_FREEZE);
+	rc = round_trip(s);
+	for (n = 0; rc == BS_OK && n < SETTLE_ROUNDS; n++) {
+		uint64_t before = mail_total(s);
+
+		rc = round_trip(s);
+		/* each worker's answer to us is a message too */
+		if (rc == BS_OK && mail_total(s) - before <= s->n_workers)
+			return BS_OK;
+	}
+	bs_log_error("server, workers did not come to rest (%s)", bs_strerror(rc));
+	return BS_ETIMEDOUT;
+}
+
+void bs_server_thaw(struct bs_server *s)
+{
+	broadcast(s, BS_MSG_THAW);
+}
+
+void bs_server_retire(struct bs_server *s)
+{
+	broadcast(s, BS_MSG_RETIRE);
+}
+
+unsigned bs_server_streams(const struct bs_server *s)
+{
+	uint64_t c[BS_COUNTER_N];
+
+	bs_server_counters(s, c);
+	return (unsigned)(c[BS_C_gate_sessions] + c[BS_C_gateway_joined] - c[BS_C_gateway_closed]);
+}
+
+int bs_server_collect(const struct bs_server *s, struct bs_handover *h)
+{
+	struct bs_handover_item it = { .what = BS_HANDOVER_WORKERS, .fd = -1 };
+	int rc;
+	unsigned i;
+	unsigned k;
+
+	it.role = (uint8_t)s->n_workers;
+	rc = bs_handover_add(h, &it);
+	for (i = 0; i < s->n_workers && rc == BS_OK; i++) {
+		for (k = 0; k < s->worker[i].n_sockets && rc == BS_OK; k++) {
+			const struct bs_worker_socket *ws = &s->worker[i].socket[k];
+
+			it = (struct bs_handover_item){ .what = BS_HANDOVER_UDP,
+							.role = ws->roles,
+							.worker = (uint16_t)i,
+							.index = (uint16_t)k,
+							.fd = ws->fd,
+							.ep = ws->ep };
+			rc = bs_handover_add(h, &it);
+		}
+	}
+	if (rc == BS_OK && s->shared.gate_ops)
+		rc = s->shared.gate_ops->collect(s->shared.gate_shared, h);
+	if (rc == BS_OK && s->shared.gateway_shared)
+		rc = bs_gateway_collect(s->shared.gateway_shared, h);
+	return rc;
 }
 
 /* ---- conf ---- */

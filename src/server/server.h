@@ -22,6 +22,7 @@
 #include "server/message.h"
 #include "store/writer.h"
 
+struct bs_handover;
 struct bs_server;
 struct bs_registry;
 
@@ -30,6 +31,10 @@ struct bs_server_options {
 	const struct bs_conf *conf;
 	struct bs_registry *registry;
 	const struct bs_gate_ops *gate; /**< NULL: no client gate */
+	/** Sockets of the process that this one takes over from; they are taken out.
+	 *  NULL: they are opened. */
+	struct bs_handover *inherited;
+	bool frozen;      /**< workers read nothing before bs_server_thaw() */
 	bool no_steering; /**< do not attach the BPF program: workers forward (tests) */
 	bool no_pinning;  /**< do not pin threads to cores */
 	/** Descriptor of the state-file from the process that this one replaces, with its lock, see
@@ -60,6 +65,22 @@ BS_MUSTCHECK int bs_server_reload(struct bs_server *s, const struct bs_conf *con
 /** What a process that takes over inherits, with the lock on it, once this one's workers are
  *  stopped: the descriptor of the state-file, 0 without one. */
 int bs_server_state_fd(const struct bs_server *s);
+
+/**
+ * Let every worker stand still and settle what they had to tell each other: afterwards no socket is
+ * read, no timer runs, and what devices and clients send stays in the kernel.  Waits for it, some
+ * milliseconds.  BS_OK; BS_ETIMEDOUT after a worker did not stop within seconds (then thaw).
+ */
+BS_MUSTCHECK int bs_server_freeze(struct bs_server *s);
+/** Go on. */
+void bs_server_thaw(struct bs_server *s);
+/** Another process has the sockets now: workers go on with TLS sessions and legs of the TCP relay
+ *  only, tell them to leave, and end them within conf's drain-time. */
+void bs_server_retire(struct bs_server *s);
+/** How many of these are left. */
+unsigned bs_server_streams(const struct bs_server *s);
+/** Everything that the next process needs.  Descriptors are borrowed.  BS_OK or BS_ENOMEM. */
+BS_MUSTCHECK int bs_server_collect(const struct bs_server *s, struct bs_handover *h);
 
 /** Descriptor that polls readable when answers wait. */
 int bs_server_fd(const struct bs_server *s);

@@ -53,7 +53,8 @@ struct bs_server {
 	const struct bs_conf *old_conf;  /**< referenced until all workers passed it */
 	const struct bs_conf *next_conf; /**< reload while one is under way */
 	struct bs_shared shared;
-	struct bs_worker *worker; /**< [n_workers] */
+	struct bs_handover *inherited; /**< while sockets are opened */
+	struct bs_worker *worker;      /**< [n_workers] */
 	unsigned n_workers;
 	unsigned n_inited;
 	bool running;

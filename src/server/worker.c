@@ -2,6 +2,7 @@
 #include "server/worker.h"
 
 #include <ev.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -50,6 +51,8 @@ struct bs_worker_loop {
 	pthread_t thread;
 	bool started;
 	bool stopping;
+	bool frozen;  /* only mail is read: the sockets are about to change hands */
+	bool retired; /* they have: devices and their state are no longer ours */
 	struct bs_openssl *openssl;
 	struct bs_udp_rx *rx;
 	struct bs_udp_tx *tx;
@@ -133,8 +136,39 @@ static void take_conf(struct bs_worker *w)
 		bs_gateway_conf(w->gateway);
 }
 
+/* The sockets belong to another process now, and so does the state of the devices: what is left
+ * here is streams, which nobody can take over. */
+static void retire(struct bs_worker *w)
+{
+	struct bs_worker_loop *e = w->events;
+	unsigned i;
+
+	e->frozen = false;
+	e->retired = true;
+	for (i = 0; i < w->n_sockets; i++)
+		ev_io_stop(w->loop, &e->udp[i].io);
+	if (w->gate)
+		w->gate_ops->drain(w->gate, w->conf->drain_time);
+	if (w->gateway)
+		bs_gateway_drain(w->gateway, w->conf->drain_time);
+}
+
+/* What may still be said once the devices are another process's. */
+static bool is_for_streams(const struct bs_message *m)
+{
+	switch (m->kind) {
+	case BS_MSG_STOP:
+	case BS_MSG_CONF: return true;
+	case BS_MSG_QUERY: return m->u.query.kind == BS_QUERY_SYNC;
+	case BS_MSG_GW_LEG: return true;
+	default: return m->kind >= BS_MSG_GATE_FIRST;
+	}
+}
+
 static void deliver(struct bs_worker *w, struct bs_message *m)
 {
+	if (w->events->retired && !is_for_streams(m))
+		return;
 	switch (m->kind) {
 	case BS_MSG_CONNECT_RESULT:
 	case BS_MSG_CONN_CLOSED:
@@ -150,6 +184,9 @@ static void deliver(struct bs_worker *w, struct bs_message *m)
 			bs_tcp_close(m->u.gw_leg.fd);
 		break;
 	case BS_MSG_STOP: w->events->stopping = true; break;
+	case BS_MSG_FREEZE: w->events->frozen = true; break;
+	case BS_MSG_THAW: w->events->frozen = false; break;
+	case BS_MSG_RETIRE: retire(w); break;
 	case BS_MSG_CONF: take_conf(w); break;
 	case BS_MSG_QUERY:
 		/* Main takes an answer as proof that the old conf is out of use here. */
@@ -234,17 +271,39 @@ static void take_mail(struct bs_worker *w, unsigned from)
 		bs_post_wake(w->post, w->index);
 }
 
-static void on_mail(struct ev_loop *loop, ev_io *io, int revents)
+static void read_mail(struct bs_worker *w)
 {
-	struct bs_worker *w = io->data;
 	unsigned from;
 
-	(void)revents;
 	bs_post_clear(w->post, w->index);
 	for (from = 0; from <= w->n_workers; from++) {
 		take_bulk(w, from);
 		take_mail(w, from);
 	}
+}
+
+/* Nothing but mail, until main says how it goes on.  The loop does not turn meanwhile, so no timer
+ * runs and no socket is read: what the kernel holds waits for whoever reads next. */
+static void stand_still(struct bs_worker *w)
+{
+	struct pollfd p = { .fd = bs_post_fd(w->post, w->index), .events = POLLIN };
+
+	while (w->events->frozen && !w->events->stopping) {
+		flush(w);
+		wake_others(w);
+		if (poll(&p, 1, -1) > 0)
+			read_mail(w);
+	}
+	read_clock(w);
+}
+
+static void on_mail(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct bs_worker *w = io->data;
+
+	(void)revents;
+	read_mail(w);
+	stand_still(w);
 	if (w->events->stopping)
 		ev_break(loop, EVBREAK_ALL);
 }
@@ -331,7 +390,10 @@ static void on_clock(struct ev_loop *loop, ev_check *c, int revents)
 
 static void run_timers(struct bs_worker *w)
 {
-	if (bs__roles_tick(w->roles, TIMERS_PER_TURN))
+	if (w->events->retired)
+		/* what the relay may still pass depends on its clock */
+		bs__relay_tick(w->roles);
+	else if (bs__roles_tick(w->roles, TIMERS_PER_TURN))
 		ev_idle_start(w->loop, &w->events->more);
 	else
 		ev_idle_stop(w->loop, &w->events->more);
@@ -440,7 +502,10 @@ static void *run(void *arg)
 	if (e->shared->gateway_shared)
 		w->gateway = bs_gateway_new(w, e->shared->gateway_shared);
 	start_watchers(w);
-	ev_run(w->loop, 0);
+	w->events->frozen = e->shared->frozen;
+	stand_still(w);
+	if (!e->stopping)
+		ev_run(w->loop, 0);
 	bs__relay_stop(w->roles);
 	if (w->gate)
 		w->gate_ops->free(w->gate);

@@ -22,6 +22,7 @@ struct bs_shared {
 	struct bs_gateway_shared *gateway_shared; /**< NULL without a gate */
 	bool steered;                             /**< the kernel steers */
 	bool pin;
+	bool frozen; /**< workers begin so: read nothing but mail until BS_MSG_THAW */
 };
 
 struct bs_worker_loop;

@@ -50,6 +50,7 @@ struct bs_registry {
 	MDB_dbi dbi[BS__TABLES];
 	char dir[BS__DIR_MAX];
 	bool write;
+	bool joins;      /**< another process writes until this one takes over */
 	int writer_lock; /**< descriptor, -1 = none */
 	int use_lock;    /**< descriptor, -1 = none */
 	/** Live bytes above which records are no longer added.  The rest of the map is kept for

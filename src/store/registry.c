@@ -142,7 +142,16 @@ static int new_registry(const struct bs_registry_conf *conf, struct bs_registry 
 	reg->write = conf->write;
 	snprintf(reg->dir, sizeof(reg->dir), "%s", conf->dir);
 	set_sizes(reg, conf->map_bytes);
-	rc = bs_seal_key_load(conf->key_file, reg->master_key, err);
+	if (conf->locks) {
+		reg->joins = true;
+		reg->use_lock = conf->locks[BS_REGISTRY_USE];
+		reg->writer_lock = conf->locks[BS_REGISTRY_WRITER];
+	}
+	rc = BS_OK;
+	if (conf->master_key)
+		memcpy(reg->master_key, conf->master_key, sizeof(reg->master_key));
+	else
+		rc = bs_seal_key_load(conf->key_file, reg->master_key, err);
 	if (rc != BS_OK) {
 		bs_registry_close(reg);
 		return rc;
@@ -181,7 +190,7 @@ int bs_registry_open(const struct bs_registry_conf *conf, struct bs_registry **o
 		return rc;
 	if (conf->write)
 		rc = make_folder(reg->dir, err);
-	if (rc == BS_OK)
+	if (rc == BS_OK && !reg->joins)
 		rc = bs__env_lock(reg, err);
 	if (rc == BS_OK)
 		rc = open_or_create(reg, conf, err);
@@ -200,6 +209,14 @@ int bs_registry_open(const struct bs_registry_conf *conf, struct bs_registry **o
 		prefault(reg);
 	*out = reg;
 	return BS_OK;
+}
+
+void bs_registry_collect(const struct bs_registry *reg, int locks[static BS_REGISTRY_LOCKS],
+			 uint8_t key[static 32])
+{
+	locks[BS_REGISTRY_USE] = reg->use_lock;
+	locks[BS_REGISTRY_WRITER] = reg->writer_lock;
+	memcpy(key, reg->master_key, sizeof(reg->master_key));
 }
 
 void bs_registry_close(struct bs_registry *reg)

@@ -173,6 +173,16 @@ struct bs_registry_conf {
 	unsigned max_readers; /**< readers of all processes together; 0 = 126 */
 	bool write;           /**< take the writer's lock, create, migrate */
 	bool prefault;        /**< read the whole file once, so that no lookup waits for a disk */
+	/** Of a process that this one takes over from, NULL otherwise: */
+	const uint8_t *master_key; /**< [32] instead of key_file */
+	const int *locks;          /**< by enum bs_registry_lock; taken in every case */
+};
+
+/** The locks of the process that writes. */
+enum bs_registry_lock {
+	BS_REGISTRY_USE = 0,    /**< shared: no restore meanwhile */
+	BS_REGISTRY_WRITER = 1, /**< nobody else writes */
+	BS_REGISTRY_LOCKS = 2,
 };
 
 /** Figures for status. */
@@ -194,6 +204,9 @@ struct bs_registry_stat {
  * opens it in the process that stays.  Opened as root in a folder of another user, the files it
  * makes belong to that user, who may then be what the process becomes.
  *
+ * With `locks` the process that has them still writes until it is told that we are there: then an
+ * older schema is not migrated but BS_EVERSION.
+ *
  * BS_OK; or, with *err filled: BS_EBUSY another process has it open for writing; BS_EPERM file
  * mode or owner; BS_ENOENT nothing there (reading only); BS_EVERSION schema newer than this
  * program; BS_EAUTH the master key is another one; BS_ECORRUPT not a registry, or damaged;
@@ -201,6 +214,9 @@ struct bs_registry_stat {
  */
 BS_MUSTCHECK int bs_registry_open(const struct bs_registry_conf *conf, struct bs_registry **out,
 				  struct bs_errtext *err);
+/** What the process that takes over needs beside the files; borrowed.  Wipe key after use. */
+void bs_registry_collect(const struct bs_registry *reg, int locks[static BS_REGISTRY_LOCKS],
+			 uint8_t key[static 32]);
 /** Close; every reader and the store thread must be gone.  NULL is fine. */
 void bs_registry_close(struct bs_registry *reg);
 

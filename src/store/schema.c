@@ -180,6 +180,13 @@ static int check_schema(const struct bs_registry *reg, MDB_txn *txn, struct bs_e
 			    reg->dir, (unsigned long long)have, BS_STORE_SCHEMA);
 		return BS_EVERSION;
 	}
+	if (have < BS_STORE_SCHEMA && reg->joins) {
+		bs__errtext(err,
+			    "%s: this program changes the schema from %llu to %d; stop the old one "
+			    "and start it, an upgrade in place cannot do that",
+			    reg->dir, (unsigned long long)have, BS_STORE_SCHEMA);
+		return BS_EVERSION;
+	}
 	if (have < BS_STORE_SCHEMA && !reg->write) {
 		bs__errtext(err,
 			    "%s: its schema %llu is older than %d; start basestationd once "

@@ -193,7 +193,8 @@ struct fake *fake_new(const char *extra)
 	ck_assert_int_eq(box_add(&f->box, "cam2.test", 2, NULL).status, BS_OK);
 	init_worker(f, extra);
 	f->ops = bs_gate_ops();
-	ck_assert_int_eq(f->ops->bind(f->w.conf, f->box.reg, f->w.n_workers, &f->shared), BS_OK);
+	ck_assert_int_eq(f->ops->bind(f->w.conf, f->box.reg, f->w.n_workers, NULL, &f->shared),
+			 BS_OK);
 	f->g = f->ops->new (&f->w, f->shared);
 	ck_assert_ptr_nonnull(f->g);
 	/* Only this worker's sockets may take connections: the others have no gate. */

@@ -154,8 +154,8 @@ START_TEST(drain_says_goodbye_and_takes_nobody_in)
 	dude_open(&d, f);
 	fd = fake_tcp(f);
 	turns(2);
-	f->ops->drain(f->g);
-	f->ops->drain(f->g);
+	f->ops->drain(f->g, 0);
+	f->ops->drain(f->g, 0);
 	ck_assert(dude_next(&d, &p));
 	ck_assert_int_eq(bs_gate_event_decode(&p, &e), BS_OK);
 	ck_assert_uint_eq(e.status.code, BS_ST_DRAINING);

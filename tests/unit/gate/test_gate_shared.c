@@ -38,7 +38,7 @@ static int try_bind(const char *format, ...)
 	int n = snprintf(text, sizeof(text), "listen = {\"127.0.0.1\"}\n%s", lines);
 
 	ck_assert_msg(bs_conf_load_text("t", text, (size_t)n, &conf, &e) == BS_OK, "%s", e.text);
-	int err = f->ops->bind(conf, f->box.reg, 1, &shared);
+	int err = f->ops->bind(conf, f->box.reg, 1, NULL, &shared);
 
 	ck_assert_int_eq(err == BS_OK, shared != NULL);
 	f->ops->unbind(shared);
@@ -190,7 +190,7 @@ START_TEST(without_memory_the_start_fails_and_leaves_nothing)
 		void *shared = NULL;
 
 		test_alloc_fail_at(n);
-		int err = f->ops->bind(f->w.conf, f->box.reg, 2, &shared);
+		int err = f->ops->bind(f->w.conf, f->box.reg, 2, NULL, &shared);
 
 		if (!test_alloc_failed()) {
 			ck_assert_int_eq(err, BS_OK);

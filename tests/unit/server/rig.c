@@ -28,8 +28,9 @@ struct bs_gate {
 static struct rig *rig_of_gate;
 
 static int gate_bind(const struct bs_conf *conf, struct bs_registry *registry, unsigned n,
-		     void **shared)
+		     struct bs_handover *inherited, void **shared)
 {
+	(void)inherited;
 	(void)conf;
 	(void)registry;
 	(void)n;
@@ -147,8 +148,22 @@ static void gate_nothing(struct bs_gate *g)
 	(void)g;
 }
 
+static int gate_collect(void *shared, struct bs_handover *h)
+{
+	(void)shared;
+	(void)h;
+	return BS_OK;
+}
+
+static void gate_drain(struct bs_gate *g, bs_time span)
+{
+	(void)g;
+	(void)span;
+}
+
 static const struct bs_gate_ops gate_ops = {
 	.bind = gate_bind,
+	.collect = gate_collect,
 	.unbind = gate_unbind,
 	.reload = gate_reload,
 	.main_tick = gate_main_tick,
@@ -160,7 +175,7 @@ static const struct bs_gate_ops gate_ops = {
 	.message = gate_message,
 	.tick = gate_tick,
 	.conf_changed = gate_nothing,
-	.drain = gate_nothing,
+	.drain = gate_drain,
 };
 
 void rig_order(struct rig *r, unsigned from, unsigned to, const struct bs_message *m)

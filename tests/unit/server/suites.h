@@ -4,6 +4,7 @@
 BS_SUITE(attempts)
 BS_SUITE(counters)
 BS_SUITE(gateway)
+BS_SUITE(handover)
 BS_SUITE(ids)
 BS_SUITE(intern)
 BS_SUITE(limiter)
