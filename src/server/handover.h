@@ -44,7 +44,7 @@ enum bs_handover_what {
 	BS_HANDOVER_CONTROL = 4,  /**< the control socket; data: its path */
 	BS_HANDOVER_PID_FILE = 5, /**< locked; data: its path */
 	BS_HANDOVER_LOCK = 6,     /**< of the registry; role: enum bs_registry_lock */
-	BS_HANDOVER_STATE = 7,    /**< the state file, locked; data: its path */
+	BS_HANDOVER_STATE = 7,    /**< the state file, to be read only */
 	BS_HANDOVER_VALUES = 64,
 	BS_HANDOVER_WORKERS = 64,     /**< role: how many there are */
 	BS_HANDOVER_MASTER_KEY = 65,  /**< of the registry: its file may be root's alone */

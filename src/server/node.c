@@ -472,6 +472,7 @@ int bs_node_start(struct bs_node *n, char *err, size_t cap)
 			bs_control_leave(n->control);
 			return code;
 		}
+		bs_server_commit(n->server);
 		bs_server_thaw(n->server);
 	}
 	return BS_OK;

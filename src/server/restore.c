@@ -341,6 +341,14 @@ static void carry(struct pass *p, const struct bs_state_shard *from, uint32_t k)
 	}
 }
 
+/* What networks bore is kept where they go on to the same worker. */
+static void carry_nets(struct bs_roles *r, const struct bs_state_shard *from)
+{
+	if (bs_state_used(from, BS_STATE_NETS) == 1 &&
+	    bs_state_use(r->shard, BS_STATE_NETS, 1) == BS_OK)
+		*r->nets = *(const struct bs_nets *)bs_state_records(from, BS_STATE_NETS);
+}
+
 static void carry_shard(struct pass *p, struct bs_state_shard *from)
 {
 	const struct bs_device_hot *hot = bs_state_records(from, BS_STATE_HOT);
@@ -430,11 +438,14 @@ int bs__restore(struct bs_worker *workers, unsigned n, struct bs_state *state,
 		return BS_OK;
 	for (i = 0; !old && i < n; i++)
 		take_in_place(&p, workers[i].roles);
-	for (i = 0; old && i < bs_state_n_shards(old); i++)
+	for (i = 0; old && i < bs_state_n_shards(old); i++) {
+		if (bs_state_n_shards(old) == n)
+			carry_nets(workers[i].roles, bs_state_shard(old, i));
 		carry_shard(&p, bs_state_shard(old, i));
+	}
 	for (i = 0; i < n && !err; i++)
 		err = finish(workers[i].roles);
 	bs_count_set(workers[0].counters, BS_C_state_left_out, p.done.left_out);
 	*out = p.done;
-	return err ? err : bs_state_settle(state);
+	return err || bs_state_is_held(state) ? err : bs_state_settle(state);
 }

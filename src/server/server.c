@@ -204,11 +204,19 @@ static int bind_all(struct bs_server *s, const struct bs_server_options *o, char
 
 /* ---- state ---- */
 
+/* The old process's file, or 0. */
+static int state_of(struct bs_handover *h)
+{
+	int fd = h ? bs_handover_take(h, BS_HANDOVER_STATE, 0, 0) : 0;
+
+	return fd > 0 ? fd : 0;
+}
+
 static int open_state(struct bs_server *s, const struct bs_server_options *o, char *err, size_t cap)
 {
 	struct bs_state_options so = {
 		.path = s->conf->state_file,
-		.inherited = o->inherited_state,
+		.inherited = state_of(o->inherited),
 		.n_shards = s->n_workers,
 		.now = monotonic(),
 		/* as long as the most patient device may be silent, see bs_interval_pace() */
@@ -455,6 +463,13 @@ int bs_server_freeze(struct bs_server *s)
 	return BS_ETIMEDOUT;
 }
 
+void bs_server_commit(struct bs_server *s)
+{
+	/* a failure is logged and costs the next restart its devices, not this one */
+	if (bs_state_is_held(s->shared.state))
+		(void)!bs_state_settle(s->shared.state);
+}
+
 void bs_server_thaw(struct bs_server *s)
 {
 	broadcast(s, BS_MSG_THAW);
@@ -495,6 +510,10 @@ int bs_server_collect(const struct bs_server *s, struct bs_handover *h)
 			rc = bs_handover_add(h, &it);
 		}
 	}
+	it = (struct bs_handover_item){ .what = BS_HANDOVER_STATE,
+					.fd = bs_state_fd(s->shared.state) };
+	if (rc == BS_OK && it.fd > 0)
+		rc = bs_handover_add(h, &it);
 	if (rc == BS_OK && s->shared.gate_ops)
 		rc = s->shared.gate_ops->collect(s->shared.gate_shared, h);
 	if (rc == BS_OK && s->shared.gateway_shared)
@@ -685,11 +704,6 @@ void bs_server_tick(struct bs_server *s, bs_time now)
 	bs__server_questions_tick(s);
 	if (s->shared.gate_ops)
 		s->shared.gate_ops->main_tick(s->shared.gate_shared, now);
-}
-
-int bs_server_state_fd(const struct bs_server *s)
-{
-	return bs_state_fd(s->shared.state);
 }
 
 int bs_server_fd(const struct bs_server *s)

@@ -37,10 +37,7 @@ struct bs_server_options {
 	bool frozen;      /**< workers read nothing before bs_server_thaw() */
 	bool no_steering; /**< do not attach the BPF program: workers forward (tests) */
 	bool no_pinning;  /**< do not pin threads to cores */
-	/** Descriptor of the state-file from the process that this one replaces, with its lock, see
-	 *  bs_server_state_fd(); 0 = none. */
-	int inherited_state;
-	bool chown; /**< the state-file is to belong to uid and gid */
+	bool chown;       /**< the state-file is to belong to uid and gid */
 	uid_t uid;
 	gid_t gid;
 };
@@ -62,16 +59,14 @@ void bs_server_free(struct bs_server *s);
  *  last of them has.  Values that need a restart are ignored.  BS_OK or the gate's error. */
 BS_MUSTCHECK int bs_server_reload(struct bs_server *s, const struct bs_conf *conf);
 
-/** What a process that takes over inherits, with the lock on it, once this one's workers are
- *  stopped: the descriptor of the state-file, 0 without one. */
-int bs_server_state_fd(const struct bs_server *s);
-
 /**
  * Let every worker stand still and settle what they had to tell each other: afterwards no socket is
  * read, no timer runs, and what devices and clients send stays in the kernel.  Waits for it, some
  * milliseconds.  BS_OK; BS_ETIMEDOUT after a worker did not stop within seconds (then thaw).
  */
 BS_MUSTCHECK int bs_server_freeze(struct bs_server *s);
+/** The process that this one takes over from will never go on: what was carried over counts. */
+void bs_server_commit(struct bs_server *s);
 /** Go on. */
 void bs_server_thaw(struct bs_server *s);
 /** Another process has the sockets now: workers go on with TLS sessions and legs of the TCP relay

@@ -79,6 +79,7 @@ struct bs_state {
 	struct bs_state_shard shard[SHARDS_MAX];
 	enum bs_state_found found;
 	bs_time base;
+	bool held; /* the old file is another process's until it says otherwise */
 	struct bs_state *old;
 };
 
@@ -597,9 +598,10 @@ static int begin_other(struct bs_state *s, const struct bs_state_options *o,
 	if (!old)
 		return fail(err, cap, BS_ENOMEM, "state-file, no memory");
 	*old = *s;
-	for (i = 0; i < header_of(old)->n_shards; i++)
+	for (i = 0; old->map && i < header_of(old)->n_shards; i++)
 		old->shard[i].state = old;
 	s->old = old;
+	s->held = o->inherited > 0;
 	s->map = NULL;
 	s->fd = -1;
 	memset(s->shard, 0, sizeof(s->shard));
@@ -610,7 +612,7 @@ static int begin_other(struct bs_state *s, const struct bs_state_options *o,
 		return fail(err, cap, BS_EIO, "state-file, %s cannot be made: %s", s->temp,
 			    strerror(errno));
 	rc = make_file(s, o, boot_id, err, cap);
-	if (rc == BS_OK) {
+	if (rc == BS_OK && old->map) {
 		memcpy(header_of(s)->hash_key, header_of(old)->hash_key, BS_SIPHASH_KEY_LEN);
 		header_of(s)->check = checksum(header_of(s));
 		s->base = old->base;
@@ -640,8 +642,14 @@ static int open_path(struct bs_state *s, const struct bs_state_options *o, char 
 	if (why)
 		bs_log_notice("state, begins anew, all devices will attach again (%s %s)", s->path,
 			      why);
-	if (why || st.st_size == 0) {
+	if (why || st.st_size == 0)
 		unmap(s);
+	/* never in the file of a process that may go on */
+	if (o->inherited > 0) {
+		s->found = s->map ? BS_STATE_OTHER : BS_STATE_NEW;
+		return begin_other(s, o, boot_id, err, cap);
+	}
+	if (why || st.st_size == 0) {
 		rc = make_file(s, o, boot_id, err, cap);
 		if (rc == BS_OK)
 			settle(s);
@@ -719,10 +727,16 @@ void bs_state_close(struct bs_state *s)
 	close_one(s);
 }
 
+bool bs_state_is_held(const struct bs_state *s)
+{
+	return s->held;
+}
+
 int bs_state_settle(struct bs_state *s)
 {
 	if (!s->old)
 		return BS_OK;
+	s->held = false;
 	settle(s);
 	if (rename(s->temp, s->path) != 0) {
 		bs_log_error("state, %s cannot replace %s (%s): this server's devices will attach "

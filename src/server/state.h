@@ -103,9 +103,10 @@ struct bs_state_shard;
 
 /** How the state is opened; all borrowed for the call. */
 struct bs_state_options {
-	const char *path;  /**< NULL: memory of this process only */
-	int inherited;     /**< descriptor of the file, with its lock, from a process that ends; 0 =
-			      none */
+	const char *path; /**< NULL: memory of this process only */
+	/** Descriptor of the file of a process that may go on yet, 0 = none: its file is only read,
+	 *  and its records are carried into a new one, which replaces it at bs_state_settle(). */
+	int inherited;
 	unsigned n_shards; /**< workers, 1..255 */
 	struct bs_state_spec spec[BS_STATE_N];
 	uint8_t registry[16]; /**< tells registries apart: numbers mean something in one only */
@@ -137,6 +138,8 @@ void bs_state_close(struct bs_state *s);
 enum bs_state_found bs_state_found(const struct bs_state *s);
 /** Where BS_STATE_OTHER's records are, to read only; NULL otherwise. */
 const struct bs_state *bs_state_old(const struct bs_state *s);
+/** Whether the old file belongs to another process still, so that settling waits for its word. */
+bool bs_state_is_held(const struct bs_state *s);
 /** What was of use is carried over: the new file takes the old one's place.  BS_OK or BS_EIO
  *  (logged; the old file stays, this process goes on without one). */
 BS_MUSTCHECK int bs_state_settle(struct bs_state *s);

@@ -226,11 +226,10 @@ static int start(struct bs_upgrade *u, const struct bs_handover *h, char *err, s
 	}
 	rc = bs_handover_send(u->sock, h);
 	if (rc != BS_OK)
-		snprintf(
-			err, cap,
-			"upgrade, %s does not take anything over: another program, or it failed at "
-			"once; see the log",
-			u->o.program);
+		snprintf(err, cap,
+			 "upgrade, %s ended before it was ready, or is another program; see the "
+			 "log",
+			 u->o.program);
 	return rc;
 }
 
