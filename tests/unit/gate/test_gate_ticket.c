@@ -785,7 +785,7 @@ START_TEST(a_draining_server_sends_to_tls)
 {
 	connect("cam1.test", "ATTEMPT1");
 	take_challenge(0);
-	f->ops->drain(f->g);
+	f->ops->drain(f->g, 0);
 	connect("cam1.test", "ATTEMPT1");
 	ck_assert_uint_eq(status(BS_TYPE_ERROR), BS_ST_DRAINING);
 }
