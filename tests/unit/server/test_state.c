@@ -182,24 +182,66 @@ START_TEST(test_second_process_is_refused)
 }
 END_TEST
 
-/* What a process hands over is open, locked and not let go between. */
+/* The file of a process that may go on is read only: its records are for a new file, which takes
+ * its place when it is settled, and is gone when it is not. */
 START_TEST(test_inherited)
 {
 	struct bs_state_options o = options();
 	struct bs_state *first;
+	uint32_t used;
+	unsigned turn;
 
 	make();
 	open_with(&o, BS_STATE_SAME);
 	first = s;
-	s = NULL;
-	o.inherited = dup(bs_state_fd(first));
+	used = bs_state_used(bs_state_shard(first, 0), BS_STATE_HOT);
+	for (turn = 0; turn < 2; turn++) {
+		o.inherited = dup(bs_state_fd(first));
+		open_with(&o, BS_STATE_OTHER);
+		ck_assert(bs_state_is_held(s));
+		ck_assert_uint_eq(bs_state_used(bs_state_shard(bs_state_old(s), 0), BS_STATE_HOT),
+				  used);
+		ck_assert_int_eq(bs_state_use(shard(), BS_STATE_HOT, 1), BS_OK);
+		/* the first time it ends before it takes over */
+		if (turn == 1)
+			ck_assert_int_eq(bs_state_settle(s), BS_OK);
+		else
+			bs_state_close(s);
+	}
+	ck_assert_uint_eq(bs_state_used(bs_state_shard(first, 0), BS_STATE_HOT), used);
 	bs_state_close(first);
-	open_with(&o, BS_STATE_SAME);
 	first = s;
 	s = NULL;
 	o.inherited = 0;
 	ck_assert_int_eq(try_open(&o), BS_EBUSY);
 	bs_state_close(first);
+	open_with(&o, BS_STATE_SAME);
+	ck_assert(!bs_state_is_held(s));
+}
+END_TEST
+
+/* Of another version it is not read at all, and stays as it is all the same. */
+START_TEST(test_inherited_of_no_use)
+{
+	struct bs_state_options o = options();
+	struct bs_state *first;
+	uint32_t used;
+
+	make();
+	open_with(&o, BS_STATE_SAME);
+	first = s;
+	used = bs_state_used(bs_state_shard(first, 0), BS_STATE_HOT);
+	o.registry[0] ^= 1;
+	o.inherited = dup(bs_state_fd(first));
+	open_with(&o, BS_STATE_NEW);
+	ck_assert(bs_state_is_held(s));
+	ck_assert_uint_eq(bs_state_used(shard(), BS_STATE_HOT), 0);
+	bs_state_close(s);
+	s = NULL;
+	ck_assert_uint_eq(bs_state_used(bs_state_shard(first, 0), BS_STATE_HOT), used);
+	bs_state_close(first);
+	o = options();
+	open_with(&o, BS_STATE_SAME);
 }
 END_TEST
 
@@ -402,6 +444,7 @@ Suite *bs_suite_state(void)
 	tcase_add_test(c, test_memory_only);
 	tcase_add_test(c, test_second_process_is_refused);
 	tcase_add_test(c, test_inherited);
+	tcase_add_test(c, test_inherited_of_no_use);
 	tcase_add_test(c, test_reasons_to_begin_anew);
 	tcase_add_test(c, test_clock_behind);
 	tcase_add_test(c, test_every_prefix);
