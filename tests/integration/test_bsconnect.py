@@ -482,7 +482,8 @@ def broken_output():
 def device_dies():
     """A device that is killed while it is asked is told as silent or unanswered."""
     node, alice = shared()
-    d = node.device("dies.p2p.example")
+    # One that is asked at the usual pace, so that it is missed before the client gives up.
+    d = node.device("dies.p2p.example", "--extensions", "0")
     d.process.signal(19)  # SIGSTOP: the basestation still believes in it
     r = node.connect(alice, "--timeout", "3", "rpc", "dies.p2p.example", "get_name", ok=False)
     d.kill()

@@ -67,7 +67,7 @@ class Server(bs.Node):
                          public_address6=boxes.SERVER6, node_name="nb.example",
                          # The real pace: what keeps mappings open is part of what is tested.
                          alive_interval=None, alive_retry=None, alive_unreachable=None,
-                         alive_timeout=None, **conf)
+                         alive_timeout=None, alive_min=None, alive_max=None, **conf)
         self.ca("issue", "server", "nb.example", boxes.SERVER4, boxes.SERVER6, "--out",
                 self.path("nb"))
         self.set(server_certificate=self.path("nb.crt"), server_key=self.path("nb.key"))
