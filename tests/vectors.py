@@ -197,7 +197,7 @@ def check_kdf():
 
 def check_scenario_keys():
     n = 0
-    for name, v, _ in scenarios("control.txt"):
+    for name, v, _ in list(scenarios("control.txt")) + list(scenarios("ext_device.txt")):
         if "a_key" in v and "psk" in v:
             assert derive(v["id"].encode(), v["psk"])[1] == v["a_key"], name
             n += 1
@@ -227,7 +227,7 @@ def check_sums():
     return n
 
 
-def check_sealed(name):
+def check_sealed(name, least=100):
     """Every sealed packet whose key the rows hold opens to the plaintext in its row."""
     opened = odd = 0
     for scenario, values, packets in scenarios(name):
@@ -247,7 +247,7 @@ def check_sealed(name):
                 continue
             assert got == bytes.fromhex(f["plain"]), (scenario, f.get("note"), got)
             opened += 1
-    assert opened > 100, opened
+    assert opened >= least, opened
     return "%d opened, %d with a key that the rows do not hold" % (opened, odd)
 
 
@@ -290,6 +290,45 @@ def check_rules(name):
     return n
 
 
+def check_alive_auth():
+    """Keep-alives of extension AUTH_ALIVE: the MAC of each, and counters that rise from 1."""
+    last = {"dev": 0, "gsp": 0}
+    for _, values, packets in scenarios("ext_device.txt"):
+        for f in packets:
+            raw = bytes.fromhex(f["hex"])
+            if raw[8] != 130:
+                continue
+            kind, flags, body, _ = payloads(raw)[-1]
+            assert (kind, flags, len(body)) == (0x71, 0x80, 12), f
+            counter = int.from_bytes(body[:4], "big")
+            assert counter == last[f["from"]] + 1, f
+            last[f["from"]] = counter
+            half = values["c_key"][64:96] if f["from"] == "dev" else values["c_key"][32:64]
+            assert prf(prf(half, b"alive"), raw[:-8])[:8] == raw[-8:], f
+    assert last == {"dev": 4, "gsp": 3}, last
+    return last
+
+
+def check_pair():
+    """The key block of a connection with a pairing secret."""
+    for _, v, _ in scenarios("ext_device.txt"):
+        number = v["connection_nsi"].to_bytes(4, "big")
+        block = derive(b"pair" + number + v["attempt"], v["d_key"] + v["pair_secret"])[1]
+        assert block == v["pair_key"]
+    return 1
+
+
+def check_ext_sizes():
+    """Invites with EXT are padded, and no answer to them is longer."""
+    sizes = {}
+    for _, _, packets in scenarios("ext_device.txt"):
+        for f in packets:
+            raw = bytes.fromhex(f["hex"])
+            sizes.setdefault((f["from"], raw[8]), len(raw))
+    assert sizes["dev", 128] >= 240 > max(sizes["ctrl", 128], sizes["gsp", 129]), sizes
+    return sizes["gsp", 129]
+
+
 def check_aes():
     """FIPS 197, appendix C.1, so that the decryption above is known to be right."""
     key = bytes(range(16))
@@ -309,6 +348,11 @@ CHECKS = [
     ("kdf rows", check_kdf),
     ("keys of scenarios", check_scenario_keys),
     ("legacy sums", check_sums),
+    ("ext_device.txt sealed packets", lambda: check_sealed("ext_device.txt", 7)),
+    ("ext_device.txt keep-alives", check_alive_auth),
+    ("ext_device.txt pairing key", check_pair),
+    ("ext_device.txt sizes", check_ext_sizes),
+    ("ext_device.txt payload lists", lambda: check_lists("ext_device.txt", 22, {})),
     ("control.txt sealed packets", lambda: check_sealed("control.txt")),
     ("data.txt sealed packets", lambda: check_sealed("data.txt")),
     ("control.txt payload lists", lambda: check_lists("control.txt", 520, ODD_CONTROL)),
