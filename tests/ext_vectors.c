@@ -298,7 +298,7 @@ static void hear(uint16_t seq)
 	     "the answer's MAC");
 }
 
-/* A request, its repetition, the poll after 1.3 times the interval, and the request that follows. */
+/* A request, its repetition, the poll after 1.3 times the interval, and the next request. */
 static void keep_alive(void)
 {
 	ask(101, 30);

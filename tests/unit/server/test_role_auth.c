@@ -9,6 +9,9 @@
 
 #define BOTH (BS_EXT_AUTH_ALIVE | BS_EXT_INTERVAL)
 
+/* An interval can be said in seconds only. */
+#define SECONDS "alive-interval = 1s\nalive-unreachable = 4s\nalive-timeout = 8s\n"
+
 static struct rig rig;
 static struct rig_device *dev;
 static struct bs_openssl *ssl;
@@ -72,7 +75,7 @@ static void send_poll(struct rig_device *from, uint32_t counter)
 
 START_TEST(answers_are_authentic)
 {
-	begin(NULL, BOTH);
+	begin(SECONDS, BOTH);
 	ck_assert(rig_has_auth(dev));
 	ck_assert_uint_ge(rig_interval(dev), 10);
 	ck_assert_uint_eq(rig_count(&rig, BS_C_alive_auth_bad), 0);
@@ -178,7 +181,9 @@ START_TEST(mixes_of_bits)
 		{ NULL, BS_EXT_CLOSE, false, false },
 		{ NULL, BS_EXT_AUTH_ALIVE, true, false },
 		{ NULL, BS_EXT_INTERVAL, false, false },
-		{ NULL, BOTH, true, true },
+		{ NULL, BOTH, true, false },
+		{ SECONDS, BS_EXT_INTERVAL, false, false },
+		{ SECONDS, BOTH, true, true },
 		{ "extensions = { close }\n", BOTH, false, false },
 		{ "extensions = { interval }\n", BOTH, false, false },
 		{ "extensions = { auth-alive }\n", BOTH, true, false },
@@ -189,7 +194,7 @@ START_TEST(mixes_of_bits)
 		begin(rows[i].conf, rows[i].offer);
 		ck_assert_int_eq(rig_has_auth(dev), rows[i].auth);
 		ck_assert_int_eq(rig_interval(dev) != 0, rows[i].interval);
-		if (!rows[i].interval)
+		if (!rows[i].conf)
 			wait_answers(3);
 		ck_assert_uint_eq(rig_count(&rig, BS_C_alive_auth_bad), 0);
 		if (i + 1 < sizeof(rows) / sizeof(rows[0]))
@@ -203,11 +208,11 @@ START_TEST(beside_a_stock_device)
 {
 	struct rig_device *stock;
 
-	begin("alive-min = 1s\nalive-max = 3s\n", BOTH);
+	begin(SECONDS "alive-min = 1s\nalive-max = 3s\n", BOTH);
 	stock = rig_device(&rig, "cam2.base.test", 2, 0);
 	rig_start(stock);
 	rig_until_count(&rig, BS_C_attach_ok, 2);
-	wait_answers(10);
+	wait_answers(4);
 	ck_assert_uint_eq(rig_interval(stock), 0);
 	ck_assert_uint_ge(rig_interval(dev), 2);
 	ck_assert(rig_attached(dev));
@@ -227,7 +232,7 @@ START_TEST(a_client_makes_it_short)
 	uint16_t often = 1;
 	struct bs_message m = { .kind = BS_MSG_DISCONNECT, .ref = 7 };
 
-	begin("alive-min = 1s\nalive-max = 3s\n", BOTH);
+	begin(SECONDS "alive-min = 1s\nalive-max = 3s\n", BOTH);
 	rig_until(&rig, interval_is, &seldom);
 	rig_connect(&rig, 0, dev->number, 7, 1);
 	m.number = dev->number;
