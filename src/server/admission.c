@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "basestation/wire.h"
 #include "server/prefix.h"
 
 enum {
@@ -15,10 +16,8 @@ enum {
 	PAIR_BURST = 3,
 	BURST_FACTOR = 5,
 	PATIENCE_ENTRIES = 131072,
-	/* A device waits 2, 4, 8 s before it asks the controller again, 4, 8, 16 s the attach
-	 * server; clocks of devices and paths differ. */
-	PAUSE_CONTROLLER_MS = 1500,
-	PAUSE_ATTACH_MS = 3000,
+	/* A device waits 4, 8, 16 s before it asks again; clocks of devices and paths differ. */
+	PAUSE_MS = 3000,
 	/* An entry serves the first two pauses of a device before another may take its place. */
 	HOLD_MS = 9000,
 	/* Tokens that an attach's invites took from strangers: controller and attach server. */
@@ -27,8 +26,7 @@ enum {
 
 /* Buckets of one limiter that must not be the same for the same key. */
 enum salt {
-	SALT_CONTROLLER,
-	SALT_ATTACH,
+	SALT_STOCK,
 	SALT_STATELESS,
 	SALT_PROVEN,
 	SALT_KNOWN = 4,   /* added to one of the above */
@@ -113,28 +111,32 @@ static uint64_t salted(const struct bs_admission *a, uint64_t hash, unsigned sal
 
 static uint64_t pair_hash(const struct bs_admission *a, const struct bs_ask_for *q, unsigned salt)
 {
-	uint8_t k[BS_IP_LEN + 2 + 4 + 1];
+	uint8_t k[BS_IP_LEN + 2 + 4 + 1 + BS_NONCE_LEN];
+	size_t len = BS_IP_LEN + 2 + 4 + 1;
 
 	memcpy(k, q->peer->ip, BS_IP_LEN);
 	memcpy(k + BS_IP_LEN, &q->peer->port, 2);
 	memcpy(k + BS_IP_LEN + 2, &q->number, 4);
 	k[BS_IP_LEN + 6] = (uint8_t)salt;
-	return bs_siphash(a->key, k, sizeof(k));
+	if (salt == SALT_STOCK && q->nonce.len <= BS_NONCE_LEN) {
+		memcpy(k + len, q->nonce.ptr, q->nonce.len);
+		len += q->nonce.len;
+	}
+	return bs_siphash(a->key, k, len);
 }
 
-/* Whether this asker was refused before and has waited since.  Whoever hammers begins anew with
- * every packet. */
+/* Whether this invite was refused before, and its device has waited since.  Whoever hammers begins
+ * anew with every packet. */
 static bool is_patient(struct bs_admission *a, const struct bs_ask_for *q, uint32_t now_ms)
 {
-	uint64_t hash = pair_hash(a, q, q->for_attach ? SALT_ATTACH : SALT_CONTROLLER);
+	uint64_t hash = pair_hash(a, q, SALT_STOCK);
 	struct bs_patience_entry *e = &a->patience[(uint32_t)hash & (PATIENCE_ENTRIES - 1)];
 	uint32_t tag = (uint32_t)(hash >> 32) | 1;
-	uint32_t pause_ms = q->for_attach ? PAUSE_ATTACH_MS : PAUSE_CONTROLLER_MS;
 	uint32_t since_ms = now_ms - e->last_ms;
 
 	if (e->tag == tag) {
 		e->last_ms = now_ms;
-		return since_ms >= pause_ms;
+		return since_ms >= PAUSE_MS;
 	}
 	if (e->tag == 0 || since_ms >= HOLD_MS) {
 		e->tag = tag;
@@ -145,8 +147,7 @@ static bool is_patient(struct bs_admission *a, const struct bs_ask_for *q, uint3
 
 static bool take_id(struct bs_admission *a, const struct bs_ask_for *q, uint32_t now_ms)
 {
-	unsigned salt = (q->for_attach ? SALT_ATTACH : SALT_CONTROLLER) +
-			(q->known ? (unsigned)SALT_KNOWN : 0);
+	unsigned salt = SALT_STOCK + (q->known ? (unsigned)SALT_KNOWN : 0);
 
 	if (bs_limiter_take(&a->id, salted(a, q->number, salt), now_ms))
 		return true;
@@ -175,7 +176,7 @@ enum bs_verdict bs_admission_stock(struct bs_admission *a, const struct bs_ask_f
 {
 	if (!take_id(a, q, now_ms))
 		return BS_REFUSE_ID;
-	return take_source(a, q, q->for_attach ? SALT_ATTACH : SALT_CONTROLLER, now_ms);
+	return take_source(a, q, SALT_STOCK, now_ms);
 }
 
 enum bs_verdict bs_admission_stateless(struct bs_admission *a, const struct bs_ask_for *q,

@@ -6,20 +6,22 @@
  *
  *   proven     a valid cookie: the address is real.  Nobody who cannot receive there takes its
  *              tokens.
- *   stateless  from a device with extension COOKIE that has none yet: the answer is shorter than
- *              the invite and nothing is kept, so only the work counts.
+ *   stateless  to the controller, or to the attach server from a device with extension COOKIE that
+ *              has none yet: the answer is shorter than the invite and nothing is kept, so only
+ *              the work counts.
  *   stock      anything else: the answer is longer than the invite and takes an entry of pending.h.
  *
  * Buckets are in fixed memory (limiter.h).  A stock invite passes the id's bucket first and the
  * source's after it, so that a flood at one id costs one answer a second and nobody else's tokens.
- * The two roles, and known and unknown prefixes, never share a bucket: a storm at the controller
- * keeps nobody from the attach that would make its prefix known, and forgers, who mostly guess
- * prefixes, do not reach the bucket of an id at home.
+ * Classes, and known and unknown prefixes, never share a bucket: a storm at the controller keeps
+ * nobody from the attach that would make its prefix known, and forgers, who mostly guess prefixes,
+ * do not reach the bucket of an id at home.  Where nothing is kept, each endpoint has a small bucket
+ * of its own besides, which a neighbour behind the same address cannot empty.
  *
- * An id whose bucket is empty still has its patient askers: who comes back from the same endpoint
- * after a pause, as a device's schedule does and a flood does not, draws from a bucket of its own.
- * The pause is remembered in a table of fixed size whose entries nobody can push out before they
- * may have served.
+ * An id whose bucket is empty still has its patient askers: who repeats an invite, nonce and
+ * endpoint, after a pause, as a device's schedule does and a flood does not, draws from a bucket of
+ * its own.  The pause is remembered in a table of fixed size whose entries nobody can push out
+ * before they may have served.
  *
  * Strangers, which is all unknown prefixes together, share one more bucket: the bound of the work
  * that forgers can cause.  An attach gives back what its invites took from it, so genuine crowds
@@ -57,9 +59,9 @@ struct bs_admission_rates {
 /** Who asked for what. */
 struct bs_ask_for {
 	const struct bs_endpoint *peer;
-	uint32_t number; /**< device in the registry */
-	bool for_attach; /**< of the attach server, not of the controller */
-	bool known;      /**< bs_admission_knows() of the peer */
+	uint32_t number;       /**< device in the registry */
+	struct bs_slice nonce; /**< of the device; stock class only */
+	bool known;            /**< bs_admission_knows() of the peer */
 };
 
 struct bs_patience_entry;

@@ -343,7 +343,7 @@ static void answer(struct bs_roles *r, const struct bs_input *in, const struct b
 	const struct bs_ask_for q = {
 		.peer = in->peer,
 		.number = d->number,
-		.for_attach = for_attach,
+		.nonce = inv->nonce,
 		.known = bs_admission_knows(&r->admission, in->peer, r->now_s),
 	};
 	bool cookie = bs__cookie_wanted(r, inv);
@@ -352,7 +352,7 @@ static void answer(struct bs_roles *r, const struct bs_input *in, const struct b
 
 	if (proven)
 		verdict = bs_admission_proven(&r->admission, &q, r->now_ms);
-	else if (cookie)
+	else if (cookie || !for_attach)
 		verdict = bs_admission_stateless(&r->admission, &q, r->now_ms);
 	else
 		verdict = bs_admission_stock(&r->admission, &q, r->now_ms);
