@@ -128,7 +128,7 @@ static void put_ext(struct bs_writer *w, const struct bs_invite *m)
 	bs_packet_close_payload(w, off);
 }
 
-bs_ssize bs_invite_encode(uint8_t *buf, size_t cap, const struct bs_invite *m)
+static bs_ssize encode(uint8_t *buf, size_t cap, const struct bs_invite *m)
 {
 	struct bs_writer w;
 
@@ -142,6 +142,20 @@ bs_ssize bs_invite_encode(uint8_t *buf, size_t cap, const struct bs_invite *m)
 	if (BS_WITH_EXT && m->has_ext)
 		put_ext(&w, m);
 	return bs_packet_finish(&w);
+}
+
+bs_ssize bs_invite_encode(uint8_t *buf, size_t cap, const struct bs_invite *m)
+{
+	bs_ssize len = encode(buf, cap, m);
+	struct bs_invite brief;
+
+	/* A device without its cookie would be asked for it for ever; one without URL attaches. */
+	if (BS_WITH_ADMISSION && len == BS_ETOOBIG && m->cookie && m->url.len) {
+		brief = *m;
+		brief.url.len = 0;
+		len = encode(buf, cap, &brief);
+	}
+	return len;
 }
 
 int bs_invite_answer_decode(const struct bs_packet *p, struct bs_invite_answer *m)

@@ -55,7 +55,8 @@ struct bs_invite_notice {
  * the length of the nonce; a controller's VERSION and SP_ID.
  */
 BS_MUSTCHECK int bs_invite_decode(const struct bs_packet *p, struct bs_invite *m);
-/** With has_ext the packet is padded to BS_INVITE_PAD_LEN (or cap, if that is less). */
+/** With has_ext the packet is padded to BS_INVITE_PAD_LEN (or cap, if that is less).  The URL gives
+ *  way to a cookie that would not fit. */
 BS_MUSTCHECK bs_ssize bs_invite_encode(uint8_t *buf, size_t cap, const struct bs_invite *m);
 
 /** BS_EFIELD also when sp is not 0 or no usable attach server is named. */

@@ -45,6 +45,8 @@ static void response(const struct bs_packet *p)
 	FUZZ_CHECK(bs_packet_decode(out, (size_t)n, &q) == BS_OK);
 	FUZZ_CHECK(bs_attach_response_decode(&q, BS_PL_CRYPTO, &again) == BS_OK);
 	FUZZ_CHECK(m.caps.bits == again.caps.bits && m.ext.offered == again.ext.offered);
+	FUZZ_CHECK(m.id.len == again.id.len && (m.id.len == 0) == (m.nonce_d == NULL));
+	FUZZ_CHECK(!m.nonce_d || memcmp(m.nonce_d, again.nonce_d, BS_NONCE_LEN) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

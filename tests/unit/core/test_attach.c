@@ -336,6 +336,38 @@ START_TEST(rules)
 }
 END_TEST
 
+/* What a device under extension COOKIE brings back, and how it gives way to a small buffer. */
+START_TEST(an_invite_comes_back)
+{
+	static const size_t cap[] = { sizeof(buf), BS_PACKET_SMALL };
+	struct bs_attach_response m = sample_response();
+	struct bs_attach_response out;
+	struct bs_packet p;
+	size_t n;
+
+	m.has_ext = true;
+	m.id = bs_test_text("i234567890123456789012345678901234567890");
+	m.nonce_d = nonce;
+	m.app_version = bs_test_text("1.2.3");
+	m.version.kind = BS_VERSION_DEVICE;
+	m.version.label = bs_test_text("-label");
+	bs_attach_response_begin(&w, buf, cap[_i], &m);
+	n = finish();
+	ck_assert_uint_le(n, cap[_i]);
+	ck_assert_int_eq(bs_packet_decode(buf, n, &p), BS_OK);
+	ck_assert_int_eq(bs_attach_response_decode(&p, BS_PL_CRYPTO, &out), BS_OK);
+	ck_assert_uint_eq(out.id.len, 40);
+	ck_assert_mem_eq(out.nonce_d, nonce, sizeof(nonce));
+	ck_assert_uint_eq(out.app_version.len, _i == 0 ? 5 : 0);
+	ck_assert_int_eq(out.version.kind, _i == 0 ? BS_VERSION_DEVICE : 0);
+	bs_test_maltreat(buf, n, n - 118, response);
+	/* Half of it is worth nothing, and an id must be one. */
+	m.id = bs_test_text("NO ID");
+	bs_attach_response_begin(&w, buf, sizeof(buf), &m);
+	ck_assert_int_eq(bs_test_decode(buf, finish(), response), BS_EFIELD);
+}
+END_TEST
+
 Suite *bs_suite_attach(void);
 
 Suite *bs_suite_attach(void)
@@ -355,6 +387,7 @@ Suite *bs_suite_attach(void)
 	tcase_add_test(tc, a_request_without_a_number_is_not_written);
 	tcase_add_test(tc, a_response_must_say_ok);
 	tcase_add_test(tc, rules);
+	tcase_add_loop_test(tc, an_invite_comes_back, 0, 2);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -561,12 +561,28 @@ START_TEST(test_bad_conf)
 }
 END_TEST
 
+static const uint8_t cookie_a[BS_COOKIE_LEN] = { 0xA1, 0xA2 };
+static const uint8_t cookie_b[BS_COOKIE_LEN] = { 0xB1, 0xB2 };
+
+/* Give the device a COOKIE (not NULL) or a RETRY (not negative) from this port. */
+static int notice(uint16_t port, const uint8_t *cookie, int64_t retry_ms)
+{
+	struct bs_endpoint from = bench_local(port);
+	struct bs_invite_notice m = { 0, cookie, retry_ms >= 0, (uint32_t)retry_ms };
+	uint8_t buf[64];
+	bs_ssize len = bs_invite_notice_encode(buf, sizeof(buf), &m);
+
+	ck_assert_int_gt(len, 0);
+	return bench_input(b, buf, (size_t)len, &from);
+}
+
 /* The longest texts that a configuration may have fit the smallest buffer, with an offer too. */
 START_TEST(test_longest_texts)
 {
 	static char id[41];
 	static char url[101];
 	struct bs_packet p;
+	struct bs_invite m;
 	int i;
 
 	memset(id, 'i', 40);
@@ -576,13 +592,191 @@ START_TEST(test_longest_texts)
 	b->conf.app_version = bs_test_text("1.2");
 	b->conf.url = bs_test_text(url);
 	ck_assert_int_eq(bs_device_conf_check(&b->conf), BS_OK);
-	b->conf.ext_offer = BS_EXT_CLOSE;
+	b->conf.ext_offer = BS_EXT_CLOSE | BS_EXT_COOKIE;
 	bench_start(b);
 	for (i = 0; i < 2; i++) {
 		bench_expect(b, BS_TYPE_U_INVITE, &p);
 		if (i == 0)
 			bench_answer_invite(b);
 	}
+	/* A cookie takes the room of the URL. */
+	ck_assert_int_eq(notice(BENCH_GSP, cookie_a, -1), BS_OK);
+	bench_expect(b, BS_TYPE_U_INVITE, &p);
+	ck_assert_int_eq(bs_invite_decode(&p, &m), BS_OK);
+	ck_assert_mem_eq(m.cookie, cookie_a, BS_COOKIE_LEN);
+	ck_assert_uint_eq(m.url.len, 0);
+	ck_assert_uint_eq(m.app_version.len, 3);
+}
+END_TEST
+
+/* ---- COOKIE and RETRY ---- */
+
+static void to_server(uint32_t offer)
+{
+	struct bs_packet p;
+
+	b->conf.ext_offer = offer;
+	bench_start(b);
+	bench_expect(b, BS_TYPE_U_INVITE, &p);
+	bench_answer_invite(b);
+	bench_expect(b, BS_TYPE_U_INVITE, &p);
+}
+
+/* The next invite goes out at ms, with this cookie (NULL = none). */
+static void expect_invite(int32_t ms, const uint8_t *cookie)
+{
+	struct bs_packet p;
+	struct bs_invite m;
+	const struct bench_packet *o = bench_expect(b, BS_TYPE_U_INVITE, &p);
+
+	ck_assert_int_eq(bench_ms(b, o->at), ms);
+	ck_assert_uint_eq(o->to.port, BENCH_GSP);
+	ck_assert_int_eq(bs_invite_decode(&p, &m), BS_OK);
+	ck_assert_int_eq(m.cookie != NULL, cookie != NULL);
+	if (cookie)
+		ck_assert_mem_eq(m.cookie, cookie, BS_COOKIE_LEN);
+}
+
+START_TEST(test_cookie_of_the_controller)
+{
+	struct bs_endpoint ctrl = bench_local(BENCH_CTRL);
+	struct bs_invite_answer a = { 0 };
+	struct bs_packet p;
+	uint8_t buf[80];
+	bs_ssize len;
+
+	b->conf.ext_offer = BS_EXT_COOKIE;
+	bench_start(b);
+	bench_expect(b, BS_TYPE_U_INVITE, &p);
+	a.server = bench_local(BENCH_GSP);
+	a.observed = bench_local(BENCH_DEV);
+	a.cookie = cookie_a;
+	len = bs_invite_answer_encode(buf, sizeof(buf), &a);
+	ck_assert_int_eq(len, 33 + 20);
+	ck_assert_int_eq(bench_input(b, buf, (size_t)len, &ctrl), BS_OK);
+	expect_invite(0, cookie_a);
+	bench_run(b, 4000);
+	expect_invite(4000, cookie_a);
+	bench_expect_none(b);
+}
+END_TEST
+
+/* At once, but once for each invite of the schedule: two ends must not keep each other busy. */
+START_TEST(test_cookie_of_the_server)
+{
+	to_server(BS_EXT_COOKIE);
+	ck_assert_int_eq(notice(BENCH_CTRL, cookie_a, -1), BS_ESTATE);
+	ck_assert_int_eq(notice(BENCH_PEER, cookie_a, -1), BS_ESTATE);
+	bench_expect_none(b);
+	ck_assert_int_eq(notice(BENCH_GSP, cookie_a, -1), BS_OK);
+	expect_invite(0, cookie_a);
+	ck_assert_int_eq(notice(BENCH_GSP, cookie_b, -1), BS_OK);
+	bench_expect_none(b);
+	bench_run(b, 4000);
+	expect_invite(4000, cookie_b);
+	ck_assert_int_eq(notice(BENCH_GSP, cookie_a, -1), BS_OK);
+	expect_invite(4000, cookie_a);
+	bench_run(b, 8000);
+	expect_invite(12000, cookie_a);
+	bench_expect_none(b);
+}
+END_TEST
+
+/* Starting over, a device shows no cookie of an earlier attempt. */
+START_TEST(test_cookie_is_forgotten)
+{
+	struct bs_packet p;
+
+	to_server(BS_EXT_COOKIE);
+	ck_assert_int_eq(notice(BENCH_GSP, cookie_a, -1), BS_OK);
+	expect_invite(0, cookie_a);
+	bs_device_network_changed(&b->d, b->now);
+	bench_drain(b);
+	bench_expect(b, BS_TYPE_U_INVITE, &p);
+	bench_answer_invite(b);
+	expect_invite(0, NULL);
+}
+END_TEST
+
+START_TEST(test_cookie_brings_back_the_invite)
+{
+	struct bs_attach_response m;
+	struct bs_packet p;
+	uint32_t grant = _i ? BS_EXT_COOKIE : 0;
+
+	b->conf.ext_offer = BS_EXT_COOKIE;
+	b->cap = BS_PACKET_MAX;
+	b->conf.app_version = bs_test_text("7.8");
+	server.has_ext = true;
+	server.ext = grant;
+	bench_attach(b, &server);
+	ck_assert_int_eq(bs_packet_decode(b->out[2].bytes, b->out[2].len, &p), BS_OK);
+	ck_assert_int_eq(bs_attach_response_decode(&p, BS_PL_CRYPTO, &m), BS_OK);
+	ck_assert_uint_eq(m.id.len, grant ? b->conf.id.len : 0);
+	ck_assert_int_eq(m.nonce_d != NULL, grant != 0);
+	ck_assert_uint_eq(m.app_version.len, grant ? 3 : 0);
+	if (grant) {
+		ck_assert_mem_eq(m.id.ptr, b->conf.id.ptr, m.id.len);
+		ck_assert_uint_eq(m.version.kind, BS_VERSION_DEVICE);
+	}
+}
+END_TEST
+
+/* What a stock device ignores, one that offered nothing ignores too. */
+START_TEST(test_notices_without_offer)
+{
+	to_server(_i ? BS_EXT_CLOSE : 0);
+	ck_assert_int_eq(notice(BENCH_GSP, cookie_a, 5000), BS_ESTATE);
+	bench_run(b, 4000);
+	expect_invite(4000, NULL);
+	bench_expect_none(b);
+}
+END_TEST
+
+static const struct {
+	int64_t told_ms;
+	int32_t wait_ms;
+} waits[] = {
+	{ 7000, 7000 }, { 0, 1000 }, { 100000, 100000 }, { 600001, 600000 }, { UINT32_MAX, 600000 },
+};
+
+/* The schedule begins anew when the server wants it to, with the same nonce. */
+START_TEST(test_retry_of_the_server)
+{
+	int32_t wait = waits[_i].wait_ms;
+	size_t lookups;
+
+	to_server(BS_EXT_RETRY);
+	bench_run(b, 4000);
+	expect_invite(4000, NULL);
+	lookups = b->lookups;
+	ck_assert_int_eq(notice(BENCH_PEER, NULL, 1000), BS_ESTATE);
+	ck_assert_int_eq(notice(BENCH_GSP, NULL, waits[_i].told_ms), BS_OK);
+	bench_run(b, (uint32_t)wait + 12000);
+	expect_invite(4000 + wait, NULL);
+	expect_invite(8000 + wait, NULL);
+	expect_invite(16000 + wait, NULL);
+	bench_expect_none(b);
+	ck_assert_uint_eq(b->lookups, lookups);
+}
+END_TEST
+
+START_TEST(test_retry_of_the_controller)
+{
+	struct bs_packet p;
+
+	b->conf.ext_offer = BS_EXT_RETRY;
+	bench_start(b);
+	bench_expect(b, BS_TYPE_U_INVITE, &p);
+	ck_assert_int_eq(notice(BENCH_CTRL, NULL, 20000), BS_OK);
+	bench_run(b, 22000);
+	expect_at(BS_TYPE_U_INVITE, 20000, BENCH_CTRL);
+	expect_at(BS_TYPE_U_INVITE, 22000, BENCH_CTRL);
+	bench_expect_none(b);
+	/* An answer that was on its way counts all the same. */
+	ck_assert_int_eq(notice(BENCH_CTRL, NULL, 50000), BS_OK);
+	bench_answer_invite(b);
+	expect_at(BS_TYPE_U_INVITE, 22000, BENCH_GSP);
 }
 END_TEST
 
@@ -614,6 +808,13 @@ Suite *bs_suite_attach_device(void)
 	tcase_add_test(tc, test_keys_are_wiped);
 	tcase_add_test(tc, test_bad_conf);
 	tcase_add_test(tc, test_longest_texts);
+	tcase_add_test(tc, test_cookie_of_the_controller);
+	tcase_add_test(tc, test_cookie_of_the_server);
+	tcase_add_test(tc, test_cookie_is_forgotten);
+	tcase_add_loop_test(tc, test_cookie_brings_back_the_invite, 0, 2);
+	tcase_add_loop_test(tc, test_notices_without_offer, 0, 2);
+	tcase_add_loop_test(tc, test_retry_of_the_server, 0, (int)BS_LEN(waits));
+	tcase_add_test(tc, test_retry_of_the_controller);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -2,6 +2,7 @@
 #include "wire/invite.h"
 
 #include "support.h"
+#include "util/cursor.h"
 #include "util/endpoint.h"
 
 static int invite(const struct bs_packet *p)
@@ -294,6 +295,72 @@ START_TEST(an_answer_without_a_server_is_no_answer)
 }
 END_TEST
 
+static int take_notice(const struct bs_packet *p)
+{
+	struct bs_invite_notice m;
+
+	return bs_invite_notice_decode(p, &m);
+}
+
+/* COOKIE and RETRY: written, read, bent, and nothing that a stock device would take. */
+START_TEST(notices)
+{
+	static const uint8_t cookie[BS_COOKIE_LEN] = { 9, 8, 7 };
+	struct bs_invite_notice in = { 3, _i & 1 ? cookie : NULL, (_i & 2) != 0, 0xA1B2C3D4 };
+	struct bs_invite_notice out;
+	struct bs_packet p;
+	uint8_t buf[64];
+	bs_ssize n = bs_invite_notice_encode(buf, sizeof(buf), &in);
+
+	if (_i == 0) {
+		ck_assert_int_eq(n, BS_EINVAL);
+		return;
+	}
+	ck_assert_int_eq(n, 16 + (_i & 1 ? 20 : 0) + (_i & 2 ? 8 : 0));
+	ck_assert_int_eq(bs_packet_decode(buf, (size_t)n, &p), BS_OK);
+	ck_assert_int_eq(bs_invite_notice_decode(&p, &out), BS_OK);
+	ck_assert_int_eq(out.cookie != NULL, _i & 1);
+	if (out.cookie)
+		ck_assert_mem_eq(out.cookie, cookie, sizeof(cookie));
+	ck_assert_int_eq(out.has_retry, in.has_retry);
+	ck_assert_uint_eq(out.retry_ms, in.has_retry ? in.retry_ms : 0);
+	ck_assert_int_eq(answer(&p), BS_EMISSING);
+	bs_test_maltreat(buf, (size_t)n, 16 + (_i & 1 ? 20 : 8), take_notice);
+	/* A payload of another length is none. */
+	buf[19]--;
+	bs_put_u16(buf + 14, (uint16_t)(n - 1));
+	if (_i != 3)
+		ck_assert_int_eq(bs_test_decode(buf, (size_t)n - 1, take_notice), BS_EMISSING);
+}
+END_TEST
+
+START_TEST(an_invite_carries_a_cookie)
+{
+	static const uint8_t cookie[BS_COOKIE_LEN] = { 1, 1, 2, 3, 5 };
+	struct bs_invite m = sample();
+	struct bs_invite out;
+	struct bs_payload pl;
+	struct bs_packet p;
+	uint8_t buf[512];
+	bs_ssize n;
+
+	m.cookie = cookie;
+	/* Without an offer there is nothing to carry it in. */
+	n = bs_invite_encode(buf, sizeof(buf), &m);
+	ck_assert_int_eq(bs_packet_decode(buf, (size_t)n, &p), BS_OK);
+	ck_assert(!bs_payload_find(&p, BS_PL_COOKIE, &pl));
+	m.has_ext = true;
+	m.ext = BS_EXT_COOKIE;
+	n = bs_invite_encode(buf, sizeof(buf), &m);
+	ck_assert_int_eq(n, BS_INVITE_PAD_LEN);
+	ck_assert_int_eq(bs_packet_decode(buf, (size_t)n, &p), BS_OK);
+	ck_assert_int_eq(bs_invite_decode(&p, &out), BS_OK);
+	ck_assert_ptr_nonnull(out.cookie);
+	ck_assert_mem_eq(out.cookie, cookie, sizeof(cookie));
+	bs_test_maltreat(buf, (size_t)n, 120 - 13, invite);
+}
+END_TEST
+
 Suite *bs_suite_invite(void);
 
 Suite *bs_suite_invite(void)
@@ -312,6 +379,8 @@ Suite *bs_suite_invite(void)
 	tcase_add_test(tc, an_unreadable_offer_is_none);
 	tcase_add_test(tc, ip6_answers);
 	tcase_add_test(tc, an_answer_without_a_server_is_no_answer);
+	tcase_add_loop_test(tc, notices, 0, 4);
+	tcase_add_test(tc, an_invite_carries_a_cookie);
 	suite_add_tcase(s, tc);
 	return s;
 }
