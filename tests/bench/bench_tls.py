@@ -17,6 +17,8 @@ import bs
 
 BSTLS = bs.program("tests/bench/bstls")
 PROCS = 8
+# What the node prefers; the peers get the same.
+SUITE = "TLS_AES_128_GCM_SHA256"
 CERTS = 4096
 TURNS = 4
 # Sessions of the row about their memory.
@@ -71,7 +73,8 @@ http {{ access_log off; server {{ listen 127.0.0.1:{port} ssl backlog=1024;
 ssl_certificate {n.path('server.crt')}; ssl_certificate_key {n.path('server.key')};
 ssl_client_certificate {n.path('ca/ca.crt')}; ssl_verify_client on; ssl_crl {n.path('ca/ca.crl')};
 ssl_protocols TLSv1.2 TLSv1.3; ssl_session_tickets on; ssl_ecdh_curve X25519;
-ssl_ciphers ECDHE+AESGCM; client_header_timeout 600; return 204; }} }}
+ssl_ciphers ECDHE+AES128+AESGCM; ssl_prefer_server_ciphers on;
+ssl_conf_command Ciphersuites {SUITE}; client_header_timeout 600; return 204; }} }}
 """)
         p = subprocess.Popen([program, "-p", n.dir, "-c", conf], stderr=subprocess.DEVNULL)
         bs.until("nginx", lambda: common.port_open(port))
@@ -100,8 +103,8 @@ defaults
  timeout http-request 600s
 frontend f
  bind 127.0.0.1:{port} ssl crt {pem} ca-file {n.path('ca/ca.crt')} crl-file \
-{n.path('ca/ca.crl')} verify required ssl-min-ver TLSv1.2 ciphers ECDHE+AESGCM curves X25519 \
-backlog 1024
+{n.path('ca/ca.crl')} verify required ssl-min-ver TLSv1.2 ciphers ECDHE+AES128+AESGCM ciphersuites \
+{SUITE} curves X25519 backlog 1024
  http-request return status 204
 """)
         p = subprocess.Popen([program, "-db", "-q", "-f", conf], stdout=subprocess.DEVNULL,
