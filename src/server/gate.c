@@ -71,14 +71,15 @@ static void take(struct bs_gate *g, int fd, const struct bs_endpoint *peer,
 {
 	struct bs_worker *w = g->w;
 	uint32_t now_ms = (uint32_t)(w->now / BS_TIME_MS(1));
+	uint64_t source = bs__gate_hash_source(g, peer);
 
 	bs_count(w->counters, BS_C_gate_accepted);
-	if (!bs_limiter_take(&g->sources, bs__gate_hash_source(g, peer), now_ms)) {
+	if (!bs_limiter_take(&g->sources, source, now_ms)) {
 		bs_count(w->counters, BS_C_gate_source_rate);
 		bs_tcp_close(fd);
 		return;
 	}
-	if (!bs__session_new(g, fd, peer, local)) {
+	if (!bs__session_new(g, fd, source, peer, local)) {
 		bs_count(w->counters, BS_C_gate_full);
 		bs_log_limited(&g->log_full, w->now, BS_LOG_WARNING,
 			       "gate, client refused: max-clients is reached");
@@ -134,7 +135,7 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *p, int events)
 
 	/* Before sleeping the loop has sent its datagrams and messages.  Where there was work here,
 	 * an idle watcher lets it turn at once: for what is left and for messages from it. */
-	if (bs__session_work(g) || g->ready)
+	if (bs__session_work(g) || g->ready || g->lane_first)
 		ev_idle_start(loop, &g->idle);
 	else
 		ev_idle_stop(loop, &g->idle);

@@ -9,6 +9,7 @@
  *	gate_shared.c   main's part: sockets, snapshots, reload, ticket keys
  *	gate.c          the worker's part: accept, tick, messages
  *	gate_session.c  one session: handshake, frames, output, time limits
+ *	gate_lane.c     whose handshake comes next, and who gives way when there is no room
  *	gate_request.c  which request goes where; HELLO, PING, errors
  *	gate_probe.c    UDP probes and what they tell about the client's NAT
  *	gate_client.c   what the sessions of one client have together, on all workers

@@ -45,6 +45,9 @@
 /** A cursor older than this many seconds is refused. */
 #define BS_GATE_CURSOR_LIFE_S 600u
 
+/** Lanes of handshakes: so many sources have one of their own, more share them. */
+#define BS_GATE_LANES 1024u
+
 struct bs_session;
 struct bs_gate_leg;
 struct bs_gate_channel;
@@ -185,11 +188,23 @@ struct bs_gate_client {
 	uint32_t theirs[]; /**< [n_workers] connections on each other worker */
 };
 
+/** Handshakes of one source, or of some that share the lane. */
+struct bs_gate_lane {
+	struct bs_session *first, *last; /**< those that can go on, in order of arrival */
+	struct bs_session *newest;       /**< all of them */
+	struct bs_gate_lane *next;       /**< whose turn comes after */
+	uint32_t n;                      /**< how many there are in all */
+	bool waits;                      /**< it is in the round */
+};
+
 struct bs_session {
 	struct ev_io io;
 	struct bs_gate *gate;
 	struct bs_tls *tls;
-	struct bs_session *next_ready; /**< in the queue of work */
+	struct bs_session *next_ready;    /**< in the queue of work, or of the lane */
+	struct bs_session *prev_ready;    /**< of the lane */
+	struct bs_gate_lane *lane;        /**< while in handshake */
+	struct bs_session *older, *newer; /**< in handshake, of the same lane */
 	struct bs_session *next_free;
 	uint64_t generation; /**< of the snapshots that its TLS was made from */
 	uint32_t index;      /**< in the pool */
@@ -247,8 +262,10 @@ struct bs_gate {
 	bs_time accept_again; /**< after running out of descriptors */
 	struct ev_prepare prepare;
 	struct ev_idle idle;
-	struct bs_session *ready, *ready_last;
-	struct bs_session *session; /**< [cap] */
+	struct bs_session *ready, *ready_last; /**< TLS is up and has bytes for us */
+	struct bs_gate_lane lane[BS_GATE_LANES];
+	struct bs_gate_lane *lane_first, *lane_last; /**< lanes with handshakes that can go on */
+	struct bs_session *session;                  /**< [cap] */
 	struct bs_session *free_session;
 	uint32_t cap, live, fresh;
 	uint32_t ghost_scan; /**< where the search for a ghost goes on */
@@ -305,9 +322,11 @@ void bs__channel_quiet(struct bs_session *s);
 void bs__channel_tick(struct bs_session *s, bs_time now);
 
 /* gate_session.c */
-/** A session for an accepted socket (taken in every case); NULL when it was refused. */
-struct bs_session *bs__session_new(struct bs_gate *g, int fd, const struct bs_endpoint *peer,
-				   const struct bs_endpoint *local);
+/**
+ * A session for an accepted socket (taken in every case) of this source; NULL when it was refused.
+ */
+struct bs_session *bs__session_new(struct bs_gate *g, int fd, uint64_t source,
+				   const struct bs_endpoint *peer, const struct bs_endpoint *local);
 /** A session without a transport, zeroed, of state HANDSHAKE; NULL when there is no room. */
 struct bs_session *bs__session_new_bare(struct bs_gate *g);
 /** Whether it can be told something: TLS is up, or it has a channel. */
@@ -329,6 +348,20 @@ void bs__session_tick(struct bs_session *s, bs_time now);
 
 /** Read again from a session that was not read because nobody took its bytes. */
 void bs__session_resume(struct bs_session *s);
+
+/* gate_lane.c */
+/** A session begins its handshake. */
+void bs__lane_join(struct bs_session *s, uint64_t source);
+/** Its handshake is done or over; harmless when it has no lane. */
+void bs__lane_leave(struct bs_session *s);
+/** It can go on, in its turn. */
+void bs__lane_push(struct bs_session *s);
+/** It can not, after all. */
+void bs__lane_drop(struct bs_session *s);
+/** Whose turn it is; NULL when nobody waits. */
+struct bs_session *bs__lane_pop(struct bs_gate *g);
+/** End a handshake of whoever has most of them; false when this source has as many. */
+BS_MUSTCHECK bool bs__lane_make_room(struct bs_gate *g, uint64_t source);
 
 /* gate_leg.c */
 /** The first packet is GW_CONN_U: from now on the session is a leg. */

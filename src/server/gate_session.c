@@ -61,6 +61,10 @@ static void enqueue(struct bs_session *s)
 	if (s->queued)
 		return;
 	stop_listening(s);
+	if (s->lane) {
+		bs__lane_push(s);
+		return;
+	}
 	s->queued = true;
 	s->next_ready = NULL;
 	if (g->ready_last)
@@ -78,6 +82,10 @@ static void dequeue(struct bs_session *s)
 
 	if (!s->queued)
 		return;
+	if (s->lane) {
+		bs__lane_drop(s);
+		return;
+	}
 	while (*at != s) {
 		before = *at;
 		at = &before->next_ready;
@@ -350,6 +358,7 @@ static void greet(struct bs_session *s)
 
 	s->who = *bs_tls_peer_get(s->tls);
 	s->state = BS_SESSION_HELLO;
+	bs__lane_leave(s);
 	take_stats(g);
 	if (s->who.id_fault != BS_TLS_ID_OK) {
 		bs_count(g->w->counters, BS_C_gate_refused_identity);
@@ -428,23 +437,22 @@ bool bs__session_work(struct bs_gate *g)
 	unsigned reads = READS_PER_TURN;
 	/* What is queued meanwhile waits for the next turn. */
 	struct bs_session *last = g->ready_last;
-	bool worked = g->ready != NULL;
+	bool worked = g->ready || g->lane_first;
+	struct bs_session *s;
 
-	while (g->ready && handshakes > 0 && reads > 0) {
-		struct bs_session *s = g->ready;
-		bool was_last = s == last;
+	while (g->ready && reads > 0) {
+		bool was_last = g->ready == last;
 
+		s = g->ready;
 		dequeue(s);
-		if (s->state == BS_SESSION_HANDSHAKE) {
-			handshakes--;
-			handshake(s);
-		} else if (is_read(s)) {
-			reads--;
+		reads--;
+		if (is_read(s))
 			serve(s);
-		}
 		if (was_last)
 			break;
 	}
+	for (; handshakes > 0 && (s = bs__lane_pop(g)); handshakes--)
+		handshake(s);
 	return worked;
 }
 
@@ -500,11 +508,13 @@ bool bs__session_hears(const struct bs_session *s)
 	return s->state == BS_SESSION_OPEN || s->ticket;
 }
 
-struct bs_session *bs__session_new(struct bs_gate *g, int fd, const struct bs_endpoint *peer,
-				   const struct bs_endpoint *local)
+struct bs_session *bs__session_new(struct bs_gate *g, int fd, uint64_t source,
+				   const struct bs_endpoint *peer, const struct bs_endpoint *local)
 {
 	struct bs_session *s = bs__session_new_bare(g);
 
+	if (!s && bs__lane_make_room(g, source))
+		s = bs__session_new_bare(g);
 	if (!s) {
 		bs_tcp_close(fd);
 		return NULL;
@@ -517,6 +527,7 @@ struct bs_session *bs__session_new(struct bs_gate *g, int fd, const struct bs_en
 		bs__session_release(s);
 		return NULL;
 	}
+	bs__lane_join(s, source);
 	s->peer = *peer;
 	s->local = *local;
 	ev_io_init(&s->io, on_io, fd, EV_READ);
@@ -550,6 +561,7 @@ void bs__session_end(struct bs_session *s)
 	s->state = BS_SESSION_GHOST;
 	stop_listening(s);
 	dequeue(s);
+	bs__lane_leave(s);
 	bs__gate_leg_end(s);
 	bs_tls_free(s->tls);
 	s->tls = NULL;

@@ -501,7 +501,7 @@ static void open_session(void)
 	struct bs_session *s;
 
 	bs_endpoint_set_ip4(&ep, 0x7F000001, 1000);
-	s = bs__session_new(st.g, st.fd, &ep, &ep);
+	s = bs__session_new(st.g, st.fd, 0, &ep, &ep);
 	if (!s)
 		return;
 	ev_invoke(st.w.loop, &s->io, EV_READ);
