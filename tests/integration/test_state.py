@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The state-file: attached devices stay attached when the server dies and another one starts.
 
-With BS_FULL=1 in the environment a thousand processes are killed instead of twenty.
+With BS_FULL=1 in the environment a thousand processes are killed instead of twenty, with BS_KILLS
+so many.
 """
 import os
 import random
@@ -15,7 +16,7 @@ import bs
 # Devices have to notice nothing within the life of a test.
 PATIENT = {"alive-interval": "300ms", "alive-retry": "200ms", "alive-unreachable": "30s",
            "alive-timeout": "60s", "alive-min": "1s", "alive-max": "1s"}
-KILLS = 1000 if os.environ.get("BS_FULL") else 20
+KILLS = int(os.environ.get("BS_KILLS", 1000 if os.environ.get("BS_FULL") else 20))
 LOAD = 200
 ENV = {"attach-rate-known": "10000/s", "attach-rate-unknown": "10000/s",
        "attach-rate-prefix": "10000/s", "attach-rate-id": "100/s", "attach-burst-id": 100,
