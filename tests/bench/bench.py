@@ -21,12 +21,13 @@ import bench_gateway
 import bench_relay
 import bench_report as report
 import bench_stream
+import bench_ticket
 import bench_tls
 import bench_udp
 import bs
 
 ROWS = {**bench_udp.ROWS, **bench_tls.ROWS, **bench_relay.ROWS, **bench_gateway.ROWS,
-        **bench_stream.ROWS}
+        **bench_stream.ROWS, **bench_ticket.ROWS}
 
 
 def machine():
