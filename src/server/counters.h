@@ -209,7 +209,7 @@
  X(gate_sessions, gauge, "sessions", "client sessions now")                                        \
  X(gate_legs, counter, "sessions", "client sessions that became a leg of the TCP relay")           \
  X(gate_full, counter, "sessions", "refused because max-clients is reached")                       \
- X(gate_displaced, counter, "sessions", "ended in handshake to make room for another")              \
+ X(gate_displaced, counter, "sessions", "ended in handshake to make room for another")             \
  X(gate_source_rate, counter, "sessions", "refused: too many from one address")                    \
  X(gate_descriptors, counter, "events", "accepts that failed for want of descriptors or memory")   \
  X(gate_handshake_full, counter, "handshakes", "full TLS handshakes finished")                     \

@@ -84,6 +84,12 @@ static void set_time(ASN1_TIME *t, int64_t offset)
 	must(ASN1_TIME_set(t, (time_t)((int64_t)PKI_NOW + offset)) != NULL, "time");
 }
 
+/** Such a key has its hash built in. */
+static bool is_edwards(EVP_PKEY *k)
+{
+	return EVP_PKEY_is_a(k, "ED25519") || EVP_PKEY_is_a(k, "ED448");
+}
+
 X509 *pki_issue(EVP_PKEY *key, X509 *issuer, EVP_PKEY *signer, const struct pki_opts *o)
 {
 	X509 *x = X509_new();
@@ -110,7 +116,7 @@ X509 *pki_issue(EVP_PKEY *key, X509 *issuer, EVP_PKEY *signer, const struct pki_
 	if (o->eku)
 		add_ext(x, issuer ? issuer : x, NID_ext_key_usage, o->eku);
 	add_san(x, o);
-	must(X509_sign(x, signer, EVP_sha256()) > 0, "sign");
+	must(X509_sign(x, signer, is_edwards(signer) ? NULL : EVP_sha256()) > 0, "sign");
 	return x;
 }
 

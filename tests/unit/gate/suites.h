@@ -2,6 +2,7 @@
 /* The suites of test-gate, one line each: BS_SUITE(name) runs bs_suite_<name>() from
  * test_<name>.c.  No include guard: main.c includes it twice. */
 BS_SUITE(tls)
+BS_SUITE(tls_cache)
 BS_SUITE(tls_peer)
 BS_SUITE(tls_pem)
 BS_SUITE(tls_ticket)
