@@ -241,8 +241,8 @@ static void put_text(struct bs_pending_entry *e, unsigned which, struct bs_slice
 	e->text_len[which] = (uint8_t)n;
 }
 
-/* What is promised must be kept: MACs need a key, an interval that anybody could forge would silence
- * the device, and one below a second cannot be said. */
+/* What is promised must be kept: MACs need a key, an interval that anybody could forge would
+ * silence the device, and one below a second cannot be said. */
 uint16_t bs__invite_may_grant(const struct bs_roles *r, const struct bs_invite *inv)
 {
 	uint32_t bits = inv->ext & r->w->conf->extensions;
