@@ -89,7 +89,10 @@ static int settle_ext(struct bs_roles *r, const struct bs_pending_entry *e, stru
 	if (bs_attach_server_ext_check(had, e->offered, e->granted, &proof->m) == BS_OK)
 		return BS_OK;
 	bs_count(r->w->counters, BS_C_ext_stripped);
-	*ext = 0;
+	/* Both ends must agree on what holds, or they would not understand each other's
+	 * keepalives: what the device repeats under its MAC is what it has been given. */
+	if (!had || proof->m.ext.bits != e->granted)
+		*ext = 0;
 	return r->w->conf->require_extensions ? BS_ESTRIPPED : BS_OK;
 }
 

@@ -494,6 +494,28 @@ START_TEST(test_stripped_offer_is_counted)
 }
 END_TEST
 
+/* One bit was removed from the offer.  It is seen, and what was granted all the same holds for both
+ * ends: keepalives have the MAC that the device waits for. */
+START_TEST(test_shortened_offer_is_counted)
+{
+	uint8_t q[512];
+	uint8_t a[512];
+	ssize_t len;
+
+	challenge(q, BS_EXT_AUTH_ALIVE);
+	rig_send(dev, a,
+		 respond(q, a, 1, true, BS_EXT_AUTH_ALIVE, BS_EXT_AUTH_ALIVE | BS_EXT_INTERVAL),
+		 true);
+	rig_until_count(&rig, BS_C_attach_ok, 1);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_ext_stripped), 1);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_ext_granted), 1);
+	do
+		len = rig_receive(dev, a, sizeof(a), RIG_PATIENCE_MS);
+	while (len > 8 && a[8] != BS_TYPE_U_ALIVE);
+	ck_assert_int_eq(len, 25 + 16);
+}
+END_TEST
+
 START_TEST(test_invented_grant_is_counted)
 {
 	uint8_t q[512];
@@ -615,6 +637,7 @@ Suite *bs_suite_role_invite(void)
 	tcase_add_test(proof, test_proof_of_nothing);
 	tcase_add_test(proof, test_proof_of_a_disabled_device);
 	tcase_add_test(proof, test_stripped_offer_is_counted);
+	tcase_add_test(proof, test_shortened_offer_is_counted);
 	tcase_add_test(proof, test_invented_grant_is_counted);
 	tcase_add_test(proof, test_offer_with_bits_of_the_future);
 	suite_add_tcase(s, proof);
