@@ -299,15 +299,16 @@ static size_t text_len(const char *s, size_t cap)
 static json_t *attachment_json(const struct bs_device_row *r)
 {
 	return json_pack(
-		"{s:s,s:o,s:o,s:s,s:o,s:o,s:i,s:i,s:i,s:I,s:o,s:I,s:b,s:o,s:o}", "state",
+		"{s:s,s:o,s:o,s:s,s:o,s:o,s:i,s:i,s:i,s:I,s:i,s:o,s:I,s:b,s:o,s:o}", "state",
 		r->state == BS_DEVICE_UNREACHABLE ? "unreachable" : "online", "address",
 		bs__control_json_endpoint(&r->peer), "local", bs__control_json_endpoint(&r->local),
 		"nat", r->flags & BS_ROW_NAT_SYMMETRIC ? "symmetric" : "other", "since",
 		bs__control_json_time(r->attached_ms / 1000), "seen",
 		bs__control_json_time(r->seen_ms / 1000), "worker", (int)r->worker, "connections",
 		(int)r->connections, "connection_limit", (int)r->connection_limit, "rtt_us",
-		(json_int_t)r->alive_rtt_us, "extensions", ext_json(r->ext), "capabilities",
-		(json_int_t)r->caps, "legacy", (r->flags & BS_ROW_LEGACY) != 0, "version",
+		(json_int_t)r->alive_rtt_us, "interval_s", (int)r->alive_interval_s, "extensions",
+		ext_json(r->ext), "capabilities", (json_int_t)r->caps, "legacy",
+		(r->flags & BS_ROW_LEGACY) != 0, "version",
 		bs__control_json_peer_text(r->version, text_len(r->version, sizeof(r->version))),
 		"label",
 		bs__control_json_peer_text(r->label, text_len(r->label, sizeof(r->label))));

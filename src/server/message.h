@@ -296,8 +296,9 @@ struct bs_device_row {
 	uint64_t attached_ms; /**< Unix time */
 	uint64_t seen_ms;     /**< Unix time of the last answer */
 	uint32_t alive_rtt_us;
-	char version[24]; /**< the application's version, cut */
-	char label[24];   /**< the SDK's version and label, cut */
+	uint16_t alive_interval_s; /**< found for its NAT; 0 = the usual one */
+	char version[24];          /**< the application's version, cut */
+	char label[24];            /**< the SDK's version and label, cut */
 };
 
 #define BS_ROW_LEGACY        0x01u

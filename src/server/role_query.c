@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers to main: lists, one device, events, timelines, and the hourly "last seen". */
 #include "server/relay.h"
+#include "server/role_auth.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -75,6 +76,8 @@ void bs__query_row(const struct bs_roles *r, uint32_t i, struct bs_device_row *r
 	row->attached_ms = (uint64_t)cold->attached_s * MS_PER_S;
 	row->seen_ms = r->w->unix_ms - (r->now_ms - hot->alive.seen_ms);
 	row->alive_rtt_us = (uint32_t)hot->rtt_ms * 1000;
+	if (hot->flags & BS_SLAB_AUTH)
+		row->alive_interval_s = r->auth[i].interval.told_s;
 	snprintf(row->version, sizeof(row->version), "%.*s",
 		 (int)(label ? label - text : (long)strlen(text)), text);
 	snprintf(row->label, sizeof(row->label), "%s", label ? label + 1 : "");

@@ -9,7 +9,7 @@
 enum {
 	TESTS_MAX = 64,
 	CASES_MAX = 8,
-	SUITES_MAX = 64
+	SUITES_MAX = 128
 };
 
 struct mc_case {

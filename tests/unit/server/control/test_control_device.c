@@ -169,6 +169,7 @@ START_TEST(test_attachment)
 	row->flags = BS_ROW_NAT_SYMMETRIC;
 	row->connections = 2;
 	row->ext = 1u << 6;
+	row->alive_interval_s = 117;
 	bs_endpoint_set_ip4(&row->peer, 0x0A000001, 1234);
 	memcpy(row->version, "v1\x1b[2J", 7);
 	h.server.n_rows = 1;
@@ -177,6 +178,7 @@ START_TEST(test_attachment)
 	ck_assert_str_eq(json_string_value(json_object_get(a, "address")), "10.0.0.1:1234");
 	ck_assert_str_eq(json_string_value(json_object_get(a, "nat")), "symmetric");
 	ck_assert_int_eq(json_integer_value(json_object_get(a, "connections")), 2);
+	ck_assert_int_eq(json_integer_value(json_object_get(a, "interval_s")), 117);
 	ck_assert_str_eq(json_string_value(json_array_get(json_object_get(a, "extensions"), 0)),
 			 "CLOSE");
 	/* A device's own text must not steer a terminal. */
