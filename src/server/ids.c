@@ -2,7 +2,8 @@
 #include "server/ids.h"
 
 #include <string.h>
-#include <sys/mman.h>
+
+#include "server/pages.h"
 
 enum {
 	COUNT_MASK = 0xFF,
@@ -19,9 +20,8 @@ int bs_ids_init(struct bs_ids *t, uint32_t n)
 	memset(t, 0, sizeof(*t));
 	if (n == 0 || cap > UINT32_MAX / 2)
 		return BS_EINVAL;
-	p = mmap(NULL, (size_t)cap * sizeof(*t->entry), PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p == MAP_FAILED)
+	p = bs_pages_map((size_t)cap * sizeof(*t->entry));
+	if (!p)
 		return BS_ENOMEM;
 	t->entry = p;
 	t->cap = (uint32_t)cap;
@@ -32,7 +32,7 @@ int bs_ids_init(struct bs_ids *t, uint32_t n)
 void bs_ids_fini(struct bs_ids *t)
 {
 	if (t && t->entry) {
-		munmap(t->entry, bs_ids_bytes(t));
+		bs_pages_unmap(t->entry, bs_ids_bytes(t));
 		memset(t, 0, sizeof(*t));
 	}
 }

@@ -2,7 +2,8 @@
 #include "server/nsi_table.h"
 
 #include <string.h>
-#include <sys/mman.h>
+
+#include "server/pages.h"
 
 enum {
 	KIND_SHIFT = 29,
@@ -18,10 +19,8 @@ int bs_nsi_table_init(struct bs_nsi_table *t, uint32_t n)
 	memset(t, 0, sizeof(*t));
 	if (n == 0 || cap > BS_NSI_INDEX_MAX)
 		return BS_EINVAL;
-	/* Pages appear when they are written: an empty server is small. */
-	p = mmap(NULL, (size_t)cap * sizeof(*t->entry), PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p == MAP_FAILED)
+	p = bs_pages_map((size_t)cap * sizeof(*t->entry));
+	if (!p)
 		return BS_ENOMEM;
 	t->entry = p;
 	t->cap = (uint32_t)cap;
@@ -32,7 +31,7 @@ int bs_nsi_table_init(struct bs_nsi_table *t, uint32_t n)
 void bs_nsi_table_fini(struct bs_nsi_table *t)
 {
 	if (t && t->entry) {
-		munmap(t->entry, bs_nsi_table_bytes(t));
+		bs_pages_unmap(t->entry, bs_nsi_table_bytes(t));
 		memset(t, 0, sizeof(*t));
 	}
 }
@@ -62,6 +61,11 @@ static uint32_t find(const struct bs_nsi_table *t, uint32_t nsi)
 	while (t->entry[i].nsi != 0 && t->entry[i].nsi != nsi)
 		i = after(t, i);
 	return i;
+}
+
+void bs_nsi_table_prefetch(const struct bs_nsi_table *t, uint32_t nsi)
+{
+	__builtin_prefetch(&t->entry[home(t, nsi)]);
 }
 
 static uint32_t pack(enum bs_nsi_kind kind, uint32_t index)

@@ -45,6 +45,8 @@ BS_MUSTCHECK int bs_nsi_table_init(struct bs_nsi_table *t, uint32_t n);
 void bs_nsi_table_fini(struct bs_nsi_table *t);
 /** Kind and *index of a number, or BS_NSI_NONE. */
 enum bs_nsi_kind bs_nsi_table_get(const struct bs_nsi_table *t, uint32_t nsi, uint32_t *index);
+/** A lookup of this number comes soon. */
+void bs_nsi_table_prefetch(const struct bs_nsi_table *t, uint32_t nsi);
 /** Enter; a number that is there is BS_EEXIST, 0 is BS_EINVAL, a full table BS_EFULL. */
 BS_MUSTCHECK int bs_nsi_table_put(struct bs_nsi_table *t, uint32_t nsi, enum bs_nsi_kind kind,
 				  uint32_t index);

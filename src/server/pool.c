@@ -2,7 +2,8 @@
 #include "server/pool.h"
 
 #include <string.h>
-#include <sys/mman.h>
+
+#include "server/pages.h"
 
 int bs_pool_init(struct bs_pool *p, uint32_t cap, size_t len, size_t next_off)
 {
@@ -11,10 +12,8 @@ int bs_pool_init(struct bs_pool *p, uint32_t cap, size_t len, size_t next_off)
 	memset(p, 0, sizeof(*p));
 	if (cap == 0 || cap >= BS_POOL_NONE / 2)
 		return BS_EINVAL;
-	/* Mapped lazily: a limit that is never reached costs nothing. */
-	m = mmap(NULL, cap * len, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (m == MAP_FAILED)
+	m = bs_pages_map(cap * len);
+	if (!m)
 		return BS_ENOMEM;
 	p->records = m;
 	p->len = len;
@@ -43,7 +42,7 @@ void bs_pool_fini(struct bs_pool *p)
 		return;
 	if (p->records && !p->shard) {
 		bs_wipe(p->records, p->used * p->len);
-		munmap(p->records, p->cap * p->len);
+		bs_pages_unmap(p->records, p->cap * p->len);
 	}
 	memset(p, 0, sizeof(*p));
 }

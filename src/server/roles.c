@@ -18,7 +18,9 @@ enum {
 	PROBES_EXTRA = 4096,
 	MS_PER_S = 1000,
 	FILL_PERCENT = 90,
-	TYPE_OFF = 8, /* of a packet's type */
+	NSI_OFF = 4,  /* of a packet's NSI.sp */
+	TYPE_OFF = 8, /* and its type */
+	EXPECT_MAX = BS_UDP_BATCH,
 };
 
 static const char *const fill_name[BS_FILL_N] = {
@@ -330,6 +332,32 @@ static void input_by_type(struct bs_roles *r, struct bs_input *in)
 	case BS_TYPE_U_CLOSE: bs__close_input(r, in); return;
 	default: bs__drop(r, BS_ETYPE); return;
 	}
+}
+
+/* Each step needs what the one before has fetched, so all datagrams take one step together: the
+ * misses of a batch overlap, where one by one each would be waited for. */
+void bs__roles_expect(struct bs_roles *r, const struct bs_datagram *list, unsigned n)
+{
+	uint32_t device[EXPECT_MAX];
+	unsigned n_devices = 0;
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		if (list[i].len >= BS_HEADER_MIN)
+			bs_nsi_table_prefetch(&r->nsi, bs_get_u32(list[i].data + NSI_OFF));
+	}
+	for (i = 0; i < n && n_devices < EXPECT_MAX; i++) {
+		uint32_t at;
+
+		if (list[i].len < BS_HEADER_MIN || bs_nsi_table_get(&r->nsi,
+								    bs_get_u32(list[i].data + NSI_OFF),
+								    &at) != BS_NSI_DEVICE)
+			continue;
+		__builtin_prefetch(&r->slab.hot[at], 1);
+		device[n_devices++] = at;
+	}
+	for (i = 0; i < n_devices; i++)
+		bs_wheel_prefetch(&r->device_wheel, device[i]);
 }
 
 void bs__roles_datagram(struct bs_roles *r, uint8_t *data, size_t len,

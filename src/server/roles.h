@@ -103,6 +103,7 @@ enum bs_fill_kind {
 
 struct bs_device_auth;
 struct bs_nets;
+struct bs_datagram;
 struct bs_relay_hub;
 
 struct bs_roles {
@@ -178,6 +179,8 @@ void bs__roles_conf(struct bs_roles *r);
 void bs__roles_clock(struct bs_roles *r);
 /** Run due timers; true when there are more. */
 bool bs__roles_tick(struct bs_roles *r, unsigned max);
+/** These datagrams come next: have what they will touch on its way into the cache. */
+void bs__roles_expect(struct bs_roles *r, const struct bs_datagram *list, unsigned n);
 /** A datagram that this worker owns, or that names nobody. */
 void bs__roles_datagram(struct bs_roles *r, uint8_t *data, size_t len,
 			const struct bs_endpoint *peer, unsigned socket,

@@ -17,6 +17,7 @@
 
 #include "crypto/crypto.h"
 #include "log/log.h"
+#include "server/pages.h"
 
 enum {
 	PAGE = 4096,
@@ -334,6 +335,7 @@ static int map_file(struct bs_state *s, uint64_t len)
 	s->len = len;
 	/* There are keys in it. */
 	(void)madvise(p, len, MADV_DONTDUMP);
+	bs_pages_hint(p, len);
 	return BS_OK;
 }
 
@@ -359,11 +361,10 @@ static int map_memory(struct bs_state *s, const struct bs_state_options *o)
 {
 	static const uint8_t boot_id[16];
 	uint64_t len = file_len(o->spec, o->n_shards);
-	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = bs_pages_map(len);
 	int err;
 
-	if (p == MAP_FAILED)
+	if (!p)
 		return BS_ENOMEM;
 	s->map = p;
 	s->len = len;

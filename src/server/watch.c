@@ -2,9 +2,9 @@
 #include "server/watch.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 #include "server/ids.h"
+#include "server/pages.h"
 
 int bs_watch_init(struct bs_watch *t, uint32_t n)
 {
@@ -14,9 +14,8 @@ int bs_watch_init(struct bs_watch *t, uint32_t n)
 	memset(t, 0, sizeof(*t));
 	if (n == 0 || cap > UINT32_MAX / 2)
 		return BS_EINVAL;
-	p = mmap(NULL, (size_t)cap * sizeof(*t->pair), PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p == MAP_FAILED)
+	p = bs_pages_map((size_t)cap * sizeof(*t->pair));
+	if (!p)
 		return BS_ENOMEM;
 	t->pair = p;
 	t->cap = (uint32_t)cap;
@@ -27,7 +26,7 @@ int bs_watch_init(struct bs_watch *t, uint32_t n)
 void bs_watch_fini(struct bs_watch *t)
 {
 	if (t && t->pair) {
-		munmap(t->pair, t->cap * sizeof(*t->pair));
+		bs_pages_unmap(t->pair, t->cap * sizeof(*t->pair));
 		memset(t, 0, sizeof(*t));
 	}
 }

@@ -80,6 +80,17 @@ void bs_wheel_clear(struct bs_wheel *w, uint32_t id)
 	w->n--;
 }
 
+void bs_wheel_prefetch(const struct bs_wheel *w, uint32_t id)
+{
+	const struct bs_wheel_node *n = node(w, id);
+
+	/* Its neighbours are written when it goes. */
+	if (n->prev < SLOT_BIT)
+		__builtin_prefetch(node(w, n->prev), 1);
+	if (n->next != BS_WHEEL_NONE)
+		__builtin_prefetch(node(w, n->next), 1);
+}
+
 void bs_wheel_set(struct bs_wheel *w, uint32_t id, uint32_t due)
 {
 	struct bs_wheel_node *n = node(w, id);

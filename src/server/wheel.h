@@ -43,6 +43,8 @@ void bs_wheel_set(struct bs_wheel *w, uint32_t id, uint32_t due);
 /** Disarm; nothing when it is not armed. */
 void bs_wheel_clear(struct bs_wheel *w, uint32_t id);
 bool bs_wheel_is_set(const struct bs_wheel *w, uint32_t id);
+/** This one, whose own node is at hand, is armed anew soon. */
+void bs_wheel_prefetch(const struct bs_wheel *w, uint32_t id);
 /** The next record that is due at tick now, disarmed; NONE when there is none. */
 uint32_t bs_wheel_next(struct bs_wheel *w, uint32_t now);
 

@@ -27,6 +27,7 @@ enum {
 	BATCHES_PER_TURN = 4,     /* receive calls per socket */
 	TIMERS_PER_TURN = 4096,   /* keepalives */
 	MESSAGES_PER_TURN = 1024, /* per sender */
+	EXPECT_MIN = 4,           /* datagrams for which looking ahead pays */
 	NS_PER_S = 1000000000,
 	NS_PER_MS = 1000000,
 	MS_PER_S = 1000,
@@ -368,8 +369,13 @@ static void on_udp(struct ev_loop *loop, ev_io *io, int revents)
 		}
 		bs_count_add(w->counters, BS_C_udp_rx, (uint64_t)n);
 		bs_count(w->counters, BS_C_udp_rx_batches);
-		for (i = 0; i < n; i++)
+		for (i = 0; i < n; i++) {
+			int left = n - i < BS_UDP_BATCH ? n - i : BS_UDP_BATCH;
+
+			if (i % BS_UDP_BATCH == 0 && left >= EXPECT_MIN)
+				bs__roles_expect(w->roles, &list[i], (unsigned)left);
 			take_datagram(w, &list[i], u->socket);
+		}
 		if (n < BS_UDP_BATCH && !bs_udp_pending(w->events->rx))
 			break;
 	}
