@@ -21,6 +21,9 @@ enum {
 	NSI_OFF = 4,  /* of a packet's NSI.sp */
 	TYPE_OFF = 8, /* and its type */
 	EXPECT_MAX = BS_UDP_BATCH,
+	TIMERS_PER_TURN = BS_UDP_BATCH,
+	TIMERS_LATE = 4096,
+	LATE_TICKS = 5,
 };
 
 static const char *const fill_name[BS_FILL_N] = {
@@ -264,7 +267,7 @@ uint32_t bs__tick_of(const struct bs_roles *r, bs_time due)
 	return (int32_t)(tick - r->tick) <= 0 ? r->tick + 1 : tick;
 }
 
-bool bs__roles_tick(struct bs_roles *r, unsigned max)
+void bs__roles_tick(struct bs_roles *r)
 {
 	uint32_t i;
 
@@ -287,6 +290,17 @@ bool bs__roles_tick(struct bs_roles *r, unsigned max)
 		bs__recheck_remind(r);
 	if (r->recheck_running)
 		bs__recheck_due(r);
+}
+
+/* A request leaves the caches, and its answer comes back into them, so requests and answers in turn
+ * cost less than all requests of a tick and then all answers.  But where timers are late they go
+ * before everything else, or a flood of datagrams would make devices lose their server. */
+bool bs__roles_timers(struct bs_roles *r)
+{
+	bool late = r->tick - r->device_wheel.tick > LATE_TICKS;
+	unsigned max = late ? TIMERS_LATE : TIMERS_PER_TURN;
+	uint32_t i;
+
 	for (; max > 0; max--) {
 		i = bs_wheel_next(&r->device_wheel, r->tick);
 		if (i == BS_WHEEL_NONE)

@@ -177,8 +177,10 @@ size_t bs_roles_device_bytes(void);
 void bs__roles_conf(struct bs_roles *r);
 /** Time went on: set the clocks; then run what is due, at most so many timers. */
 void bs__roles_clock(struct bs_roles *r);
-/** Run due timers; true when there are more. */
-bool bs__roles_tick(struct bs_roles *r, unsigned max);
+/** What is done once a tick: all timers but those of devices. */
+void bs__roles_tick(struct bs_roles *r);
+/** Some of the keepalives that are due; true when there are more. */
+bool bs__roles_timers(struct bs_roles *r);
 /** These datagrams come next: have what they will touch on its way into the cache. */
 void bs__roles_expect(struct bs_roles *r, const struct bs_datagram *list, unsigned n);
 /** A datagram that this worker owns, or that names nobody. */

@@ -63,14 +63,39 @@ static void link_node(struct bs_wheel *w, uint32_t id)
 	w->slot[s] = id;
 }
 
-void bs_wheel_clear(struct bs_wheel *w, uint32_t id)
+/* The next one learns that it is the first only when that matters (see is_first): writing to a
+ * record that is not at hand yet would hold up every store behind it. */
+static void take_first(struct bs_wheel *w, uint32_t id)
 {
 	struct bs_wheel_node *n = node(w, id);
 
+	if (n->next != BS_WHEEL_NONE)
+		__builtin_prefetch(node(w, n->next), 1);
+	w->slot[w->tick % BS_WHEEL_L0] = n->next;
+	n->prev = BS_WHEEL_NONE;
+	n->next = BS_WHEEL_NONE;
+	w->n--;
+}
+
+/* Whether a record is the first of its slot, and which that is.  The link back is wrong where the
+ * first one was taken, which happens on level 0 only: there the tick names the slot. */
+static bool is_first(const struct bs_wheel *w, uint32_t id, uint32_t *slot)
+{
+	const struct bs_wheel_node *n = node(w, id);
+
+	*slot = n->prev & SLOT_BIT ? n->prev & ~SLOT_BIT : n->due % BS_WHEEL_L0;
+	return w->slot[*slot] == id;
+}
+
+void bs_wheel_clear(struct bs_wheel *w, uint32_t id)
+{
+	struct bs_wheel_node *n = node(w, id);
+	uint32_t slot;
+
 	if (n->prev == BS_WHEEL_NONE)
 		return;
-	if (n->prev & SLOT_BIT)
-		w->slot[n->prev & ~SLOT_BIT] = n->next;
+	if (is_first(w, id, &slot))
+		w->slot[slot] = n->next;
 	else
 		node(w, n->prev)->next = n->next;
 	if (n->next != BS_WHEEL_NONE)
@@ -136,7 +161,7 @@ uint32_t bs_wheel_next(struct bs_wheel *w, uint32_t now)
 		uint32_t id = w->slot[w->tick % BS_WHEEL_L0];
 
 		if (id != BS_WHEEL_NONE) {
-			bs_wheel_clear(w, id);
+			take_first(w, id);
 			return id;
 		}
 		if (w->n == 0)

@@ -23,7 +23,8 @@
 /** Place in the wheel; part of a record. */
 struct bs_wheel_node {
 	uint32_t next;
-	uint32_t prev; /**< record before it; or its slot, with the top bit; or NONE: not armed */
+	uint32_t prev; /**< record before it; or its slot, with the top bit; or NONE: not armed;
+			    of no meaning when that record was taken by bs_wheel_next */
 	uint32_t due;  /**< tick */
 };
 

@@ -25,7 +25,6 @@
 /* One turn does a bounded piece of work of each kind, so that none starves the others. */
 enum {
 	BATCHES_PER_TURN = 4,     /* receive calls per socket */
-	TIMERS_PER_TURN = 4096,   /* keepalives */
 	MESSAGES_PER_TURN = 1024, /* per sender */
 	EXPECT_MIN = 4,           /* datagrams for which looking ahead pays */
 	NS_PER_S = 1000000000,
@@ -62,7 +61,7 @@ struct bs_worker_loop {
 	ev_timer tick;
 	ev_check clock;
 	ev_prepare flush;
-	ev_idle more; /* runs while timers are left over from the last turn */
+	ev_idle more; /* active while timers are left over: the loop does not wait then */
 	uint8_t wake[BS_CONF_WORKERS_MAX + 1];
 	bool wake_any;
 };
@@ -394,12 +393,10 @@ static void on_clock(struct ev_loop *loop, ev_check *c, int revents)
 	take_conf(w);
 }
 
+/* While there are more, the loop does not sleep. */
 static void run_timers(struct bs_worker *w)
 {
-	if (w->events->retired)
-		/* what the relay may still pass depends on its clock */
-		bs__relay_tick(w->roles);
-	else if (bs__roles_tick(w->roles, TIMERS_PER_TURN))
+	if (!w->events->retired && bs__roles_timers(w->roles))
 		ev_idle_start(w->loop, &w->events->more);
 	else
 		ev_idle_stop(w->loop, &w->events->more);
@@ -411,6 +408,11 @@ static void on_tick(struct ev_loop *loop, ev_timer *t, int revents)
 
 	(void)loop;
 	(void)revents;
+	if (w->events->retired)
+		/* what the relay may still pass depends on its clock */
+		bs__relay_tick(w->roles);
+	else
+		bs__roles_tick(w->roles);
 	run_timers(w);
 	if (w->gate)
 		w->gate_ops->tick(w->gate, w->now);
@@ -422,7 +424,7 @@ static void on_more(struct ev_loop *loop, ev_idle *idle, int revents)
 {
 	(void)loop;
 	(void)revents;
-	run_timers(idle->data);
+	(void)idle;
 }
 
 /* The end of a turn: everything that was queued leaves in as few calls as possible. */
@@ -432,6 +434,8 @@ static void on_flush(struct ev_loop *loop, ev_prepare *p, int revents)
 
 	(void)loop;
 	(void)revents;
+	if (ev_is_active(&w->events->more))
+		run_timers(w);
 	flush(w);
 	wake_others(w);
 }
