@@ -363,9 +363,9 @@ void bs__roles_expect(struct bs_roles *r, const struct bs_datagram *list, unsign
 	for (i = 0; i < n && n_devices < EXPECT_MAX; i++) {
 		uint32_t at;
 
-		if (list[i].len < BS_HEADER_MIN || bs_nsi_table_get(&r->nsi,
-								    bs_get_u32(list[i].data + NSI_OFF),
-								    &at) != BS_NSI_DEVICE)
+		if (list[i].len < BS_HEADER_MIN ||
+		    bs_nsi_table_get(&r->nsi, bs_get_u32(list[i].data + NSI_OFF), &at) !=
+			    BS_NSI_DEVICE)
 			continue;
 		__builtin_prefetch(&r->slab.hot[at], 1);
 		device[n_devices++] = at;

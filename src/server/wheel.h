@@ -17,8 +17,11 @@
 #define BS_WHEEL_NONE UINT32_MAX
 
 #define BS_WHEEL_L0 2048u
-#define BS_WHEEL_L1 256u
-#define BS_WHEEL_L2 256u
+/** Lists of a tick.  A list shows its second record only when the first has come from memory; with
+ *  four in turn each has the time of three others to come. */
+#define BS_WHEEL_WAYS 4u
+#define BS_WHEEL_L1   256u
+#define BS_WHEEL_L2   256u
 
 /** Place in the wheel; part of a record. */
 struct bs_wheel_node {
@@ -33,7 +36,8 @@ struct bs_wheel {
 	size_t stride;  /**< bytes from one node to the next */
 	uint32_t tick;  /**< every slot before this one is empty */
 	uint32_t n;     /**< armed nodes */
-	uint32_t slot[BS_WHEEL_L0 + BS_WHEEL_L1 + BS_WHEEL_L2];
+	uint32_t way;   /**< list of this tick that is next */
+	uint32_t slot[BS_WHEEL_L0 * BS_WHEEL_WAYS + BS_WHEEL_L1 + BS_WHEEL_L2];
 };
 
 void bs_wheel_init(struct bs_wheel *w, void *nodes, size_t stride, uint32_t now);

@@ -3,6 +3,7 @@
 import os
 
 import bench_common as common
+import udp_peers
 
 # Devices of the rows: a smaller number makes a quick look out of them, and other caches.
 POPULATION = int(os.environ.get("BENCH_DEVICES", "1000000"))
@@ -10,6 +11,9 @@ POPULATION = int(os.environ.get("BENCH_DEVICES", "1000000"))
 RATE = int(os.environ.get("BENCH_RATE", "100000"))
 POPULATIONS = [int(p) for p in
                os.environ.get("BENCH_POPULATIONS", "10000,100000,1000000,4000000").split(",")]
+# The generator is not to be woken: on loopback that is done in the server's CPU time, and in the
+# echo's as well.
+NAP = ["--nap", "0.0005", "--sockets", "1"]
 
 
 def interval_ms(devices, rate):
@@ -26,7 +30,7 @@ def measured(devices, rate, seconds, runs):
                     alive_timeout=f"{2 * wait}ms")
     r = common.load(n, "steady", "--devices", devices, "--interval", ms / 1000, "--settle",
                     min(ms / 1000 + 1, 60), "--seconds", seconds, "--repeat", runs, "--patience",
-                    60)
+                    60, *NAP)
     return n, r
 
 
@@ -36,27 +40,31 @@ def per_cpu(phase):
 
 
 def row_keepalive(seconds, runs):
-    """Keepalive round trips per server CPU-second, beside a bare recvmmsg/sendmmsg echo"""
+    """Keepalive round trips per server CPU-second, beside a bare echo, coturn STUN, Knot DNS"""
     n, r = measured(POPULATION, RATE, seconds, runs)
-    # The echo gets its datagrams in the same bursts, or it would pay more system calls for each.
+    # The peers get their datagrams in the same bursts, or they would pay more system calls for
+    # each.
     burst = max(1, round(n.stat("udp_rx") / max(1, n.stat("udp_rx_batches"))))
     n.stop()
     for phase in common.holds(r):
         rate = phase["counts"]["requests"] / phase["wall_s"]
-        echo, port = common.start_bare("echo")
-        count, used, _ = common.bench(echo.pid, "pace", port, POPULATION, int(rate), burst, seconds)
-        common.stop(echo)
-        yield common.note(phase, value=per_cpu(phase), peers={"bare echo": count / used},
+        peers, carried = {}, {}
+        for name, start in udp_peers.ANSWERERS.items():
+            peers[name], carried[name] = udp_peers.measure(start, POPULATION, int(rate), burst,
+                                                           seconds)
+        yield common.note(phase, value=per_cpu(phase), peers=peers, peers_carried=carried,
                           offered_per_s=round(rate), burst=burst, devices=POPULATION)
 
 
 def row_attach(seconds, runs):
-    """Whole attaches (controller, attach server, first keepalive) per server CPU-second"""
+    """Whole attaches (controller, attach server, first keepalive) per server CPU-second, beside
+    digest registrations of Kamailio"""
     n = common.node(20000)
-    r = common.load(n, "attach", "--devices", 20000, "--seconds", seconds, "--repeat", runs)
+    r = common.load(n, "attach", "--devices", 20000, "--seconds", seconds, "--repeat", runs, *NAP)
     n.stop()
     for phase in common.holds(r):
         yield common.note(phase, value=phase["counts"]["attached"] / phase["server"]["cpu_s"],
+                          peers={"kamailio": udp_peers.registrations(seconds)},
                           offered_per_s=round(phase["counts"]["attached"] / phase["wall_s"]),
                           p99_ms=phase["attach"]["p99_ns"] / 1e6)
 

@@ -4,8 +4,8 @@
  * devices and clients of all other rows are those of bsload(1).
  *
  * bsbench echo                      answer datagrams of 24 bytes with 25; prints its port
- * bsbench pace PORT N RATE BURST SECONDS  send 24 bytes at RATE in bursts from N addresses, count
- *                                   what comes back
+ * bsbench pace PORT N RATE BURST SECONDS PACKET  send PACKET (hexadecimal) at RATE in bursts from N
+ *                                   addresses, count what comes back
  * bsbench relay PORT N RATE RUN SIZE SECONDS, bsbench forward: see bsbench_relay.c
  *
  * Device i writes from its own address in 127/8 (IP_PKTINFO), so one socket serves all of them and
@@ -21,6 +21,12 @@
 #include <time.h>
 
 #include "util/endpoint.h"
+#include "util/hex.h"
+
+enum {
+	PACE_MAX = 1024,
+	NAP_NS = 500000,
+};
 
 static const uint8_t secret[BS_PSK_LEN] = { 0x42 };
 static const struct bs_device_ops no_ops;
@@ -86,10 +92,6 @@ static void run_echo(void)
 	for (;;) {
 		int n = bs_udp_receive(b.rx, b.fd, b.self.port, &d);
 
-		if (n <= 0) {
-			wait_readable(&b, 1000);
-			continue;
-		}
 		for (int i = 0; i < n; i++) {
 			uint8_t *buf = bs_udp_reserve(b.tx);
 
@@ -101,6 +103,9 @@ static void run_echo(void)
 			bs_udp_commit(b.tx, sizeof(answer), b.fd, &d[i].local, &d[i].peer);
 		}
 		bs_udp_flush(b.tx, &b.sent);
+		/* A call that was not filled took all there was. */
+		if (n < BS_UDP_BATCH)
+			wait_readable(&b, 1000);
 	}
 }
 
@@ -115,13 +120,25 @@ static uint64_t drain(struct bench *b)
 	return got;
 }
 
-static void run_pace(uint16_t port, size_t n, unsigned rate, unsigned burst, unsigned seconds)
+/* Sleep without being woken: that would be done in the CPU time of whoever answers. */
+static void nap(void)
+{
+	const struct timespec t = { .tv_nsec = NAP_NS };
+
+	(void)nanosleep(&t, NULL);
+}
+
+static void run_pace(uint16_t port, size_t n, unsigned rate, unsigned burst, unsigned seconds,
+		     const char *hex)
 {
 	struct bench b;
-	static const uint8_t packet[24] = { 0 };
+	uint8_t packet[PACE_MAX];
+	const size_t len = strlen(hex) / 2;
 	uint64_t sent = 0, got = 0, want;
 	bs_time start, t;
 
+	if (len > sizeof(packet) || bs_hex_decode(hex, strlen(hex), packet, len) != BS_OK)
+		die("the packet is no hexadecimal number, or too long");
 	memset(&b, 0, sizeof(b));
 	open_socket(&b, 0);
 	bs_endpoint_set_ip4(&b.server, SERVER_IP, port);
@@ -132,12 +149,11 @@ static void run_pace(uint16_t port, size_t n, unsigned rate, unsigned burst, uns
 		want = t / 1000 * rate / 1000000;
 		want -= want % burst;
 		for (; sent < want; sent++)
-			send_from(&b, packet, sizeof(packet), FIRST_IP + (uint32_t)(sent % n),
-				  &b.server);
+			send_from(&b, packet, len, FIRST_IP + (uint32_t)(sent % n), &b.server);
 		bs_udp_flush(b.tx, &b.sent);
 		got += drain(&b);
 		if (sent >= want)
-			wait_readable(&b, 1);
+			nap();
 	}
 	printf("end %llu\n", (unsigned long long)got);
 }
@@ -269,16 +285,16 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "echo") == 0)
 		run_echo();
-	else if (argc == 7 && strcmp(argv[1], "pace") == 0)
+	else if (argc == 8 && strcmp(argv[1], "pace") == 0)
 		run_pace((uint16_t)number(argv[2]), number(argv[3]), (unsigned)number(argv[4]),
-			 (unsigned)number(argv[5]), (unsigned)number(argv[6]));
+			 (unsigned)number(argv[5]), (unsigned)number(argv[6]), argv[7]);
 	else if (argc == 8 && strcmp(argv[1], "relay") == 0)
 		run_relay((uint16_t)number(argv[2]), number(argv[3]), (unsigned)number(argv[4]),
 			  (unsigned)number(argv[5]), number(argv[6]), (unsigned)number(argv[7]));
 	else if (argc == 2 && strcmp(argv[1], "forward") == 0)
 		run_forward();
 	else
-		die("usage: bsbench echo | pace PORT N RATE BURST SECONDS | "
+		die("usage: bsbench echo | pace PORT N RATE BURST SECONDS PACKET | "
 		    "relay PORT N RATE RUN SIZE SECONDS | forward");
 	return 0;
 }

@@ -47,6 +47,7 @@ static const struct {
 	KEY_NUMBER(shared, "shared", "N", "all of them behind so many addresses instead"),
 	KEY_NUMBER(sockets, "sockets", "N", "UDP sockets, each a port; 4"),
 	KEY_NUMBER(offer, "offer", "BITS", "extensions that they offer, as a number; 0"),
+	KEY_NUMBER(nap, "nap", "SECONDS", "sleep so long instead of being woken; 0"),
 	KEY_NUMBER(patience, "patience", "SECONDS", "a device's own keepalive timer; 13"),
 	KEY_NUMBER(interval, "interval", "SECONDS", "the server's keepalive interval; 10"),
 	KEY_NUMBER(rate, "rate", "N", "attaches begun per second; 0 = as the window allows"),
@@ -280,6 +281,8 @@ static int check(const struct plan *p)
 		bad = "--connects needs --sessions that ask and --devices that answer";
 	else if (p->repeat < 1 || p->repeat > 64)
 		bad = "--repeat: 1 to 64";
+	else if (p->nap < 0 || p->nap > 0.1)
+		bad = "--nap: 0.1 seconds at most";
 	else if (p->patience > 60)
 		bad = "--patience: 60 seconds at most";
 	if (bad)

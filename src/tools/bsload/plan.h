@@ -45,6 +45,7 @@ struct plan {
 	double interval;
 	double shared;
 	double sockets;
+	double nap;
 	double offer;
 	double settle;
 	double seconds;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clients.h"
@@ -215,9 +216,13 @@ static unsigned step_forge(struct load *l)
 
 static void wait_for_work(struct load *l)
 {
+	const struct timespec nap = { .tv_nsec = (long)(l->plan->nap * 1e9) };
 	struct pollfd p = { .fd = l->poller.fd, .events = POLLIN };
 
-	(void)poll(&p, 1, WAIT_MS);
+	if (nap.tv_nsec > 0)
+		(void)nanosleep(&nap, NULL);
+	else
+		(void)poll(&p, 1, WAIT_MS);
 	l->now = clock_now();
 }
 
@@ -473,7 +478,7 @@ static int make_devices(struct load *l)
 		.patience_ms = (uint16_t)(p->patience * 1e3),
 		.sockets = (unsigned)p->sockets,
 		.buffer_bytes = BUFFER_BYTES / 4,
-		.poller = &l->poller,
+		.poller = p->nap > 0 ? NULL : &l->poller,
 	};
 	struct bs_endpoint source;
 	int err;

@@ -29,7 +29,8 @@ static int open_one(struct socket *s, struct bs_poller *poller, uint64_t buffer_
 		return s->fd;
 	s->port = any.port;
 	s->source.ready = wake;
-	return bs_poller_add(poller, s->fd, &s->source);
+	s->blind = !poller;
+	return poller ? bs_poller_add(poller, s->fd, &s->source) : BS_OK;
 }
 
 int sockets_open(struct sockets *s, struct bs_poller *poller, unsigned n, uint64_t buffer_bytes)
@@ -110,7 +111,7 @@ unsigned sockets_receive(struct sockets *s, sockets_fn fn, void *ctx)
 	for (unsigned i = 0; i < s->n; i++) {
 		unsigned n;
 
-		if (!s->s[i].ready)
+		if (!s->s[i].ready && !s->s[i].blind)
 			continue;
 		n = receive_one(s, i, fn, ctx);
 		s->s[i].ready = n > 0;

@@ -54,6 +54,40 @@ START_TEST(test_never_early_never_late)
 }
 END_TEST
 
+/* Taking the first record leaves the link of the second one to it as it was. */
+START_TEST(test_clear_behind_a_taken_one)
+{
+	bool left[16] = { false };
+	uint32_t i;
+	uint32_t first;
+
+	start(0);
+	for (i = 0; i < 16; i++) {
+		bs_wheel_set(&wheel, i, 7);
+		left[i] = true;
+	}
+	for (i = 0; i < 4; i++) {
+		first = bs_wheel_next(&wheel, 7);
+		ck_assert_uint_lt(first, 16);
+		left[first] = false;
+		/* The one behind it in its list, then the taken one again at another time. */
+		bs_wheel_clear(&wheel, first - BS_WHEEL_WAYS);
+		left[first - BS_WHEEL_WAYS] = false;
+		bs_wheel_set(&wheel, first, 9);
+	}
+	ck_assert_uint_eq(wheel.n, 12);
+	while ((i = bs_wheel_next(&wheel, 8)) != BS_WHEEL_NONE) {
+		ck_assert(left[i]);
+		left[i] = false;
+	}
+	for (i = 0; i < 16; i++)
+		ck_assert(!left[i]);
+	for (i = 0; i < 4; i++)
+		ck_assert_uint_ge(bs_wheel_next(&wheel, 9), 16 - BS_WHEEL_WAYS);
+	ck_assert_uint_eq(wheel.n, 0);
+}
+END_TEST
+
 START_TEST(test_past_is_now)
 {
 	start(5000);
@@ -131,6 +165,7 @@ Suite *bs_suite_wheel(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_empty);
 	tcase_add_loop_test(t, test_never_early_never_late, 0, 6 * 16);
+	tcase_add_test(t, test_clear_behind_a_taken_one);
 	tcase_add_test(t, test_past_is_now);
 	tcase_add_test(t, test_farther_than_the_wheel);
 	tcase_add_test(t, test_set_again_and_clear);
