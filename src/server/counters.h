@@ -72,6 +72,7 @@
  X(invite_rate_id, counter, "packets", "invites over the rate of their id")                        \
  X(pending_entries, gauge, "entries", "answered invites that wait for a response")                 \
  X(pending_evicted, counter, "entries", "entries given up early for a newer one")                  \
+ X(pending_refused, counter, "packets", "invites not answered: entries too young to give up")      \
  X(pending_expired, counter, "entries", "entries whose response never came")                       \
  X(nsi_exhausted, counter, "packets", "no free session number after 16 tries")                     \
  X(attach_ok, counter, "attaches", "attachments proven")                                           \

@@ -126,6 +126,11 @@ void bs_pending_set_limits(struct bs_pending *p, uint32_t per_id, uint32_t per_p
 	p->lifetime_ms = lifetime_ms;
 }
 
+void bs_pending_set_grace(struct bs_pending *p, uint32_t grace_ms)
+{
+	p->grace_ms = grace_ms;
+}
+
 uint32_t bs_pending_find(const struct bs_pending *p, uint32_t number, const uint8_t *nonce,
 			 size_t nonce_len, const struct bs_endpoint *peer)
 {
@@ -205,12 +210,18 @@ static uint32_t count_prefix(const struct bs_pending *p, const struct bs_endpoin
 	return n;
 }
 
-static void make_room(struct bs_pending *p, uint32_t number, const struct bs_endpoint *peer,
-		      bool known)
+/* Whether an entry of another device may go. */
+static bool is_ripe(const struct bs_pending *p, uint32_t i, uint32_t now_ms)
 {
-	uint32_t of_id;
+	return now_ms - p->entry[i].born_ms >= p->grace_ms;
+}
+
+static bool make_room(struct bs_pending *p, uint32_t number, const struct bs_endpoint *peer,
+		      bool known, uint32_t now_ms)
+{
+	uint32_t victim;
 	uint32_t of_prefix = BS_PENDING_NONE;
-	bool full = count_id(p, number, &of_id) >= p->per_id;
+	bool full = count_id(p, number, &victim) >= p->per_id;
 
 	if (!known && count_prefix(p, peer, p->per_prefix, &of_prefix) >= p->per_prefix)
 		full = true;
@@ -220,13 +231,14 @@ static void make_room(struct bs_pending *p, uint32_t number, const struct bs_end
 			(void)count_prefix(p, peer, 0, &of_prefix);
 	}
 	if (!full)
-		return;
-	if (of_id != BS_PENDING_NONE)
-		drop(p, of_id, false);
-	else if (of_prefix != BS_PENDING_NONE)
-		drop(p, of_prefix, false);
-	else
-		drop(p, p->age.head, false);
+		return true;
+	if (victim == BS_PENDING_NONE) {
+		victim = of_prefix != BS_PENDING_NONE ? of_prefix : p->age.head;
+		if (!is_ripe(p, victim, now_ms))
+			return false;
+	}
+	drop(p, victim, false);
+	return true;
 }
 
 uint32_t bs_pending_add(struct bs_pending *p, uint32_t number, const uint8_t *nonce,
@@ -236,7 +248,8 @@ uint32_t bs_pending_add(struct bs_pending *p, uint32_t number, const uint8_t *no
 	struct bs_pending_entry *e;
 	uint32_t i;
 
-	make_room(p, number, peer, known);
+	if (!make_room(p, number, peer, known, now_ms))
+		return BS_PENDING_NONE;
 	i = p->free;
 	e = &p->entry[i];
 	p->free = e->age.next;

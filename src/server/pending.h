@@ -6,7 +6,9 @@
  * an entry here.  At most per_id entries of one device and per_prefix of one network (a network
  * from which an attach was verified is free of that); where a limit or the table is full, the
  * oldest entry of the same device goes first, then the oldest of the same prefix, then the oldest
- * of all.  All entries live equally long, so the order of age is the order of expiry.
+ * of all; but no entry of another device before its response can be here.  A device that is not
+ * answered asks again within seconds; one whose entry is gone believes to be attached, and learns
+ * better after a minute: a crowd from a new network must not do that to itself.  All entries live equally long, so the order of age is the order of expiry.
  *
  * Owner: one worker.  Allocates: at init only.
  */
@@ -87,6 +89,7 @@ struct bs_pending {
 	uint32_t per_id;
 	uint32_t per_prefix;
 	uint32_t lifetime_ms;
+	uint32_t grace_ms; /**< how long entries of other devices are left alone */
 	uint8_t key[BS_SIPHASH_KEY_LEN];
 	bs_pending_gone_fn gone;
 	void *ctx;
@@ -99,10 +102,12 @@ BS_MUSTCHECK int bs_pending_init(struct bs_pending *p, uint32_t cap,
 void bs_pending_fini(struct bs_pending *p);
 void bs_pending_set_limits(struct bs_pending *p, uint32_t per_id, uint32_t per_prefix,
 			   uint32_t lifetime_ms);
+/** Leave entries of other devices alone for so long; 0, the default, does not. */
+void bs_pending_set_grace(struct bs_pending *p, uint32_t grace_ms);
 /** The entry of a repeated invite: same device, nonce and source; or NONE. */
 uint32_t bs_pending_find(const struct bs_pending *p, uint32_t number, const uint8_t *nonce,
 			 size_t nonce_len, const struct bs_endpoint *peer);
-/** A new entry, evicting as the rules say; never fails.  The caller fills what is not an argument.
+/** A new entry, evicting as the rules say; NONE while those that would have to go are too young.  The caller fills what is not an argument.
  *  nonce_len is at most BS_PENDING_NONCE_LEN. */
 uint32_t bs_pending_add(struct bs_pending *p, uint32_t number, const uint8_t *nonce,
 			size_t nonce_len, const struct bs_endpoint *peer, bool known,

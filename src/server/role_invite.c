@@ -304,6 +304,10 @@ static struct bs_pending_entry *entry_for(struct bs_roles *r, const struct bs_in
 		return NULL;
 	i = bs_pending_add(&r->pending, d->number, inv->nonce.ptr, inv->nonce.len, in->peer, known,
 			   r->now_ms);
+	if (i == BS_PENDING_NONE) {
+		bs_count(r->w->counters, BS_C_pending_refused);
+		return NULL;
+	}
 	e = bs_pending_get(&r->pending, i);
 	fill_entry(r, e, in, inv, local);
 	e->nsi = bs__nsi_take(r, BS_NSI_PENDING, i);

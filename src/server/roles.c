@@ -17,6 +17,7 @@ enum {
 	EP6_SHARE = 8, /* of the devices, at most one in so many has IPv6 candidates of its own */
 	PROBES_EXTRA = 4096,
 	MS_PER_S = 1000,
+	GRACE_MS = 1000, /* a round trip of a slow line, and crypto on a slow device */
 	FILL_PERCENT = 90,
 	NSI_OFF = 4,  /* of a packet's NSI.sp */
 	TYPE_OFF = 8, /* and its type */
@@ -86,6 +87,7 @@ void bs__roles_conf(struct bs_roles *r)
 	r->busy_s = span_s(c->alive_interval);
 	bs_pending_set_limits(&r->pending, c->pending_per_id, c->pending_per_prefix,
 			      span_ms(c->pending_lifetime));
+	bs_pending_set_grace(&r->pending, GRACE_MS);
 	bs_admission_set(&r->admission, &rates);
 	bs__relay_conf(r);
 }

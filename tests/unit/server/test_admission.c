@@ -47,6 +47,7 @@ static void open_tables(uint32_t seed)
 	ck_assert_int_eq(bs_admission_init(&adm, &sketch, key), BS_OK);
 	bs_admission_set(&adm, &rates);
 	ck_assert_int_eq(bs_pending_init(&pending, PENDING, key, NULL, NULL), BS_OK);
+	bs_pending_set_grace(&pending, 1000);
 }
 
 static void close_tables(void)
@@ -137,13 +138,13 @@ static void answered(struct device *d, uint32_t now_ms)
 	} else if (d->cookie && !d->proven) {
 		d->proven = true;
 		d->next_ms = now_ms + RTT_MS;
-	} else {
+	} else if (d->cookie ||
+		   bs_pending_find(&pending, d->number, d->nonce, sizeof(d->nonce), &d->ep) !=
+			   BS_PENDING_NONE ||
+		   bs_pending_add(&pending, d->number, d->nonce, sizeof(d->nonce), &d->ep, known,
+				  now_ms) != BS_PENDING_NONE) {
 		d->answered = true;
 		d->next_ms = now_ms + RTT_MS;
-		if (!d->cookie && bs_pending_find(&pending, d->number, d->nonce, sizeof(d->nonce),
-						  &d->ep) == BS_PENDING_NONE)
-			(void)bs_pending_add(&pending, d->number, d->nonce, sizeof(d->nonce),
-					     &d->ep, known, now_ms);
 	}
 }
 

@@ -134,6 +134,29 @@ START_TEST(test_at_a_limit_the_same_id_goes_first)
 }
 END_TEST
 
+/* A crowd from a network that nobody has seen: those who were answered keep their entries, the
+ * others ask again. */
+START_TEST(test_young_entries_stay)
+{
+	const uint8_t nonce[32] = { 1 };
+	struct bs_endpoint ep = at(0x0A000099, 1);
+	uint32_t i;
+
+	bs_pending_set_grace(&p, 1000);
+	for (i = 0; i < 16; i++)
+		add(100 + i, 0x0A000000 + i, false, UINT32_MAX - 15 + i);
+	ck_assert_uint_eq(bs_pending_add(&p, 500, nonce, 32, &ep, false, 900), BS_PENDING_NONE);
+	ck_assert_uint_eq(p.n, 16);
+	ck_assert_uint_eq(n_gone, 0);
+	/* One's own may go at any age. */
+	ck_assert_uint_ne(bs_pending_add(&p, 105, nonce, 32, &ep, false, 900), BS_PENDING_NONE);
+	ck_assert_uint_eq(gone_number[0], 105);
+	ck_assert_uint_ne(bs_pending_add(&p, 500, nonce, 32, &ep, false, 1000), BS_PENDING_NONE);
+	ck_assert_uint_eq(gone_number[1], 100);
+	ck_assert_uint_eq(p.n, 16);
+}
+END_TEST
+
 /* Table full: the same id, then the same prefix, then the oldest of all. */
 START_TEST(test_full_table)
 {
@@ -231,6 +254,7 @@ Suite *bs_suite_pending(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, test_find_a_repeat);
+	tcase_add_test(c, test_young_entries_stay);
 	tcase_add_test(c, test_four_per_id);
 	tcase_add_test(c, test_sixteen_per_prefix);
 	tcase_add_test(c, test_known_prefix_is_free_of_it);

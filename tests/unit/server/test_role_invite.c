@@ -299,6 +299,13 @@ START_TEST(test_pending_table_full)
 	}
 	for (i = 0; i < 20; i++) {
 		snprintf(id, sizeof(id), "cam%u.base.test", i / 4);
+		/* The table is full of entries that may still be answered. */
+		if (i == 16) {
+			ck_assert_uint_eq(
+				answered(pkt, invite(pkt, id, "-alpha.0", true, 99, 0), true), 0);
+			ck_assert_uint_eq(rig_count(&rig, BS_C_pending_refused), 1);
+			rig_turn(&rig, 1100);
+		}
 		ck_assert_uint_eq(
 			answered(pkt, invite(pkt, id, "-alpha.0", true, (uint8_t)i, 0), true), 180);
 	}
