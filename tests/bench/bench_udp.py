@@ -56,11 +56,11 @@ def row_keepalive(seconds, runs):
                           offered_per_s=round(rate), burst=burst, devices=POPULATION)
 
 
-def row_attach(seconds, runs):
-    """Whole attaches (controller, attach server, first keepalive) per server CPU-second, beside
-    digest registrations of Kamailio"""
+def attaches(seconds, runs, leg):
+    """Results of an attach row, beside digest registrations of Kamailio."""
     n = common.node(20000)
-    r = common.load(n, "attach", "--devices", 20000, "--seconds", seconds, "--repeat", runs, *NAP)
+    r = common.load(n, "attach", "--devices", 20000, "--seconds", seconds, "--repeat", runs,
+                    "--leg", leg, *NAP)
     n.stop()
     for phase in common.holds(r):
         yield common.note(phase, value=phase["counts"]["attached"] / phase["server"]["cpu_s"],
@@ -69,11 +69,23 @@ def row_attach(seconds, runs):
                           p99_ms=phase["attach"]["p99_ns"] / 1e6)
 
 
+def row_attach(seconds, runs):
+    """Whole attaches (controller, attach server, first keepalive) per server CPU-second, beside
+    digest registrations of Kamailio"""
+    yield from attaches(seconds, runs, 0)
+
+
+def row_attach_leg(seconds, runs):
+    """The attach server's part: invite, request, response, and the first keepalive request sent"""
+    yield from attaches(seconds, runs, 1)
+
+
 def row_memory(_seconds, runs):
     """Bytes of the server's own memory for each attached device, ids of 30 characters"""
     for _ in range(min(runs, 2)):
-        n = common.node(POPULATION)
-        r = common.load(n, "steady", "--devices", POPULATION, "--seconds", 2)
+        # Keepalives take no memory, but the time in which devices attach.
+        n = common.node(POPULATION, "60s", alive_unreachable="300s", alive_timeout="600s")
+        r = common.load(n, "steady", "--devices", POPULATION, "--seconds", 2, "--patience", 60)
         n.stop()
         yield common.note(r["phases"][-1], value=r["bytes_per_device"], devices=POPULATION)
 
@@ -91,5 +103,6 @@ def row_population(seconds, runs):
                "y": f"microseconds of the server per keepalive at {RATE} per second"}
 
 
-ROWS = {"keepalive": row_keepalive, "attach": row_attach, "memory": row_memory,
+ROWS = {"keepalive": row_keepalive, "attach": row_attach, "attach-leg": row_attach_leg,
+        "memory": row_memory,
         "population": row_population}

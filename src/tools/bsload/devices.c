@@ -9,6 +9,7 @@
 #include "util/cursor.h"
 #include "util/endpoint.h"
 #include "wire/connect.h"
+#include "wire/invite.h"
 
 enum {
 	/* Attach servers that one population meets; a cluster has a few. */
@@ -80,6 +81,7 @@ struct devices {
 	struct devices_counts counts;
 	struct devices_times *times;
 	bool again;
+	bool leg;
 	uint32_t n_attached;
 	uint64_t heard;
 	uint64_t now;
@@ -223,6 +225,22 @@ static void settle(struct devices *d, struct attempt *a)
 	give_attempt(d, dev);
 }
 
+/* Play the controller that was asked before: its answer would be the same. */
+static void skip_controller(struct devices *d, struct attempt *a)
+{
+	uint8_t buf[BS_PACKET_SMALL];
+	struct bs_invite_answer m = { .server = d->server[0] };
+	struct bs_packet p;
+	bs_ssize len;
+
+	bs_endpoint_set_ip4(&m.observed, d->dev[a->device].ip,
+			    d->sockets.s[d->dev[a->device].socket].port);
+	len = bs_invite_answer_encode(buf, sizeof(buf), &m);
+	if (len > 0 && bs_packet_decode(buf, (size_t)len, &p) == BS_OK &&
+	    bs_attach_input(&a->attach, &p, buf, &d->conf.server, d->now) != BS_OK)
+		d->counts.refused++;
+}
+
 /* Send what the attempt has to say, and see what became of it. */
 static void step_attempt(struct devices *d, struct attempt *a)
 {
@@ -234,6 +252,8 @@ static void step_attempt(struct devices *d, struct attempt *a)
 		d->counts.failed++;
 	if (events & BS_ATTACH_EV_RESOLVE) {
 		bs_attach_resolved(&a->attach, &d->conf.server, 1, d->now);
+		if (d->leg)
+			skip_controller(d, a);
 		flush_attempt(d, a);
 	}
 	if (bs_attach_is_attached(&a->attach))
@@ -356,7 +376,8 @@ static int input_alive(struct devices *d, uint32_t i, const struct bs_packet *p,
 		time_request(d, dev);
 	dev->flags &= ~POLLED;
 	dev->heard = stamp(d->now);
-	give_back(d, i);
+	if (!d->leg)
+		give_back(d, i);
 	if (d->again) {
 		forget(d, i);
 		enqueue(d, i);
@@ -608,9 +629,10 @@ const struct devices_counts *devices_counts(const struct devices *d)
 	return &d->counts;
 }
 
-void devices_again(struct devices *d, bool again)
+void devices_again(struct devices *d, bool again, bool leg)
 {
 	d->again = again;
+	d->leg = again && leg && d->n_servers > 0;
 }
 
 void devices_time_into(struct devices *d, struct devices_times *t)

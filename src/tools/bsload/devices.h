@@ -82,8 +82,9 @@ bool devices_poll(struct devices *d, uint32_t i, uint64_t now);
 /** Its router gives it another port from now on; it does not notice. */
 void devices_rebind(struct devices *d, uint32_t i);
 
-/** From now on a device that has answered its first request starts over. */
-void devices_again(struct devices *d, bool again);
+/** From now on a device that has its first request starts over; leg: without asking the controller
+ *  again, and without answering that request. */
+void devices_again(struct devices *d, bool again, bool leg);
 
 /** Begin at most n attaches of waiting devices; how many it were. */
 uint32_t devices_begin(struct devices *d, uint32_t n, uint64_t now);

@@ -58,6 +58,7 @@ static const struct {
 	KEY_NUMBER(seconds, "seconds", "SECONDS", "how long to measure; 10"),
 	KEY_NUMBER(repeat, "repeat", "N", "measure so many times in a row; 1"),
 	KEY_NUMBER(again, "again", "0|1", "a device that has attached starts over at once"),
+	KEY_NUMBER(leg, "leg", "0|1", "then it skips the controller and the first keepalive"),
 	KEY_NUMBER(storm, "storm", "0|1", "all devices start over at the same moment"),
 	KEY_NUMBER(polls, "polls", "N", "devices that poll per second"),
 	KEY_NUMBER(churn, "churn", "N", "devices per second that go away"),

@@ -52,6 +52,7 @@ struct plan {
 	double deadline;
 	double repeat;
 	double again;
+	double leg;
 	double storm;
 	double polls;
 	double churn;

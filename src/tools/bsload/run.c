@@ -26,7 +26,8 @@ enum {
 	WAIT_MS = 1,
 };
 
-#define BUFFER_BYTES   (UINT64_C(16) << 20)
+/* Most devices use the first socket: it must hold what comes while we are not on a processor. */
+#define BUFFER_BYTES   (UINT64_C(32) << 20)
 #define SHARED_SOCKETS 256
 
 /* A device that went away, and when it comes back. */
@@ -407,7 +408,7 @@ static bool hold_devices(struct load *l)
 	const uint64_t lost = devices_counts(l->devices)->lost;
 	bool done = true;
 
-	devices_again(l->devices, p->again > 0);
+	devices_again(l->devices, p->again > 0, p->leg > 0);
 	if (p->storm > 0 || p->again > 0)
 		start_over(l);
 	if (p->storm > 0)
@@ -477,7 +478,7 @@ static int make_devices(struct load *l)
 		.interval_ms = (uint32_t)(p->interval * 1e3),
 		.patience_ms = (uint16_t)(p->patience * 1e3),
 		.sockets = (unsigned)p->sockets,
-		.buffer_bytes = BUFFER_BYTES / 4,
+		.buffer_bytes = BUFFER_BYTES,
 		.poller = p->nap > 0 ? NULL : &l->poller,
 	};
 	struct bs_endpoint source;
@@ -496,7 +497,7 @@ static int make_devices(struct load *l)
 		c.attempts = c.n;
 	if (c.shared) {
 		c.sockets = SHARED_SOCKETS;
-		c.buffer_bytes = BUFFER_BYTES / 64;
+		c.buffer_bytes = BUFFER_BYTES / 32;
 	}
 	l->devices = devices_new(&c, &err);
 	if (!l->devices)

@@ -13,7 +13,7 @@
  * population does not show. */
 #define CPU_SHARE    0.5
 #define MEMORY_SHARE 0.8
-/* Less than this is no growth: the server used memory again that earlier devices or sessions had. */
+/* Less than this is no growth: the server used again what earlier ones had. */
 #define DEVICE_MIN  64
 #define SESSION_MIN 4096
 
