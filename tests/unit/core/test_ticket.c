@@ -384,6 +384,98 @@ START_TEST(a_ticket_answer_is_read_as_it_was_written)
 }
 END_TEST
 
+/* The recorded rows, which another program made from the description. */
+
+static struct bs_slice scripted;
+
+static int next_random(void *ctx, uint8_t *out, size_t len)
+{
+	(void)ctx;
+	ck_assert_uint_eq(len, scripted.len);
+	memcpy(out, scripted.ptr, len);
+	return BS_OK;
+}
+
+/** The cipher with random numbers from the rows. */
+static struct bs_ticket_cipher script(struct bs_crypto *c)
+{
+	*c = *cipher.crypto;
+	c->random = next_random;
+	return (struct bs_ticket_cipher){ c, cipher.aead, cipher.ctx };
+}
+
+START_TEST(recorded_packets_are_opened_and_made_again)
+{
+	struct bs_vectors *v = bs_vectors_load("ext_ticket.txt");
+	const struct bs_scenario sc = bs_scenario_find(v, "ticket");
+	const struct bs_row *row = NULL;
+	struct bs_crypto c;
+	const struct bs_ticket_cipher scripted_cipher = script(&c);
+	unsigned n = 0;
+
+	while ((row = bs_scenario_packet(&sc, row)) != NULL) {
+		const struct bs_slice raw = bs_row_hex(row, "hex");
+		const struct bs_slice plain = bs_row_hex(row, "plain");
+		const uint8_t *key = bs_scenario_hex(&sc, "secret").ptr;
+		uint8_t again[BS_TICKET_PACKET_MAX];
+		struct bs_packet p, inner;
+		struct bs_sealed s;
+
+		memcpy(buf, raw.ptr, raw.len);
+		ck_assert_int_eq(bs_packet_decode(buf, raw.len, &p), BS_OK);
+		ck_assert_int_eq(bs_sealed_decode(&p, &s), BS_OK);
+		ck_assert_uint_eq(s.h.sp, bs_get_u32(bs_scenario_hex(&sc, "sp").ptr));
+		scripted = bs_row_hex(row, "iv");
+		ck_assert_int_eq(bs_ticket_seal(&scripted_cipher, key, &s, plain,
+						s.is_answer ? 0 : BS_TICKET_REQUEST_MIN, again,
+						sizeof(again)),
+				 (bs_ssize)raw.len);
+		ck_assert_mem_eq(again, raw.ptr, raw.len);
+		ck_assert_int_eq(bs_ticket_open(&cipher, key, &s, buf, &inner), BS_OK);
+		ck_assert_uint_eq(inner.len, plain.len);
+		ck_assert_mem_eq(inner.bytes, plain.ptr, plain.len);
+		n++;
+	}
+	ck_assert_uint_eq(n, 5);
+	bs_vectors_free(v);
+}
+END_TEST
+
+START_TEST(the_recorded_ticket_and_challenges_are_ours)
+{
+	struct bs_vectors *v = bs_vectors_load("ext_ticket.txt");
+	const struct bs_scenario sc = bs_scenario_find(v, "ticket");
+	const struct bs_slice raw = bs_scenario_hex(&sc, "ticket");
+	const uint8_t *key = bs_scenario_hex(&sc, "key").ptr;
+	const uint32_t sp = bs_get_u32(bs_scenario_hex(&sc, "sp").ptr);
+	struct bs_crypto c;
+	const struct bs_ticket_cipher scripted_cipher = script(&c);
+	uint8_t token[BS_TICKET_SECRET_LEN];
+	struct bs_ticket_seen who = { .port = 1 };
+	struct bs_ticket_grant g;
+	uint32_t no;
+
+	ck_assert(bs_ticket_key_number(raw, &no));
+	ck_assert_uint_eq(no, bs_scenario_num(&sc, "key_number"));
+	ck_assert_int_eq(bs_ticket_grant_open(&cipher, key, raw, &g), BS_OK);
+	ck_assert_str_eq(g.identity, "ann@example.org");
+	ck_assert_uint_eq(g.not_after_s, 1893456000);
+	ck_assert_uint_eq(g.generation, 2);
+	ck_assert_mem_eq(g.secret, bs_scenario_hex(&sc, "secret").ptr, sizeof(g.secret));
+	scripted = bs_scenario_hex(&sc, "ticket_nonce");
+	ck_assert_int_eq(bs_ticket_grant_seal(&scripted_cipher, key, no, &g, blob), BS_OK);
+	ck_assert_uint_eq(raw.len, sizeof(blob));
+	ck_assert_mem_eq(blob, raw.ptr, raw.len);
+	bs_endpoint_set_ip4(&who.ep, 0xCB007105, 40001);
+	ck_assert_int_eq(bs_ticket_challenge(cipher.crypto,
+					     bs_scenario_hex(&sc, "challenge_key").ptr, sp, &who,
+					     123456789, token),
+			 BS_OK);
+	ck_assert_mem_eq(token, bs_scenario_hex(&sc, "controller").ptr, sizeof(token));
+	bs_vectors_free(v);
+}
+END_TEST
+
 Suite *bs_suite_ticket(void);
 Suite *bs_suite_ticket(void)
 {
@@ -403,6 +495,8 @@ Suite *bs_suite_ticket(void)
 	tcase_add_test(tc, a_grant_without_an_identity_is_refused);
 	tcase_add_test(tc, a_challenge_is_for_one_ticket_and_one_minute);
 	tcase_add_test(tc, a_ticket_answer_is_read_as_it_was_written);
+	tcase_add_test(tc, recorded_packets_are_opened_and_made_again);
+	tcase_add_test(tc, the_recorded_ticket_and_challenges_are_ours);
 	suite_add_tcase(s, tc);
 	return s;
 }
