@@ -89,6 +89,7 @@ static void keep_event(struct bs_session *s, const struct bs_packet *p)
 	e->nsi = m.h.sp;
 	e->status = m.status.code;
 	e->left = BS_CHANNEL_EVENT_SENDS - 1;
+	e->due = s->gate->w->now + BS_CHANNEL_EVENT_GAP;
 	e->text_len = (uint8_t)(m.status.text.len < sizeof(e->text) ? m.status.text.len
 								    : sizeof(e->text));
 	memcpy(e->text, m.status.text.ptr, e->text_len);
@@ -164,8 +165,9 @@ void bs__channel_tick(struct bs_session *s, bs_time now)
 		    BS_TIME_DIFF(now, ch->answer[i].at) > (bs_time_diff)BS_CHANNEL_ANSWER_LIFE)
 			drop_answer(&ch->answer[i]);
 	for (size_t i = 0; i < BS_CHANNEL_EVENTS; i++)
-		if (ch->event[i].left > 0) {
+		if (ch->event[i].left > 0 && BS_TIME_DIFF(now, ch->event[i].due) >= 0) {
 			ch->event[i].left--;
+			ch->event[i].due = now + BS_CHANNEL_EVENT_GAP;
 			send_event(s, &ch->event[i]);
 		}
 	if (s->state == BS_SESSION_TICKET && !s->attempts &&

@@ -189,6 +189,8 @@ static int read_ticket(struct bs_gate *g, struct request *r)
 		return drop(g, BS_C_ticket_malformed);
 	if (number != present && number + 1 != present)
 		return drop(g, BS_C_ticket_expired);
+	if (!names_worker(&r->sealed))
+		return drop(g, BS_C_ticket_malformed);
 	key = key_of(g, number);
 	if (!key ||
 	    bs_ticket_grant_open(&g->tickets->cipher, key, r->sealed.ticket, &r->grant) != BS_OK)
@@ -207,6 +209,18 @@ static bool stamp_ok(const struct bs_gate *g, uint64_t stamp_ms, bool asks)
 	return asks || stamp_ms >= g->tickets->start_ms;
 }
 
+/** The rate of one client, over all its tickets. */
+static bool client_rate_ok(struct bs_gate *g, const struct request *r)
+{
+	uint8_t all[2 * BS_TICKET_HASH_LEN];
+	const uint32_t now_ms = (uint32_t)(g->w->now / BS_TIME_MS(1));
+
+	memcpy(all, r->grant.key_fp, BS_TICKET_HASH_LEN);
+	memcpy(all + BS_TICKET_HASH_LEN, r->grant.ca_fp, BS_TICKET_HASH_LEN);
+	return bs_limiter_take(&g->tickets->clients,
+			       bs_siphash(g->probe_map.seed, all, sizeof(all)), now_ms);
+}
+
 /** Open the packet: from here on it is known to come from the ticket's holder. */
 static int open_packet(struct bs_gate *g, struct request *r)
 {
@@ -222,9 +236,13 @@ static int open_packet(struct bs_gate *g, struct request *r)
 		return drop(g, err == BS_EMAC ? BS_C_ticket_forged : BS_C_ticket_malformed);
 	if (!stamp_ok(g, r->sealed.stamp_ms, true))
 		return drop(g, BS_C_ticket_stamp);
-	err = bs_ticket_filter_take(&t->filter, id, sizeof(id), now_ms);
-	if (err != BS_OK)
-		return drop(g, err == BS_EEXIST ? BS_C_ticket_repeated : BS_C_ticket_limited);
+	/* Whoever repeats a client's packets must not use up its rate, nor a client the room of the
+	 * others. */
+	if (bs_ticket_filter_has(&t->filter, id, sizeof(id), now_ms))
+		return drop(g, BS_C_ticket_repeated);
+	if (!client_rate_ok(g, r) ||
+	    bs_ticket_filter_take(&t->filter, id, sizeof(id), now_ms) != BS_OK)
+		return drop(g, BS_C_ticket_limited);
 	return BS_OK;
 }
 
@@ -467,30 +485,10 @@ static void serve(struct bs_gate *g, const struct request *r)
 	}
 }
 
-/** The rate of one client, over all its tickets. */
-static bool client_rate_ok(struct bs_gate *g, const struct request *r)
-{
-	uint8_t all[2 * BS_TICKET_HASH_LEN];
-	const uint32_t now_ms = (uint32_t)(g->w->now / BS_TIME_MS(1));
-
-	memcpy(all, r->grant.key_fp, BS_TICKET_HASH_LEN);
-	memcpy(all + BS_TICKET_HASH_LEN, r->grant.ca_fp, BS_TICKET_HASH_LEN);
-	return bs_limiter_take(&g->tickets->clients,
-			       bs_siphash(g->probe_map.seed, all, sizeof(all)), now_ms);
-}
-
 static void judge(struct bs_gate *g, struct request *r)
 {
-	if (!names_worker(&r->sealed)) {
-		(void)drop(g, BS_C_ticket_malformed);
-		return;
-	}
 	if (read_ticket(g, r) != BS_OK || open_packet(g, r) != BS_OK)
 		return;
-	if (!client_rate_ok(g, r)) {
-		(void)drop(g, BS_C_ticket_limited);
-		return;
-	}
 	fill_who(r);
 	if (!take_challenges(g, r)) {
 		send_challenge(g, r);

@@ -25,6 +25,7 @@
 /** Events that wait to be repeated, and how often each is sent. */
 #define BS_CHANNEL_EVENTS      8u
 #define BS_CHANNEL_EVENT_SENDS 3u
+#define BS_CHANNEL_EVENT_GAP   BS_TIME_MS(1000)
 /** A session without a request under way is over after this. */
 #define BS_CHANNEL_IDLE BS_TIME_MS(15000)
 
@@ -42,6 +43,7 @@ struct bs_channel_event {
 	uint32_t nsi;
 	uint16_t status;
 	uint8_t left; /**< times to send it; 0 = none */
+	bs_time due;
 	uint8_t text_len;
 	char text[63];
 };
@@ -74,8 +76,8 @@ struct bs_gate_tickets {
 	struct bs_ticket_filter filter;
 	struct bs_limiter sources; /**< per address */
 	struct bs_limiter clients;
-	struct bs_gate_map sessions; /**< by sp and cp */
-	uint8_t rx[BS_TICKET_PACKET_MAX];     /**< the packet at hand, opened in place */
+	struct bs_gate_map sessions;      /**< by sp and cp */
+	uint8_t rx[BS_TICKET_PACKET_MAX]; /**< the packet at hand, opened in place */
 	uint8_t tx[BS_TICKET_PACKET_MAX];
 };
 

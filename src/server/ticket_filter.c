@@ -68,13 +68,28 @@ static uint64_t *find(const struct bs_ticket_filter *f, unsigned which, uint64_t
 	return &f->slot[which][i];
 }
 
-int bs_ticket_filter_take(struct bs_ticket_filter *f, const void *id, size_t len, uint32_t now_ms)
+/** The hash of what names a packet; 0 is what a free place has. */
+static uint64_t hash_of(const struct bs_ticket_filter *f, const void *id, size_t len)
 {
 	uint64_t hash = bs_siphash(f->key, id, len);
+
+	return hash ? hash : 1;
+}
+
+bool bs_ticket_filter_has(struct bs_ticket_filter *f, const void *id, size_t len, uint32_t now_ms)
+{
+	uint64_t hash = hash_of(f, id, len);
+
+	turn(f, now_ms);
+	return *find(f, 0, hash) == hash || *find(f, 1, hash) == hash;
+}
+
+int bs_ticket_filter_take(struct bs_ticket_filter *f, const void *id, size_t len, uint32_t now_ms)
+{
+	uint64_t hash = hash_of(f, id, len);
 	uint64_t *at;
 
 	turn(f, now_ms);
-	hash = hash ? hash : 1;
 	at = find(f, f->now, hash);
 	if (*at == hash || *find(f, f->now ^ 1u, hash) == hash)
 		return BS_EEXIST;

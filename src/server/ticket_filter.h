@@ -29,6 +29,8 @@ struct bs_ticket_filter {
 BS_MUSTCHECK int bs_ticket_filter_init(struct bs_ticket_filter *f, uint32_t cap, uint32_t span_ms,
 				       const uint8_t key[BS_SIPHASH_KEY_LEN], uint32_t now_ms);
 void bs_ticket_filter_fini(struct bs_ticket_filter *f);
+/** Whether what names a packet was taken. */
+bool bs_ticket_filter_has(struct bs_ticket_filter *f, const void *id, size_t len, uint32_t now_ms);
 /** Take what names a packet.  BS_OK; BS_EEXIST it was taken before; BS_EFULL. */
 BS_MUSTCHECK int bs_ticket_filter_take(struct bs_ticket_filter *f, const void *id, size_t len,
 				       uint32_t now_ms);

@@ -552,6 +552,9 @@ START_TEST(a_revocation_ends_its_connections_and_says_so_three_times)
 	ck_assert_int_eq(bs_gate_event_decode(&p, &e), BS_OK);
 	ck_assert_uint_eq(e.h.sp, NSI);
 	ck_assert_uint_eq(e.status.code, BS_ST_REFUSED);
+	for (int i = 0; i < 99; i++)
+		fake_pass(f, 10);
+	ck_assert_uint_eq(f->n_udp, 1);
 	for (int i = 0; i < 10; i++)
 		fake_pass(f, 1000);
 	ck_assert_uint_eq(f->n_udp, BS_CHANNEL_EVENT_SENDS);
@@ -745,6 +748,49 @@ START_TEST(one_client_cannot_take_the_whole_rate)
 }
 END_TEST
 
+START_TEST(copies_do_not_use_up_the_rate_of_a_client)
+{
+	connect("cam1.test", "ATTEMPT1");
+	take_challenge(0);
+	for (int i = 0; i < 300; i++)
+		send_to(1);
+	connect("cam1.test", "ATTEMPT1");
+	ck_assert_ptr_nonnull(fake_sent(f, BS_MSG_CONNECT));
+	ck_assert_uint_eq(fake_count(f, BS_C_ticket_repeated), 300);
+}
+END_TEST
+
+START_TEST(the_filter_remembers_for_a_span_and_never_forgets_when_full)
+{
+	const uint8_t key[BS_SIPHASH_KEY_LEN] = { 1 };
+	struct bs_ticket_filter t;
+	uint32_t n = 0, i;
+
+	ck_assert_int_eq(bs_ticket_filter_init(&t, 100, 1000, key, 50), BS_OK);
+	/* Full: new ones are refused, old ones still known. */
+	for (i = 0; bs_ticket_filter_take(&t, &i, sizeof(i), 60) == BS_OK; i++)
+		n++;
+	ck_assert_uint_ge(n, 100);
+	ck_assert_int_eq(bs_ticket_filter_take(&t, &i, sizeof(i), 60), BS_EFULL);
+	for (i = 0; i < n; i++) {
+		ck_assert_int_eq(bs_ticket_filter_take(&t, &i, sizeof(i), 1040), BS_EEXIST);
+		ck_assert(bs_ticket_filter_has(&t, &i, sizeof(i), 1040));
+	}
+	/* In the next span there is room, and they are known all the same. */
+	i = n;
+	ck_assert_int_eq(bs_ticket_filter_take(&t, &i, sizeof(i), 1060), BS_OK);
+	for (i = 0; i < n; i++)
+		ck_assert_int_eq(bs_ticket_filter_take(&t, &i, sizeof(i), 2049), BS_EEXIST);
+	i = 0;
+	ck_assert_int_eq(bs_ticket_filter_take(&t, &i, sizeof(i), 2050), BS_OK);
+	/* The last one of a span lives on through the next. */
+	i = n;
+	ck_assert_int_eq(bs_ticket_filter_take(&t, &i, sizeof(i), 2060), BS_EEXIST);
+	ck_assert(!bs_ticket_filter_has(&t, &i, sizeof(i), 9000));
+	bs_ticket_filter_fini(&t);
+}
+END_TEST
+
 START_TEST(a_source_has_a_rate_whatever_it_sends)
 {
 	ck_assert_int_eq(fake_reload(f, "connect-ticket-rate = 10/s\n"), BS_OK);
@@ -839,6 +885,8 @@ Suite *bs_suite_gate_ticket(void)
 	tcase_add_test(tc, a_ping_brings_a_new_challenge_and_moves_the_address);
 	tcase_add_test(tc, other_requests_need_a_session);
 	tcase_add_test(tc, one_client_cannot_take_the_whole_rate);
+	tcase_add_test(tc, copies_do_not_use_up_the_rate_of_a_client);
+	tcase_add_test(tc, the_filter_remembers_for_a_span_and_never_forgets_when_full);
 	tcase_add_test(tc, a_source_has_a_rate_whatever_it_sends);
 	tcase_add_test(tc, sessions_of_tickets_end_by_themselves);
 	tcase_add_test(tc, a_draining_server_sends_to_tls);
