@@ -60,6 +60,11 @@ static uint32_t home(const struct bs_ids *t, uint32_t number)
 	return (uint32_t)(((uint64_t)h * t->cap) >> 32);
 }
 
+void bs_ids_prefetch(const struct bs_ids *t, uint32_t number)
+{
+	__builtin_prefetch(&t->entry[home(t, number)], 1);
+}
+
 static uint32_t after(const struct bs_ids *t, uint32_t i)
 {
 	return i + 1 == t->cap ? 0 : i + 1;

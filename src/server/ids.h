@@ -46,6 +46,8 @@ BS_MUSTCHECK int bs_ids_claim(struct bs_ids *t, uint32_t number, uint32_t nsi, u
 			      uint32_t age_s, struct bs_id_claim *out);
 /** The attachment ended; true when it was the holder's. */
 bool bs_ids_release(struct bs_ids *t, uint32_t number, uint32_t nsi);
+/** Have the place of a number at hand soon: for walks over many. */
+void bs_ids_prefetch(const struct bs_ids *t, uint32_t number);
 /** NSI of the holder, 0 = nobody; *age_s = seconds since its claim. */
 uint32_t bs_ids_holder(const struct bs_ids *t, uint32_t number, uint32_t now_s, uint32_t *age_s);
 size_t bs_ids_bytes(const struct bs_ids *t);
