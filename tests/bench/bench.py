@@ -20,6 +20,7 @@ import bench_common  # noqa: F401  (finds bs)
 import bench_gateway
 import bench_relay
 import bench_report as report
+import bench_state
 import bench_stream
 import bench_ticket
 import bench_tls
@@ -27,7 +28,7 @@ import bench_udp
 import bs
 
 ROWS = {**bench_udp.ROWS, **bench_tls.ROWS, **bench_relay.ROWS, **bench_gateway.ROWS,
-        **bench_stream.ROWS, **bench_ticket.ROWS}
+        **bench_state.ROWS, **bench_stream.ROWS, **bench_ticket.ROWS}
 
 
 def machine():

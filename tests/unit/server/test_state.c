@@ -439,6 +439,7 @@ Suite *bs_suite_state(void)
 	Suite *suite = suite_create("state");
 	TCase *c = tcase_create("state");
 
+	tcase_set_timeout(c, 120);
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, test_content_outlives);
 	tcase_add_test(c, test_memory_only);
