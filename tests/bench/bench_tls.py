@@ -10,6 +10,7 @@ row says that the chain is known.
 import os
 import signal
 import subprocess
+import time
 
 import bench_common as common
 import bench_udp
@@ -21,6 +22,8 @@ PROCS = 8
 SUITE = "TLS_AES_128_GCM_SHA256"
 CERTS = 4096
 TURNS = 4
+# Devices that keep alive while handshakes flood the worker.
+FLOODED = 1000
 # Sessions of the row about their memory.
 SESSIONS = int(os.environ.get("BENCH_SESSIONS", "5000"))
 
@@ -42,7 +45,7 @@ class Site:
     """A node, the peers that are installed, and a client with many certificates for one key."""
 
     def __init__(self, peers=True, **conf):
-        self.n = n = common.node(10, max_clients=conf.pop("max_clients", 4000), **conf)
+        self.n = n = common.node(conf.pop("devices", 10), max_clients=4000, **conf)
         self.cert, self.key = n.client("bench@example.test")
         self.many = n.path("many.pem")
         subprocess.run([BSTLS, "certificates", n.path("ca/ca.crt"), n.path("ca/ca.key"), self.cert,
@@ -78,7 +81,7 @@ ssl_conf_command Ciphersuites {SUITE}; client_header_timeout 600; return 204; }}
 """)
         p = subprocess.Popen([program, "-p", n.dir, "-c", conf], stderr=subprocess.DEVNULL)
         bs.until("nginx", lambda: common.port_open(port))
-        pid = bs.until("nginx's worker", lambda: child_of(p.pid))
+        pid = bs.until("nginx's worker", lambda: children(p.pid))[0]
         common.pin(pid)
         return Server(pid, port, process=p)
 
@@ -113,10 +116,10 @@ frontend f
         common.pin(p.pid)
         return Server(p.pid, port, process=p)
 
-    def generator(self, server, seconds, version, mode, known, procs=PROCS):
+    def generator(self, server, seconds, version, mode, known, procs=PROCS, source="127.0.0.1"):
         """The command of one run of the generator."""
         return [str(a) for a in (
-            *common.ON_LOAD_CORE, BSTLS, "127.0.0.1", server.port, seconds, procs, version, mode,
+            *common.ON_LOAD_CORE, BSTLS, f"127.0.0.1/{source}", server.port, seconds, procs, version, mode,
             self.n.path("ca/ca.crt"), self.cert if known else self.many, self.key, server.alpn)]
 
     def turn(self, server, seconds, version, mode, known):
@@ -131,10 +134,9 @@ frontend f
         server.used += u.cpu
 
 
-def child_of(pid):
-    """The first child of a process, or 0."""
+def children(pid):
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
-        return int((f.read().split() or ["0"])[0])
+        return [int(p) for p in f.read().split()]
 
 
 def handshakes(seconds, version, mode, known):
@@ -212,7 +214,43 @@ def row_connect(seconds, runs):
                           asked=phase["clients"]["asked"], given=phase["clients"]["connected"])
 
 
+def polls(n, seconds):
+    """The second phase of devices that poll: how long an answer takes."""
+    r = common.load(n, "poll", "--devices", FLOODED, "--polls", 200, "--seconds", seconds)
+    return common.holds(r)[0]
+
+
+def row_flooded(seconds):
+    """Milliseconds from a poll to its answer, p99, while a handshake flood saturates the worker"""
+    site = Site(peers=False, devices=FLOODED)
+    n, server = site.n, site.servers["basestationd"]
+    calm = polls(n, seconds)
+    # Nice, so that it does not keep the devices from seeing their answers.
+    flood = subprocess.Popen(["nice", "-n", "19", *site.generator(
+        server, 600, "13", "flood", True, procs=64)], stdout=subprocess.DEVNULL)
+    before = common.cpu_seconds(server.pid)
+    bs.until("the flood", lambda: common.cpu_seconds(server.pid) - before > 0.5)
+    with common.Usage(server.pid) as u:
+        begin = time.monotonic()
+        phase = polls(n, seconds)
+        wall = time.monotonic() - begin
+    # A client from another address, meanwhile: it does not wait for the flood.
+    r = subprocess.run(site.generator(server, seconds, "13", "full", True, procs=1,
+                                      source="127.0.0.9"),
+                       stdout=subprocess.PIPE, text=True, check=True)
+    done, failed, slowest = r.stdout.split("end ", 1)[1].split()
+    for pid in children(flood.pid):
+        os.kill(pid, signal.SIGKILL)
+    flood.kill()
+    flood.wait()
+    site.stop()
+    return common.note(phase, value=phase["poll"]["p99_ns"] / 1e6, peers={
+        "no flood": calm["poll"]["p99_ns"] / 1e6}, p50_ms=phase["poll"]["p50_ns"] / 1e6,
+        busy=u.cpu / wall, waited_share=u.waited / wall, client_handshakes=int(done),
+        client_failed=int(failed), client_slowest_ms=1e3 * float(slowest))
+
+
 ROWS = {"handshake-full-12": row_full12, "handshake-full-13": row_full13,
         "handshake-known-12": row_known12, "handshake-known-13": row_known13,
         "handshake-resumed-12": row_resumed12, "handshake-resumed-13": row_resumed13,
-        "session-memory": row_session_memory, "connect": row_connect}
+        "flooded": row_flooded, "session-memory": row_session_memory, "connect": row_connect}

@@ -30,11 +30,11 @@
 #define CERTS_MAX 65536
 
 struct plan {
-	struct sockaddr_in to;
+	struct sockaddr_in to, from;
 	double seconds;
 	int procs;
 	int version;
-	bool resume, idle;
+	bool resume, idle, flood;
 	const char *ca, *certs, *key, *alpn;
 	long hold; /* idle: connections of each process */
 };
@@ -110,7 +110,10 @@ static int dial(const struct plan *p)
 	int on = 1;
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	if (fd < 0 || connect(fd, (const struct sockaddr *)&p->to, sizeof(p->to)) < 0)
+	/* The port is chosen by connect, which may take one that another address uses. */
+	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&p->from, sizeof(p->from)) < 0 ||
+	    connect(fd, (const struct sockaddr *)&p->to, sizeof(p->to)) < 0)
 		return close(fd), -1;
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	return fd;
@@ -183,6 +186,49 @@ static void work(const struct plan *p, int index, const struct certs *c, struct 
 	}
 }
 
+/** The first message of a handshake: all that a flood needs to make the server sign. */
+static size_t make_hello(const struct plan *p, unsigned char *buf, size_t cap)
+{
+	EVP_PKEY *key;
+	SSL_CTX *ctx = make_ctx(p, &key);
+	SSL *ssl = SSL_new(ctx);
+	BIO *out = BIO_new(BIO_s_mem());
+	int n;
+
+	SSL_set_bio(ssl, BIO_new(BIO_s_mem()), out);
+	(void)SSL_connect(ssl);
+	n = BIO_read(out, buf, (int)cap);
+	if (n <= 0)
+		die("cannot make a first message");
+	return (size_t)n;
+}
+
+/** Begin handshakes and never finish one. */
+static void flood(const struct plan *p, struct tally *t)
+{
+	const struct linger reset = { 1, 0 };
+	const struct timeval patience = { 5, 0 };
+	unsigned char hello[2048], answer[512];
+	size_t len = make_hello(p, hello, sizeof(hello));
+	double end = now_s() + p->seconds;
+
+	while (now_s() < end) {
+		int fd = dial(p);
+
+		if (fd < 0) {
+			t->failed++;
+			continue;
+		}
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		if (write(fd, hello, len) == (ssize_t)len && read(fd, answer, sizeof(answer)) > 0)
+			t->done++;
+		else
+			t->failed++;
+		close(fd);
+	}
+}
+
 /** Open sessions and hold them until standard input ends. */
 static void hold(const struct plan *p, int index, const struct certs *c, struct tally *t)
 {
@@ -225,19 +271,26 @@ static void parse(int argc, char **argv, struct plan *p)
 	if (argc != 11) {
 		fprintf(stderr, "usage: bstls certificates CA CA-KEY CERTIFICATE COUNT OUTPUT\n");
 		fprintf(stderr,
-			"usage: bstls ADDRESS PORT SECONDS PROCESSES 12|13 full|resumed|HOLD "
+			"usage: bstls ADDRESS[/SOURCE] PORT SECONDS PROCESSES 12|13 full|resumed|flood|HOLD "
 			"CA CERTIFICATES KEY ALPN|-\n");
 		exit(2);
 	}
 	p->to.sin_family = AF_INET;
-	if (inet_pton(AF_INET, argv[1], &p->to.sin_addr) != 1)
-		die("ADDRESS must be an IPv4 address");
+	char *source = strchr(argv[1], '/');
+
+	if (source)
+		*source++ = '\0';
+	p->from.sin_family = AF_INET;
+	if (inet_pton(AF_INET, argv[1], &p->to.sin_addr) != 1 ||
+	    (source && inet_pton(AF_INET, source, &p->from.sin_addr) != 1))
+		die("ADDRESS and SOURCE must be IPv4 addresses");
 	p->to.sin_port = htons((uint16_t)strtoul(argv[2], NULL, 10));
 	p->seconds = strtod(argv[3], NULL);
 	p->procs = (int)strtol(argv[4], NULL, 10);
 	p->version = strcmp(argv[5], "12") == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
 	p->resume = strcmp(argv[6], "resumed") == 0;
-	p->idle = !p->resume && strcmp(argv[6], "full") != 0;
+	p->flood = strcmp(argv[6], "flood") == 0;
+	p->idle = !p->resume && !p->flood && strcmp(argv[6], "full") != 0;
 	p->hold = p->idle ? strtol(argv[6], NULL, 10) : 0;
 	p->ca = argv[7];
 	p->certs = argv[8];
@@ -270,7 +323,10 @@ int main(int argc, char **argv)
 	for (int i = 0; i < p.procs; i++) {
 		pid[i] = fork();
 		if (pid[i] == 0) {
-			(p.idle ? hold : work)(&p, i, &certs, &t[i]);
+			if (p.flood)
+				flood(&p, &t[i]);
+			else
+				(p.idle ? hold : work)(&p, i, &certs, &t[i]);
 			_exit(0);
 		}
 	}
