@@ -15,8 +15,8 @@
  * source's after it, so that a flood at one id costs one answer a second and nobody else's tokens.
  * Classes, and known and unknown prefixes, never share a bucket: a storm at the controller keeps
  * nobody from the attach that would make its prefix known, and forgers, who mostly guess prefixes,
- * do not reach the bucket of an id at home.  Where nothing is kept, each endpoint has a small bucket
- * of its own besides, which a neighbour behind the same address cannot empty.
+ * do not reach the bucket of an id at home.  Where nothing is kept, each endpoint has a small
+ * bucket of its own besides, which a neighbour behind the same address cannot empty.
  *
  * An id whose bucket is empty still has its patient askers: who repeats an invite, nonce and
  * endpoint, after a pause, as a device's schedule does and a flood does not, draws from a bucket of

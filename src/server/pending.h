@@ -8,7 +8,8 @@
  * oldest entry of the same device goes first, then the oldest of the same prefix, then the oldest
  * of all; but no entry of another device before its response can be here.  A device that is not
  * answered asks again within seconds; one whose entry is gone believes to be attached, and learns
- * better after a minute: a crowd from a new network must not do that to itself.  All entries live equally long, so the order of age is the order of expiry.
+ * better after a minute: a crowd from a new network must not do that to itself.  All entries live
+ * equally long, so the order of age is the order of expiry.
  *
  * Owner: one worker.  Allocates: at init only.
  */
@@ -107,7 +108,8 @@ void bs_pending_set_grace(struct bs_pending *p, uint32_t grace_ms);
 /** The entry of a repeated invite: same device, nonce and source; or NONE. */
 uint32_t bs_pending_find(const struct bs_pending *p, uint32_t number, const uint8_t *nonce,
 			 size_t nonce_len, const struct bs_endpoint *peer);
-/** A new entry, evicting as the rules say; NONE while those that would have to go are too young.  The caller fills what is not an argument.
+/** A new entry, evicting as the rules say; NONE while those that would have to go are too young.
+ *  The caller fills what is not an argument.
  *  nonce_len is at most BS_PENDING_NONCE_LEN. */
 uint32_t bs_pending_add(struct bs_pending *p, uint32_t number, const uint8_t *nonce,
 			size_t nonce_len, const struct bs_endpoint *peer, bool known,
