@@ -14,6 +14,8 @@ enum {
 	/* Few: all of them together are the work that one real host may cause by changing ports. */
 	PAIR_BUCKETS = 2048,
 	PAIR_BURST = 3,
+	/* An answer of a cookie costs less than half of one that is sealed. */
+	COOKIES_FACTOR = 2,
 	BURST_FACTOR = 5,
 	PATIENCE_ENTRIES = 131072,
 	/* A device waits 4, 8, 16 s before it asks again; clocks of devices and paths differ. */
@@ -58,6 +60,8 @@ int bs_admission_init(struct bs_admission *a, struct bs_sketch *sketch,
 		err = bs_limiter_init(&a->id, ID_BUCKETS, 1, 1);
 	if (!err)
 		err = bs_limiter_init(&a->pair, PAIR_BUCKETS, 1, PAIR_BURST);
+	if (!err)
+		err = bs_limiter_init(&a->cookies, 1, 1, 1);
 	a->patience = calloc(PATIENCE_ENTRIES, sizeof(*a->patience));
 	if (!err && !a->patience)
 		err = BS_ENOMEM;
@@ -74,6 +78,7 @@ void bs_admission_fini(struct bs_admission *a)
 	bs_limiter_fini(&a->strangers);
 	bs_limiter_fini(&a->id);
 	bs_limiter_fini(&a->pair);
+	bs_limiter_fini(&a->cookies);
 	free(a->patience);
 	memset(a, 0, sizeof(*a));
 }
@@ -84,6 +89,7 @@ void bs_admission_set(struct bs_admission *a, const struct bs_admission_rates *r
 	bs_limiter_set(&a->address, r->address, r->address * BURST_FACTOR);
 	bs_limiter_set(&a->prefix, r->prefix, r->prefix * BURST_FACTOR);
 	bs_limiter_set(&a->strangers, r->strangers, r->strangers * BURST_FACTOR);
+	bs_limiter_set(&a->cookies, r->strangers * COOKIES_FACTOR, r->strangers * BURST_FACTOR);
 	bs_limiter_set(&a->id, r->id, r->id_burst);
 }
 
@@ -182,9 +188,13 @@ enum bs_verdict bs_admission_stock(struct bs_admission *a, const struct bs_ask_f
 enum bs_verdict bs_admission_stateless(struct bs_admission *a, const struct bs_ask_for *q,
 				       uint32_t now_ms)
 {
-	if (bs_limiter_take(&a->pair, pair_hash(a, q, SALT_STATELESS), now_ms))
-		return BS_ADMIT;
-	return take_source(a, q, SALT_STATELESS, now_ms);
+	enum bs_verdict verdict = BS_ADMIT;
+
+	if (!bs_limiter_take(&a->pair, pair_hash(a, q, SALT_STATELESS), now_ms))
+		verdict = take_source(a, q, SALT_STATELESS, now_ms);
+	if (verdict != BS_ADMIT && q->offers_cookie && bs_limiter_take(&a->cookies, 0, now_ms))
+		verdict = BS_ADMIT;
+	return verdict;
 }
 
 enum bs_verdict bs_admission_proven(struct bs_admission *a, const struct bs_ask_for *q,

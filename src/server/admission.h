@@ -23,6 +23,10 @@
  * its own.  The pause is remembered in a table of fixed size whose entries nobody can push out
  * before they may have served.
  *
+ * Invites that offer COOKIE are four times as long as their answers, so nobody gains by sending
+ * them in another's name: where the rest is used up they draw from one bucket that only bounds the
+ * work.  So a device with COOKIE gets through, whatever stands behind its address.
+ *
  * Strangers, which is all unknown prefixes together, share one more bucket: the bound of the work
  * that forgers can cause.  An attach gives back what its invites took from it, so genuine crowds
  * are not slowed down, however large.
@@ -61,7 +65,8 @@ struct bs_ask_for {
 	const struct bs_endpoint *peer;
 	uint32_t number;       /**< device in the registry */
 	struct bs_slice nonce; /**< of the device; stock class only */
-	bool known;            /**< bs_admission_knows() of the peer */
+	bool offers_cookie;
+	bool known; /**< bs_admission_knows() of the peer */
 };
 
 struct bs_patience_entry;
@@ -73,6 +78,8 @@ struct bs_admission {
 	struct bs_limiter strangers;
 	struct bs_limiter id;
 	struct bs_limiter pair; /**< per endpoint and id, without state */
+	struct bs_limiter
+		cookies; /**< of all invites that offer COOKIE, where the others are empty */
 	struct bs_patience_entry *patience;
 	struct bs_sketch *sketch;
 	uint8_t key[BS_SIPHASH_KEY_LEN];

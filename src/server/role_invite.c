@@ -348,9 +348,10 @@ static void answer(struct bs_roles *r, const struct bs_input *in, const struct b
 		.peer = in->peer,
 		.number = d->number,
 		.nonce = inv->nonce,
+		.offers_cookie = bs__cookie_wanted(r, inv),
 		.known = bs_admission_knows(&r->admission, in->peer, r->now_s),
 	};
-	bool cookie = bs__cookie_wanted(r, inv);
+	bool cookie = q.offers_cookie;
 	bool proven = cookie && for_attach && bs__cookie_shown(r, in->peer, inv);
 	enum bs_verdict verdict;
 

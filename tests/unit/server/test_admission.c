@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Floods of forged invites against devices that keep to their schedule, in simulated time:
- * admission and pending entries are the server's own, arrivals come from a seeded generator, so every run is
- * the same.  BS_FULL=1 repeats it with ten times the flood and the crowd of a million. */
+ * admission and pending entries are the server's own, arrivals come from a seeded generator, so
+ * every run is the same.  BS_FULL=1 repeats it with ten times the flood and the crowd of a million. */
 #include "server/admission.h"
 
 #include <stdio.h>
@@ -97,6 +97,7 @@ static bool asks(struct device *d, uint32_t now_ms)
 	struct bs_ask_for q = { .peer = &d->ep,
 				.number = d->number,
 				.nonce = { d->nonce, sizeof(d->nonce) },
+				.offers_cookie = d->cookie,
 				.known = bs_admission_knows(&adm, &d->ep, DAY_S) };
 
 	if (d->stage == AT_SERVER && !d->cookie)
@@ -202,6 +203,7 @@ static void forge(enum flood_from from, uint32_t n_ids, bool cookie, uint32_t no
 	q.number = n_ids > 1 ? TARGET + 100 + draw() % n_ids : TARGET;
 	q.known = bs_admission_knows(&adm, &ep, DAY_S);
 	memcpy(nonce + 1, &r, sizeof(r));
+	q.offers_cookie = cookie;
 	if (cookie || (draw() & 1))
 		(void)bs_admission_stateless(&adm, &q, now_ms);
 	else if (bs_admission_stock(&adm, &q, now_ms) == BS_ADMIT)
@@ -416,6 +418,33 @@ START_TEST(test_patience)
 }
 END_TEST
 
+/* A device with COOKIE gets its cookie through any flood of the same kind that the work allows, and
+ * the work has a bound. */
+START_TEST(test_cookies_are_bounded_by_work_only)
+{
+	struct bs_endpoint ep = at(HOME, 1);
+	struct bs_ask_for q = { .peer = &ep, .number = TARGET, .offers_cookie = true };
+	uint32_t admitted = 0;
+	uint32_t i;
+
+	open_tables(1);
+	for (i = 0; i < 10000; i++)
+		ck_assert_int_eq(bs_admission_stateless(&adm, &q, i), BS_ADMIT);
+	/* Without the offer there is what its endpoint and its address have left. */
+	q.offers_cookie = false;
+	for (admitted = 0; i < 11000; i++)
+		admitted += bs_admission_stateless(&adm, &q, i) == BS_ADMIT;
+	ck_assert_uint_le(admitted, rates.address + 2);
+	q.offers_cookie = true;
+	admitted = 0;
+	for (i = 0; i < 200000; i++)
+		admitted += bs_admission_stateless(&adm, &q, 20000) == BS_ADMIT;
+	ck_assert_uint_ge(admitted, 5 * rates.strangers);
+	ck_assert_uint_le(admitted, 5 * rates.strangers + 200);
+	close_tables();
+}
+END_TEST
+
 START_TEST(test_strangers_give_back)
 {
 	const struct bs_admission_rates few = { 2000, 20, 200, 2, 1000, 1000 };
@@ -454,6 +483,7 @@ Suite *bs_suite_admission(void)
 
 	tcase_add_test(t, test_classes_do_not_share);
 	tcase_add_test(t, test_patience);
+	tcase_add_test(t, test_cookies_are_bounded_by_work_only);
 	tcase_add_test(t, test_strangers_give_back);
 	suite_add_tcase(s, t);
 	tcase_set_timeout(sim, 600);
