@@ -201,6 +201,29 @@ def nat_rebinds():
 
 
 @bs.test
+def interval_grows():
+    """The keep-alive interval grows to what the NAT bears, and a poll with a MAC moves the record"""
+    n = started(public_address="127.0.0.2", alive_interval="1s", alive_unreachable="10s",
+                alive_timeout="20s", alive_min="1s", alive_max="3s")
+    n.allow()
+    nat = Nat("127.0.0.2", n)
+    secret = n.add_device("nat2.p2p.test")
+    d = bs.Device(n, "nat2.p2p.test", secret)
+    d.start(controller="127.0.0.2")
+    old = bs.until("the longest interval", lambda: (a := attachment(n, d.id)) and
+                   a["interval_s"] == 3 and a, 30)
+    nat.rebind()
+    new = bs.until("the moved record", lambda: (a := attachment(n, d.id)) and
+                   a["address"] != old["address"] and a, 30)
+    bs.equal(new["since"], old["since"], "attached since")
+    bs.equal(n.stat("alive_move_probe"), 0, "addresses checked without a MAC")
+    bs.check(n.stat("alive_roamed") >= 1, "no change of address proven by a MAC")
+    bs.check(n.stat("alive_auth_bad") == 0, "keep-alives without the MAC")
+    d.stop()
+    n.stop()
+
+
+@bs.test
 def wrong_key():
     """A device with another secret is told so by its own report and never attaches"""
     n = node()
