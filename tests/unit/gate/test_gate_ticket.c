@@ -859,6 +859,8 @@ Suite *bs_suite_gate_ticket(void)
 	Suite *s = suite_create("gate_ticket");
 	TCase *tc = tcase_create("ticket");
 
+	/* Keys and certificates are made for each. */
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_client_connects_without_tls);
 	tcase_add_test(tc, the_fingerprint_of_the_key_is_that_of_the_certificate);
