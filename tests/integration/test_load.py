@@ -153,6 +153,17 @@ def handshakes():
 
 
 @test
+def abandon():
+    """Handshakes left in the middle are counted, and the gate serves others all the same"""
+    for tls in ("1.2", "1.3"):
+        report, _ = load("abandon", "--clients", 4, "--seconds", 0.5, "--tls", tls)
+        c = phase(report, "hold")["clients"]
+        check(c["abandoned"] > 4 and c["handshakes"] == 0, f"{tls}: {c}")
+    report, _ = load("handshake", "--clients", 1, "--seconds", 0.3, "--hello", 1)
+    check(phase(report, "hold")["clients"]["hellos"] > 0, "the gate after the flood")
+
+
+@test
 def connects():
     """Clients that stay are given every connection that they ask for"""
     report, _ = load("connect", "--devices", 20, "--sessions", 3, "--connects", 20, "--seconds", 2)

@@ -59,6 +59,7 @@ struct client {
 	int fd;
 	enum state state;
 	bool stays;
+	bool greeted; /* TLS: our first flight is out */
 	uint16_t seq;
 	uint32_t cp; /* number of the session, our choice */
 	struct secure_link link;
@@ -405,12 +406,31 @@ static void step_read(struct client *c)
 	}
 }
 
+/* A handshake that is not to go on, and for which the server has done its part: that costs it a
+ * signature, and us next to nothing, as an attacker would have it. */
+static bool abandon(struct client *c, bool done)
+{
+	uint8_t byte;
+
+	if (!c->all->conf.abandon || c->stays || !c->greeted ||
+	    (!done && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 1))
+		return false;
+	c->all->counts.abandoned++;
+	rest(c, 0);
+	return true;
+}
+
 static void step_tls(struct client *c)
 {
-	const int err = secure_handshake(&c->link);
 	uint64_t now;
+	int err;
 
-	if (err == BS_EAGAIN)
+	if (abandon(c, false))
+		return;
+	err = secure_handshake(&c->link);
+	c->greeted = true;
+	/* All of it may come while we are between writing and reading. */
+	if (err == BS_EAGAIN || (!err && abandon(c, true)))
 		return;
 	if (err) {
 		fail(c, "TLS", secure_why(c->all->secure));
@@ -440,6 +460,7 @@ static void step_tcp(struct client *c)
 	if (c->all->times)
 		histogram_add(&c->all->times->tcp, now - c->since);
 	enter(c, TLS, now);
+	c->greeted = false;
 	if (secure_open(c->all->secure, &c->link, c->fd) != BS_OK)
 		fail(c, "TLS", "no memory");
 }

@@ -4,8 +4,9 @@
  * stay and ask for connections to devices.
  *
  *   IDLE -> TCP -> TLS -> HELLO -> OPEN (stays)
- *                     \       \--> LEAVING -> IDLE
- *                      +---------> LEAVING
+ *            |        \       \--> LEAVING -> IDLE
+ *            |         +---------> LEAVING
+ *            +-> IDLE, where handshakes are abandoned
  *
  * Who leaves says so and waits until the server has closed, too: only then has the server done all
  * of its work, and all servers that are compared have done the same.
@@ -23,6 +24,7 @@
 /** What is counted. */
 #define CLIENTS_COUNTS(X)                                                                          \
  X(begun, "connections to the gate begun")                                                         \
+ X(abandoned, "handshakes left after the server's part")                                           \
  X(handshakes, "handshakes done")                                                                  \
  X(resumed, "of them resumed")                                                                     \
  X(hellos, "sessions opened")                                                                      \
@@ -57,6 +59,7 @@ struct clients_conf {
 	uint32_t visitors;  /**< that come and leave, under way at once */
 	bool paced;         /**< visitors begin when clients_visit says so, not at once */
 	bool hello;         /**< visitors open a session before they leave */
+	bool abandon;       /**< visitors go when the server has answered their first flight */
 	uint32_t first_ip;  /**< source addresses */
 	uint32_t addresses; /**< how many, 1.. */
 };

@@ -85,6 +85,7 @@ static const struct {
 	KEY_NUMBER(handshakes, "handshakes", "N", "visits per second; 0 = one after the other"),
 	KEY_NUMBER(resume, "resume", "0|1", "visitors resume a session"),
 	KEY_NUMBER(hello, "hello", "0|1", "visitors open a session before they leave"),
+	KEY_NUMBER(abandon, "abandon", "0|1", "visitors leave in the middle of the handshake"),
 	KEY_NUMBER(sessions, "sessions", "N", "clients that stay"),
 	KEY_NUMBER(connects, "connects", "N", "connections per second that they ask for"),
 #undef KEY_TEXT
@@ -125,6 +126,9 @@ static const struct {
 	  "steady, some poll, and forged packets",
 	  { "devices", "1000", "polls", "100", "forge", "unknown", "forged", "10000" } },
 	{ "handshake", "clients come, shake hands and leave", { "clients", "16" } },
+	{ "abandon",
+	  "clients come and leave in the middle of the handshake",
+	  { "clients", "64", "abandon", "1" } },
 	{ "sessions", "clients come and stay", { "sessions", "1000", "seconds", "5" } },
 	{ "soak",
 	  "churn, polls and connections together, for long",

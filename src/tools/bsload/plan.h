@@ -65,6 +65,7 @@ struct plan {
 	double handshakes;
 	double resume;
 	double hello;
+	double abandon;
 	double sessions;
 	double connects;
 	double client_addresses;

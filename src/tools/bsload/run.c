@@ -517,6 +517,7 @@ static int make_clients(struct load *l)
 		.visitors = (uint32_t)p->clients,
 		.paced = p->handshakes > 0,
 		.hello = p->hello > 0,
+		.abandon = p->abandon > 0,
 		.addresses = (uint32_t)p->client_addresses,
 	};
 	struct bs_endpoint source;
