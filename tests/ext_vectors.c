@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ext-vectors [--print] - the packets of our own extensions, made by both ends of the core with
+ * ext-vectors [--print NAME] - the packets of our own extensions, made by both ends of the core with
  * fixed random numbers.
  *
  * Plays device and server against each other and compares every packet of either with
- * tests/vectors/ext_device.txt, to the byte; --print writes that file instead.  What the rows say
+ * tests/vectors/ext_device.txt and ext_cookie.txt, to the byte; --print NAME writes that file
+ * instead.  What the rows say
  * is checked against the specification by vectors.py, which shares no code with the core.
  */
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 #include "crypto/openssl.h"
 #include "crypto/suite.h"
 #include "proto/alive_auth.h"
+#include "proto/attach_cookie.h"
 #include "proto/attach_server.h"
 #include "proto/close_server.h"
 #include "proto/connect_server.h"
@@ -40,7 +42,7 @@ enum {
 static const char head[] =
 	"# SPDX-License-Identifier: Apache-2.0\n"
 	"# Packets of the extensions between our own ends, with fixed random numbers\n"
-	"# Made by tests/ext-vectors --print; do not edit.  Rows as in control.txt.\n\n";
+	"# Made by tests/ext-vectors --print NAME; do not edit.  Rows as in control.txt.\n\n";
 
 static struct {
 	char text[TEXT_MAX];
@@ -190,7 +192,7 @@ static const uint8_t *on_pair(void *app, const uint8_t *id)
 	return memcmp(id, pair_id, sizeof(pair_id)) == 0 ? pair_secret : NULL;
 }
 
-static void start_device(void)
+static void start_device(uint32_t offer)
 {
 	struct bs_endpoint at = local(CONTROLLER);
 	struct bs_endpoint self = local(DEVICE);
@@ -199,7 +201,7 @@ static void start_device(void)
 	t.conf.id.len = 14;
 	t.conf.psk = psk;
 	t.conf.major = 5;
-	t.conf.ext_offer = EXT;
+	t.conf.ext_offer = offer;
 	t.conf.ops = &t.ops;
 	t.ops.pair = on_pair;
 	need(bs_device_init(&t.dev, &t.conf, &t.crypto, t.conn, 1, t.slot, 1) == BS_OK, "init");
@@ -420,7 +422,7 @@ static void play(void)
 	    "connect,%%20data,%%20close ok=1\n");
 	put("value name=id text=cam1.base.test\n");
 	value("psk", psk, sizeof(psk));
-	start_device();
+	start_device(EXT);
 	need(bs_keys_derive_a(&t.crypto, t.conf.id, psk, &t.a_key) == BS_OK, "A key");
 	value("a_key", t.a_key.b, sizeof(t.a_key.b));
 	find_controller();
@@ -433,9 +435,146 @@ static void play(void)
 	bs_device_fini(&t.dev);
 }
 
+/* ---- COOKIE and RETRY ---- */
+
+static const uint8_t server_secret[BS_SERVER_SECRET_LEN] = "thirty-two bytes of the server's";
+
+#define UNIX_S UINT64_C(1700000000)
+
+enum {
+	NUMBER = 42, /* of the device in the registry */
+	RETRY_MS = 5000,
+};
+
+static void notice(const char *from, uint16_t port, const uint8_t *cookie, uint32_t retry_ms)
+{
+	struct bs_invite_notice m = { 0, cookie, retry_ms != 0, retry_ms };
+	uint8_t buf[64];
+	bs_ssize len = bs_invite_notice_encode(buf, sizeof(buf), &m);
+
+	need(len > 0, "notice");
+	tell(from, port, buf, (size_t)len, NULL, NULL, 0);
+}
+
+static void make_cookie(const char *name, uint64_t unix_s, uint8_t cookie[BS_COOKIE_LEN])
+{
+	struct bs_endpoint peer = local(DEVICE);
+
+	need(bs_cookie_make(&t.crypto, server_secret, unix_s, &peer, t.conf.id, cookie) == BS_OK,
+	     "cookie");
+	value(name, cookie, BS_COOKIE_LEN);
+}
+
+/* The attach invite that the device sends now; whether its cookie is good. */
+static bool is_proven(struct bs_invite *inv)
+{
+	struct bs_endpoint peer = local(DEVICE);
+	struct bs_packet p;
+
+	expect(NULL, NULL, 0);
+	p = decoded();
+	need(bs_invite_decode(&p, inv) == BS_OK && inv->cookie, "invite without cookie");
+	return bs_cookie_ok(&t.crypto, server_secret, UNIX_S, &peer, inv->id, inv->cookie);
+}
+
+/* The server forgets everything between request and response. */
+static void challenge(const struct bs_challenge *made)
+{
+	struct bs_challenge ch = { .nsi = NSI, .number = NUMBER, .peer = made->peer };
+	uint8_t nonce_s[32];
+	uint8_t seed_s[32];
+	uint8_t plain[64];
+	struct bs_attach_secrets s = { nonce_s, made->nonce_d, seed_s };
+	struct bs_attach_request m = { .nsi = NSI,
+				       .seq = 100,
+				       .observed = *made->peer,
+				       .has_ext = true,
+				       .ext = made->granted };
+	struct bs_attach_response r;
+	struct bs_endpoint to;
+	struct bs_packet p;
+	uint8_t buf[BS_PACKET_SMALL];
+	bs_ssize len;
+
+	need(bs_challenge_secrets(&t.crypto, server_secret, made, nonce_s, seed_s) == BS_OK,
+	     "challenge");
+	memcpy(plain, made->nonce_d, 32);
+	memcpy(plain + 32, seed_s, 32);
+	len = bs_attach_server_request(&t.crypto, &t.a_key, &m, &s, buf, sizeof(buf));
+	need(len > 0, "request");
+	tell("gsp", ATTACH, buf, (size_t)len, "A", plain, sizeof(plain));
+	value("nonce_device", made->nonce_d, 32);
+	value("nonce_server", nonce_s, 32);
+	value("seed_server", seed_s, 32);
+	need(next(&to), "no response");
+	memcpy(plain, nonce_s, 32);
+	memcpy(plain + 32, t.last, 32);
+	packet("dev", "gsp", t.out, t.out_len, "A", plain, sizeof(plain));
+	value("seed_device", t.last, 32);
+	memset(nonce_s, 0, sizeof(nonce_s));
+	memset(seed_s, 0, sizeof(seed_s));
+	p = decoded();
+	need(bs_attach_server_read(&t.crypto, &t.a_key, &p, t.out, &r, plain) == BS_OK &&
+		     r.id.len == t.conf.id.len,
+	     "response");
+	need(bs_challenge_read(plain, made->unix_ms + 50, 10000, &ch), "too old");
+	ch.nonce_d = r.nonce_d;
+	s.nonce_d = r.nonce_d;
+	need(bs_challenge_secrets(&t.crypto, server_secret, &ch, nonce_s, seed_s) == BS_OK &&
+		     bs_attach_server_finish(&t.crypto, &s, plain, &t.c_key) == BS_OK &&
+		     bs_attach_server_ext_check(true, ch.offered, ch.granted, &r) == BS_OK,
+	     "proof");
+	value("c_key", t.c_key.b, sizeof(t.c_key.b));
+}
+
+static void play_cookie(void)
+{
+	struct bs_invite_answer a = { .server = local(ATTACH), .observed = local(DEVICE) };
+	struct bs_endpoint peer = local(DEVICE);
+	struct bs_challenge ch = { .unix_ms = UNIX_S * 1000 + 123, .nsi = NSI, .number = NUMBER };
+	uint8_t cookie[BS_COOKIE_LEN];
+	uint8_t nonce_d[32];
+	struct bs_invite inv;
+	uint8_t buf[64];
+	bs_ssize len;
+
+	put("%s", head);
+	put("scenario name=cookie about=told%%20to%%20come%%20back,%%20a%%20stale%%20cookie,%%20"
+	    "a%%20fresh%%20one,%%20attach%%20without%%20state ok=1\n");
+	put("value name=id text=cam1.base.test\n");
+	value("psk", psk, sizeof(psk));
+	start_device(BS_EXT_COOKIE | BS_EXT_RETRY | BS_EXT_CLOSE);
+	need(bs_keys_derive_a(&t.crypto, t.conf.id, psk, &t.a_key) == BS_OK, "A key");
+	value("a_key", t.a_key.b, sizeof(t.a_key.b));
+	value("server_secret", server_secret, sizeof(server_secret));
+	put("value name=unix_ms num=%llu\nvalue name=number num=%d\nvalue name=port num=%d\n",
+	    (unsigned long long)ch.unix_ms, NUMBER, DEVICE);
+	expect(NULL, NULL, 0);
+	notice("ctrl", CONTROLLER, NULL, RETRY_MS);
+	t.now += BS_TIME_MS(RETRY_MS);
+	bs_device_timeout(&t.dev, t.now);
+	expect(NULL, NULL, 0);
+	make_cookie("cookie_stale", UNIX_S - 2 * BS_COOKIE_EPOCH_S, cookie);
+	a.cookie = cookie;
+	len = bs_invite_answer_encode(buf, sizeof(buf), &a);
+	need(len > 0, "controller's answer");
+	tell("ctrl", CONTROLLER, buf, (size_t)len, NULL, NULL, 0);
+	need(!is_proven(&inv), "a stale cookie was taken");
+	make_cookie("cookie", UNIX_S, cookie);
+	notice("gsp", ATTACH, cookie, 0);
+	need(is_proven(&inv), "a fresh cookie was not taken");
+	memcpy(nonce_d, inv.nonce.ptr, sizeof(nonce_d));
+	ch.offered = inv.ext;
+	ch.granted = inv.ext;
+	ch.peer = &peer;
+	ch.nonce_d = nonce_d;
+	challenge(&ch);
+	bs_device_fini(&t.dev);
+}
+
 /* ---- the file ---- */
 
-static int compare(const char *path)
+static int compare(int n_test, const char *path)
 {
 	static char want[TEXT_MAX];
 	size_t at = 0;
@@ -447,33 +586,45 @@ static int compare(const char *path)
 		n = fread(want, 1, sizeof(want), f);
 		fclose(f);
 	}
-	printf("1..1\n");
 	if (n == t.len && memcmp(want, t.text, n) == 0) {
-		printf("ok 1 - both ends make the packets of the file\n");
+		printf("ok %d - both ends make the packets of the file\n", n_test);
 		return EXIT_SUCCESS;
 	}
 	while (at < n && at < t.len && want[at] == t.text[at])
 		line += want[at++] == '\n';
-	printf("not ok 1 - %s:%u differs\n", path, line);
+	printf("not ok %d - %s:%u differs\n", n_test, path, line);
 	return EXIT_FAILURE;
 }
+
+static const struct {
+	const char *name;
+	void (*play)(void);
+} file[] = { { "ext_device", play }, { "ext_cookie", play_cookie } };
 
 int main(int argc, char **argv)
 {
 	const char *top = getenv("top_srcdir");
+	bool print = argc > 2 && strcmp(argv[1], "--print") == 0;
 	struct bs_openssl *ssl = bs_openssl_new();
 	char path[512];
 	int status = EXIT_SUCCESS;
+	size_t i;
 
 	need(ssl != NULL, "no crypto");
-	t.crypto = *bs_openssl_crypto(ssl);
-	t.crypto.random = draw;
-	play();
-	snprintf(path, sizeof(path), "%s/tests/vectors/ext_device.txt", top ? top : ".");
-	if (argc > 1 && strcmp(argv[1], "--print") == 0)
-		fwrite(t.text, 1, t.len, stdout);
-	else
-		status = compare(path);
+	if (!print)
+		printf("1..%zu\n", sizeof(file) / sizeof(file[0]));
+	for (i = 0; i < sizeof(file) / sizeof(file[0]); i++) {
+		memset(&t, 0, sizeof(t));
+		t.crypto = *bs_openssl_crypto(ssl);
+		t.crypto.random = draw;
+		file[i].play();
+		snprintf(path, sizeof(path), "%s/tests/vectors/%s.txt", top ? top : ".",
+			 file[i].name);
+		if (print && strcmp(argv[2], file[i].name) == 0)
+			fwrite(t.text, 1, t.len, stdout);
+		else if (!print && compare((int)i + 1, path) != EXIT_SUCCESS)
+			status = EXIT_FAILURE;
+	}
 	bs_openssl_free(ssl);
 	return status;
 }

@@ -197,7 +197,8 @@ def check_kdf():
 
 def check_scenario_keys():
     n = 0
-    for name, v, _ in list(scenarios("control.txt")) + list(scenarios("ext_device.txt")):
+    for name, v, _ in [s for file in ("control.txt", "ext_device.txt", "ext_cookie.txt")
+                       for s in scenarios(file)]:
         if "a_key" in v and "psk" in v:
             assert derive(v["id"].encode(), v["psk"])[1] == v["a_key"], name
             n += 1
@@ -318,6 +319,34 @@ def check_pair():
     return 1
 
 
+def check_cookie():
+    """Cookies, and a challenge made of them alone, as basestation-wire(7) says."""
+    ip = bytes(10) + bytes.fromhex("ffff7f000001")
+    for _, v, packets in scenarios("ext_cookie.txt"):
+        secret, ms = v["server_secret"], v["unix_ms"]
+        for name, s in (("cookie", ms // 1000), ("cookie_stale", ms // 1000 - 240)):
+            epoch = (s // 120).to_bytes(4, "big")
+            assert prf(secret, b"cookie" + epoch + ip + v["id"].encode())[:16] == v[name], name
+        invites = [bytes.fromhex(f["hex"]) for f in packets
+                   if f["from"] == "dev" and f["hex"][16:18] == "80"]
+        seen = [[p[2] for p in payloads(raw) if p[0] == 0x72] for raw in invites]
+        assert seen == [[], [], [v["cookie_stale"]], [v["cookie"]]], seen
+        assert all(len(raw) == 240 for raw in invites)
+        bits = payloads(invites[-1])
+        offer = next(p[2][2:6] for p in bits if p[0] == 0x70)
+        request, response = [bytes.fromhex(f["hex"]) for f in packets
+                             if f["hex"][16:18] == "81"]
+        nums = (ms.to_bytes(8, "big") + offer + offer + request[4:8] +
+                v["number"].to_bytes(4, "big") + v["port"].to_bytes(2, "big"))
+        rest = nums + v["nonce_device"] + ip
+        want = nums[4:8] + offer + offer + prf(secret, b"challenge" + rest)[:20]
+        assert v["nonce_server"] == want and payloads(request)[1][2] == want
+        assert v["seed_server"] == prf(secret, b"seedbytes" + rest)
+        back = {p[0]: p[2] for p in payloads(response)}
+        assert back[0x31] == b"\x02" + v["id"].encode() and back[0x32] == v["nonce_device"]
+    return 1
+
+
 def check_ext_sizes():
     """Invites with EXT are padded, and no answer to them is longer."""
     sizes = {}
@@ -351,6 +380,9 @@ CHECKS = [
     ("ext_device.txt sealed packets", lambda: check_sealed("ext_device.txt", 7)),
     ("ext_device.txt keep-alives", check_alive_auth),
     ("ext_device.txt pairing key", check_pair),
+    ("ext_cookie.txt cookies and challenge", check_cookie),
+    ("ext_cookie.txt sealed packets", lambda: check_sealed("ext_cookie.txt", 2)),
+    ("ext_cookie.txt payload lists", lambda: check_lists("ext_cookie.txt", 9, {})),
     ("ext_device.txt sizes", check_ext_sizes),
     ("ext_device.txt payload lists", lambda: check_lists("ext_device.txt", 22, {})),
     ("control.txt sealed packets", lambda: check_sealed("control.txt")),
