@@ -21,6 +21,18 @@ void bs_interval_start(struct bs_interval_server *iv, const struct bs_interval_l
 	iv->busy = 1;
 }
 
+void bs_interval_fit(struct bs_interval_server *iv, const struct bs_interval_limits *lim)
+{
+	uint16_t kept_s = iv->kept_s < BS_INTERVAL_MAX_S ? iv->kept_s : BS_INTERVAL_MAX_S;
+
+	if (iv->good_s >= lim->min_s && iv->good_s <= lim->max_s && iv->told_s != 0 &&
+	    iv->told_s <= BS_INTERVAL_MAX_S && iv->kept_s == kept_s)
+		return;
+	bs_interval_start(iv, lim);
+	if (kept_s > iv->kept_s)
+		iv->kept_s = kept_s;
+}
+
 /* First value above which nothing needs to be tried. */
 static uint16_t top_of(const struct bs_interval_server *iv, const struct bs_interval_limits *lim)
 {
@@ -58,9 +70,7 @@ uint16_t bs_interval_ask(struct bs_interval_server *iv, const struct bs_interval
 	uint32_t gap_s = (now_ms - s->seen_ms + MS_PER_S / 2) / MS_PER_S;
 	uint32_t most;
 
-	/* The conf may have changed since. */
-	if (iv->good_s < lim->min_s || iv->good_s > lim->max_s)
-		bs_interval_start(iv, lim);
+	bs_interval_fit(iv, lim);
 	iv->gap_s = gap_s < UINT16_MAX ? (uint16_t)gap_s : UINT16_MAX;
 	if (busy_s) {
 		iv->busy = 1;

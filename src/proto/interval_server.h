@@ -25,6 +25,9 @@ struct bs_interval_limits {
 	uint16_t max_s;
 };
 
+/** No interval is longer, whatever the limits were. */
+#define BS_INTERVAL_MAX_S 3600
+
 /** What is known of one device's NAT; 12 bytes. */
 struct bs_interval_server {
 	uint16_t good_s;   /**< longest gap that held */
@@ -38,6 +41,9 @@ struct bs_interval_server {
 
 /** A new attachment, or the device is in another network. */
 void bs_interval_start(struct bs_interval_server *iv, const struct bs_interval_limits *lim);
+/** The limits may have changed: what does not fit is learned anew, but not how patient the device
+ *  is.  For what comes from elsewhere, too; a cheap question otherwise. */
+void bs_interval_fit(struct bs_interval_server *iv, const struct bs_interval_limits *lim);
 /**
  * bs_interval_ask - a new request is about to be sent: the interval that it tells
  *

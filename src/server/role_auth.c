@@ -39,12 +39,6 @@ static bool has_interval(const struct bs_device_auth *d)
 	return d->interval.told_s != 0;
 }
 
-/* Whether a device may have been told so. */
-static bool is_told(const struct bs_roles *r, uint16_t seconds)
-{
-	return seconds <= r->limits.max_s || seconds <= r->busy_s;
-}
-
 bool bs__auth_restore(struct bs_roles *r, uint32_t i)
 {
 	struct bs_device_auth *d = &r->auth[i];
@@ -61,9 +55,8 @@ bool bs__auth_restore(struct bs_roles *r, uint32_t i)
 	/* What is learned anew costs a few packets, what is wrong costs reachability. */
 	if (!(ext & BS_EXT_INTERVAL))
 		iv->told_s = 0;
-	else if (iv->good_s < r->limits.min_s || iv->good_s > r->limits.max_s || !has_interval(d) ||
-		 !is_told(r, iv->told_s) || !is_told(r, iv->kept_s))
-		bs_interval_start(iv, &r->limits);
+	else
+		bs_interval_fit(iv, &r->limits);
 	/* The NAT's clock went on while ours stood still. */
 	bs_interval_disturb(iv);
 	r->slab.hot[i].flags |= BS_SLAB_AUTH;

@@ -238,7 +238,15 @@ START_TEST(limits_may_change)
 	begin(300, 0);
 	play(20);
 	ck_assert_uint_gt(w.iv.good_s, 200);
+	w.alive.tries = 0;
+	w.alive.due_ms = w.now + 250000;
+	w.now = w.alive.due_ms;
 	ck_assert_uint_le(bs_interval_ask(&w.iv, &low, 0, 0, &w.alive, w.now), 15);
+	/* The device sleeps on as it was told: a first request that is lost does not end it. */
+	bs_interval_pace(&w.iv, &usual, &w.pace);
+	ck_assert_int_eq(bs_alive_timeout(&w.alive, &w.pace, 7, 0, w.now), BS_ALIVE_SEND);
+	w.now += usual.retry_ms;
+	ck_assert_int_eq(bs_alive_timeout(&w.alive, &w.pace, 7, 0, w.now), BS_ALIVE_SEND_AGAIN);
 	ck_assert_uint_eq(bs_interval_ask(&w.iv, &one, 0, 0, &w.alive, w.now), 30);
 	w.iv.good_s = 3600;
 	ck_assert_uint_eq(bs_interval_ask(&w.iv, &most, UINT16_MAX, 0, &w.alive, w.now), 3600);
