@@ -365,6 +365,22 @@ static void carry_nets(struct bs_roles *r, const struct bs_state_shard *from)
 		*r->nets = *(const struct bs_nets *)bs_state_records(from, BS_STATE_NETS);
 }
 
+/* Each number to the worker that it names now. */
+static void carry_spent(struct pass *p, const struct bs_state_shard *from)
+{
+	const struct bs_spent_nsi *spent = bs_state_records(from, BS_STATE_SPENT);
+	uint32_t used = bs_state_used(from, BS_STATE_SPENT);
+	uint32_t i;
+
+	for (i = 0; i < used; i++) {
+		uint32_t nsi = spent[i].nsi;
+
+		if (nsi != 0)
+			p->worker[(nsi >> 24) % p->n_workers].roles->spent[nsi % BS_SPENT_NSI] =
+				spent[i];
+	}
+}
+
 static void carry_shard(struct pass *p, struct bs_state_shard *from)
 {
 	const struct bs_device_hot *hot = bs_state_records(from, BS_STATE_HOT);
@@ -376,6 +392,7 @@ static void carry_shard(struct pass *p, struct bs_state_shard *from)
 	if (bs_state_used(from, BS_STATE_COLD) < used)
 		used = bs_state_used(from, BS_STATE_COLD);
 	finish_note(from);
+	carry_spent(p, from);
 	/* Any worker may see any prefix next. */
 	for (k = 0; k < p->n_workers && bs_state_used(from, BS_STATE_SKETCH) == 1; k++)
 		bs_sketch_merge(p->worker[k].roles->sketch, sketch, p->worker[k].roles->now_s);

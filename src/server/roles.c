@@ -104,6 +104,8 @@ void bs__state_specs(const struct bs_conf *conf, unsigned n_workers,
 	spec[BS_STATE_TEXT] = (struct bs_state_spec){ BS_INTERN_TEXT_MAX, BS_INTERN_MAX };
 	spec[BS_STATE_LOCAL] = (struct bs_state_spec){ sizeof(struct bs_local), BS_LOCALS_MAX };
 	spec[BS_STATE_AUTH] = (struct bs_state_spec){ sizeof(struct bs_device_auth), devices };
+	spec[BS_STATE_SPENT] =
+		(struct bs_state_spec){ sizeof(struct bs_spent_nsi), BS_SPENT_NSI };
 	spec[BS_STATE_NETS] = (struct bs_state_spec){ sizeof(struct bs_nets), 1 };
 	spec[BS_STATE_SKETCH] = (struct bs_state_spec){ sizeof(struct bs_sketch), 1 };
 }
@@ -119,7 +121,10 @@ static int init_state(struct bs_roles *r)
 	bs_slab_init(&r->slab, r->shard);
 	bs_pool_init_in(&r->ep6, r->shard, BS_STATE_EP6, sizeof(struct bs_device_ep6),
 			offsetof(struct bs_device_ep6, next));
-	err = bs_state_use(r->shard, BS_STATE_SKETCH, 1);
+	r->spent = bs_state_records(r->shard, BS_STATE_SPENT);
+	err = bs_state_use(r->shard, BS_STATE_SPENT, BS_SPENT_NSI);
+	if (!err)
+		err = bs_state_use(r->shard, BS_STATE_SKETCH, 1);
 	return err ? err : bs_intern_init(&r->texts, r->shard, r->hash_key);
 }
 

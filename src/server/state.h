@@ -11,6 +11,7 @@
  *   sketch      prefixes from which attaches were proven: after a restart the
  *               regular visitors are still no strangers                               sketch.h
  *   auth, nets  counters and intervals of those with these extensions      role_auth.h, nets.h
+ *   spent       numbers that a copy of an old proof must not bring back             roles.h
  *
  * What does not, and why that is no loss:
  *
@@ -80,6 +81,7 @@ enum bs_state_region {
 	BS_STATE_SKETCH, /**< struct bs_sketch, one */
 	BS_STATE_AUTH,   /**< struct bs_device_auth, by the index of hot */
 	BS_STATE_NETS,   /**< struct bs_nets, one */
+	BS_STATE_SPENT,  /**< struct bs_spent_nsi */
 	BS_STATE_N,
 };
 

@@ -23,6 +23,8 @@ static inline struct bs_state_options shelf_options(uint32_t devices)
 	o.spec[BS_STATE_LOCAL] = (struct bs_state_spec){ sizeof(struct bs_local), BS_LOCALS_MAX };
 	o.spec[BS_STATE_SKETCH] = (struct bs_state_spec){ sizeof(struct bs_sketch), 1 };
 	o.spec[BS_STATE_AUTH] = (struct bs_state_spec){ sizeof(struct bs_device_auth), devices };
+	o.spec[BS_STATE_SPENT] =
+		(struct bs_state_spec){ sizeof(struct bs_spent_nsi), BS_SPENT_NSI };
 	o.spec[BS_STATE_NETS] = (struct bs_state_spec){ sizeof(struct bs_nets), 1 };
 	return o;
 }

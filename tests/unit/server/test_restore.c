@@ -437,6 +437,25 @@ START_TEST(test_note_is_finished)
 }
 END_TEST
 
+/* What a copy of an old proof must not bring back is known to whoever would have to refuse it. */
+START_TEST(test_spent_numbers)
+{
+	const uint32_t nsi = 0x51234567;
+	unsigned n;
+
+	bs__cookie_spent(roles(0), nsi);
+	for (n = 1; n < 5; n++) {
+		const struct bs_spent_nsi *spent;
+
+		workers = n;
+		again();
+		spent = &roles((nsi >> 24) % n)->spent[nsi % BS_SPENT_NSI];
+		ck_assert_uint_eq(spent->nsi, nsi);
+		ck_assert_uint_le(roles(0)->now_ms - spent->end_ms, 1000);
+	}
+}
+END_TEST
+
 /* The end came before a record was complete. */
 START_TEST(test_half_a_record)
 {
@@ -579,6 +598,7 @@ Suite *bs_suite_restore(void)
 	tcase_add_test(c, test_no_storm);
 	tcase_add_test(c, test_newer_wins);
 	tcase_add_test(c, test_note_is_finished);
+	tcase_add_test(c, test_spent_numbers);
 	tcase_add_test(c, test_half_a_record);
 	tcase_add_test(c, test_any_bit);
 	tcase_add_test(c, test_any_page);
