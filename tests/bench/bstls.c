@@ -270,9 +270,8 @@ static void parse(int argc, char **argv, struct plan *p)
 {
 	if (argc != 11) {
 		fprintf(stderr, "usage: bstls certificates CA CA-KEY CERTIFICATE COUNT OUTPUT\n");
-		fprintf(stderr,
-			"usage: bstls ADDRESS[/SOURCE] PORT SECONDS PROCESSES 12|13 full|resumed|flood|HOLD "
-			"CA CERTIFICATES KEY ALPN|-\n");
+		fprintf(stderr, "usage: bstls ADDRESS[/SOURCE] PORT SECONDS PROCESSES 12|13 "
+				"full|resumed|flood|HOLD CA CERTIFICATES KEY ALPN|-\n");
 		exit(2);
 	}
 	p->to.sin_family = AF_INET;
