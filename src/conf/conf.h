@@ -105,6 +105,7 @@ struct bs_conf {
 	uint32_t attach_rate_prefix;    /**< per second and prefix that is not known */
 	uint32_t attach_rate_strangers; /**< per second, all prefixes that are not known */
 	uint32_t attach_rate_id;        /**< per second and device id */
+	uint32_t attach_pace;           /**< registrations begun per second; 0 = no limit */
 	uint32_t attach_burst_id;       /**< invites of one id at once */
 	uint32_t pending_entries;       /**< per worker */
 	bs_time pending_lifetime;

@@ -182,6 +182,9 @@ const struct bs_conf_key bs_conf_schema[] = {
 	"10000/s", "Invites answered per second in all where no attach was verified."),
  ROW_RANGE("attach-rate-id", BS_CONF_RATE, LIVE, attach_rate_id, 1, 1000000, "1/s",
 	"Invites answered per second and device id."),
+ ROW_RANGE("attach-pace", BS_CONF_RATE, LIVE, attach_pace, 0, 1000000, "20000/s",
+	"Registrations begun per second, all workers together; devices above it come later; "
+	"0 is no limit."),
  ROW_RANGE("attach-burst-id", BS_CONF_COUNT, LIVE, attach_burst_id, 1, 1000, "3",
 	"Invites of one device id answered at once."),
  ROW_RANGE("pending-entries", BS_CONF_COUNT, RESTART, pending_entries, 16, 16777216, "65536",

@@ -339,6 +339,20 @@ static void answer_attach(struct bs_roles *r, const struct bs_input *in,
 	bs_count(r->w->counters, BS_C_invite_answered_attach);
 }
 
+/* Where a registration begins; those that go on are not held up. */
+static bool is_paced(struct bs_roles *r, const struct bs_input *in, const struct bs_invite *inv)
+{
+	bool keeps = inv->has_ext && (inv->ext & r->w->conf->extensions & BS_EXT_RETRY);
+	uint32_t retry_ms;
+
+	if (bs_pace_take(&r->pace_in, keeps, bs__random32(r), r->now_ms, &retry_ms))
+		return true;
+	bs_count(r->w->counters, BS_C_invite_paced);
+	if (keeps)
+		(void)bs__invite_retry(r, in, inv, retry_ms);
+	return false;
+}
+
 /* An unknown id costs a look at the registry and nobody's tokens: whoever guesses ids from behind a
  * crowded address must not use up what the crowd may ask. */
 static void answer(struct bs_roles *r, const struct bs_input *in, const struct bs_invite *inv,
@@ -361,7 +375,7 @@ static void answer(struct bs_roles *r, const struct bs_input *in, const struct b
 		verdict = bs_admission_stateless(&r->admission, &q, r->now_ms);
 	else
 		verdict = bs_admission_stock(&r->admission, &q, r->now_ms);
-	if (!is_admitted(r, verdict))
+	if (!is_admitted(r, verdict) || (!for_attach && !is_paced(r, in, inv)))
 		return;
 	if (!for_attach)
 		answer_controller(r, in, inv);

@@ -77,6 +77,7 @@ void bs__roles_conf(struct bs_roles *r)
 		.id_burst = c->attach_burst_id,
 	};
 
+	bs_pace_set(&r->pace_in, c->attach_pace ? rate_share(c->attach_pace, n) : 0);
 	r->pace.interval_ms = span_ms(c->alive_interval);
 	r->pace.retry_ms = span_ms(c->alive_retry);
 	r->pace.retries = c->alive_retries;
@@ -212,6 +213,7 @@ int bs_roles_new(struct bs_worker *w, struct bs_roles **out)
 		      r->closings.len, r->tick);
 	bs_wheel_init(&r->move_wheel, r->moves.records + offsetof(struct bs_move, timer),
 		      r->moves.len, r->tick);
+	bs_pace_init(&r->pace_in, 0, r->now_ms);
 	bs__roles_conf(r);
 	*out = r;
 	return BS_OK;

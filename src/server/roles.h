@@ -27,6 +27,7 @@
 #include "server/ids.h"
 #include "server/intern.h"
 #include "server/nsi_table.h"
+#include "server/pace.h"
 #include "server/pending.h"
 #include "server/pool.h"
 #include "server/server.h"
@@ -138,6 +139,7 @@ struct bs_roles {
 	struct bs_nets *nets;        /**< intervals that networks bore */
 
 	struct bs_alive_pace pace;
+	struct bs_pace pace_in; /**< how fast devices may begin */
 	struct bs_interval_limits limits;
 	uint16_t busy_s;        /**< interval while a client is connected */
 	struct bs_local *local; /**< [BS_LOCALS_MAX]; one without a port is free */

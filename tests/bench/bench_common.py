@@ -109,6 +109,7 @@ def node(devices, interval="10s", rows=None, **conf):
         "socket_buffer": "8MiB", "database_size": f"{1 + devices // 500000}GiB",
         "alive_interval": interval, "alive_retry": "1s", "alive_unreachable": "20s",
         "alive_timeout": "40s", "attach_rate_unknown": "1000000/s",
+        "attach_pace": "0/s",
         "attach_rate_known": "1000000/s", "attach_rate_prefix": "1000000/s",
         "attach_rate_id": "1000000/s", "attach_burst_id": 1000, "pending_entries": 65536,
         "pending_per_prefix": 65536, "handshake_rate": "1000000/s"}
