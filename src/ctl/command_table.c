@@ -63,6 +63,15 @@ static const struct bs_arg attempt_explain_args[] = {
 	END,
 };
 
+static const struct bs_arg drain_args[] = {
+	{ "rate", "N", BS_ARG_UINT, 0, NULL,
+	  "devices per second (default: as many as the deadline asks for)", 0 },
+	{ "deadline", "SECONDS", BS_ARG_UINT, 0, NULL,
+	  "end who is left then (default: as the rate asks for, or 60)", 0 },
+	{ "cancel", NULL, BS_ARG_FLAG, 0, NULL, "let everybody in again", 0 },
+	END,
+};
+
 static const struct bs_arg stats_args[] = {
 	{ "all", NULL, BS_ARG_FLAG, LOC, NULL, "also the counters that are zero", 'a' },
 	{ "prometheus", NULL, BS_ARG_FLAG, 0, NULL, "in the text form of Prometheus", 'p' },
@@ -390,6 +399,7 @@ static const struct bs_command table[] = {
 	{ "log level", CHANGES | LIVE, log_level_args,
 	  "show or change the log level until the next restart" },
 	{ "stop", CHANGES | LIVE, none, "stop the server cleanly" },
+	{ "drain", CHANGES | LIVE, drain_args, "send devices and clients away, and let nobody in" },
 	{ "upgrade", CHANGES | LIVE, none, "let a new basestationd take over in place" },
 	{ "help", LOCAL, help_args, "show the commands, or the usage of one" },
 };

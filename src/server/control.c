@@ -227,9 +227,9 @@ void bs__control_fail_err(struct bs_control_job *j, int err, const char *place, 
 static bs_control_fn find_handler(const char *name)
 {
 	static const struct bs_control_row *const areas[] = {
-		bs__control_admin,  bs__control_device,  bs__control_client,
-		bs__control_access, bs__control_ca,      bs__control_db,
-		bs__control_import, bs__control_attempt, bs__control_relay,
+		bs__control_admin,   bs__control_drain, bs__control_device, bs__control_client,
+		bs__control_access,  bs__control_ca,    bs__control_db,     bs__control_import,
+		bs__control_attempt, bs__control_relay,
 	};
 	size_t i;
 
@@ -635,6 +635,7 @@ void bs_control_free(struct bs_control *c)
 	if (!c)
 		return;
 	bs__control_thread_end(c);
+	bs__control_drain_end(c);
 	while (c->clients) {
 		flush_client(c->clients);
 		client_close(c->clients);

@@ -89,15 +89,16 @@ static void run_status(struct bs_control_job *j)
 	}
 	bs_server_info(c->env.server, &info);
 	bs_server_counters(c->env.server, v);
-	o = json_pack(
-		"{s:s,s:i,s:b,s:I,s:I,s:i,s:b,s:i,s:i,s:i,s:i,s:s*,s:s}", "version", BS_VERSION,
-		"pid", (int)getpid(), "ready", is_ready(c->env.server, info.n_workers), "started",
-		(json_int_t)(info.started_ms / 1000), "uptime_s",
-		(json_int_t)time(NULL) - (json_int_t)(info.started_ms / 1000), "workers",
-		(int)info.n_workers, "steering", info.steering, "controller_port",
-		(int)info.controller_port, "attach_port", (int)info.attach_port, "client_port",
-		(int)info.client_port, "gateway_port", (int)info.gateway_port, "control_socket",
-		conf->control_socket, "log_level", bs_log_level_name(bs_log_level()));
+	o = json_pack("{s:s,s:i,s:b,s:b,s:I,s:I,s:i,s:b,s:i,s:i,s:i,s:i,s:s*,s:s}", "version",
+		      BS_VERSION, "pid", (int)getpid(), "draining", info.draining, "ready",
+		      is_ready(c->env.server, info.n_workers), "started",
+		      (json_int_t)(info.started_ms / 1000), "uptime_s",
+		      (json_int_t)time(NULL) - (json_int_t)(info.started_ms / 1000), "workers",
+		      (int)info.n_workers, "steering", info.steering, "controller_port",
+		      (int)info.controller_port, "attach_port", (int)info.attach_port,
+		      "client_port", (int)info.client_port, "gateway_port", (int)info.gateway_port,
+		      "control_socket", conf->control_socket, "log_level",
+		      bs_log_level_name(bs_log_level()));
 	more = json_pack("{s:I,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I,s:I,s:i}}", "devices_attached",
 			 (json_int_t)v[BS_C_devices_attached], "devices_unreachable",
 			 (json_int_t)v[BS_C_devices_unreachable], "sessions",

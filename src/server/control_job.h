@@ -12,6 +12,8 @@
 #ifndef BS_SERVER_CONTROL_JOB_H
 #define BS_SERVER_CONTROL_JOB_H
 
+#include <ev.h>
+
 #include "ctl/command.h"
 #include "ctl/protocol.h"
 #include "server/control.h"
@@ -52,6 +54,8 @@ struct bs_control {
 	unsigned n_clients;
 	struct bs_control_job *jobs;
 	bool held;                        /**< no new command is begun */
+	ev_timer drain;                   /**< control_drain.c: looks at the drain under way */
+	struct bs_control_job *drain_job; /**< who is told about it; NULL = nobody */
 	struct bs_control_thread *thread; /**< db check under way, or NULL */
 	struct bs_control_io *io;         /**< control.c's watchers */
 	/** Offline mode: opens the registry when a command first needs it; else NULL. */
@@ -72,6 +76,7 @@ struct bs_control_row {
 /* The rows of each file; end with a NULL name. */
 extern const struct bs_control_row bs__control_admin[];
 extern const struct bs_control_row bs__control_device[];
+extern const struct bs_control_row bs__control_drain[];
 extern const struct bs_control_row bs__control_client[];
 extern const struct bs_control_row bs__control_access[];
 extern const struct bs_control_row bs__control_attempt[];
@@ -147,6 +152,9 @@ json_t *bs__control_json_endpoint(const struct bs_endpoint *ep);
 /** Text of a peer: bytes that are not printable ASCII are escaped. */
 json_t *bs__control_json_peer_text(const char *s, size_t len);
 const char *bs__control_state_name(unsigned state);
+
+/** control_drain.c: tell nobody about a drain any more. */
+void bs__control_drain_end(struct bs_control *c);
 
 /** control_db.c: wait for the check thread. */
 void bs__control_thread_end(struct bs_control *c);

@@ -67,6 +67,8 @@
  X(invite_rate_known, counter, "packets", "invites over the rate of known prefixes")               \
  X(invite_rate_strangers, counter, "packets", "invites over the rate of all strangers")            \
  X(invite_cookie, counter, "packets", "invites answered with a cookie only")                       \
+ X(invite_drained, counter, "packets", "invites not answered because the server is drained")       \
+ X(devices_drained, counter, "devices", "attachments ended by a drain")                            \
  X(invite_paced, counter, "packets", "invites above attach-pace, to come again later")             \
  X(invite_retry, counter, "packets", "devices told to come back later")                            \
  X(attach_stateless, counter, "attaches", "attachments proven without an entry (cookie)")          \

@@ -300,6 +300,14 @@ static void gate_drain(struct bs_gate *g, bs_time span)
 	drain_some(g, g->w->now);
 }
 
+static void gate_resume(struct bs_gate *g)
+{
+	g->draining = false;
+	g->told = 0;
+	g->ended = 0;
+	start_accepting(g);
+}
+
 static void gate_free(struct bs_gate *g)
 {
 	if (!g)
@@ -470,6 +478,7 @@ const struct bs_gate_ops *bs_gate_ops(void)
 		.tick = gate_tick,
 		.conf_changed = gate_conf_changed,
 		.drain = gate_drain,
+		.resume = gate_resume,
 	};
 
 	return &ops;

@@ -61,6 +61,8 @@ struct bs_gate_ops {
 	/** No new sessions; tell the open ones to leave, the last after half of span, and end what
 	 *  is left until span is over; 0 = at once. */
 	void (*drain)(struct bs_gate *g, bs_time span);
+	/** Take sessions again. */
+	void (*resume)(struct bs_gate *g);
 };
 
 #endif

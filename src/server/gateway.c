@@ -336,6 +336,13 @@ void bs_gateway_drain(struct bs_gateway *g, bs_time span)
 	g->drain_span = span - span / 2;
 }
 
+void bs_gateway_resume(struct bs_gateway *g)
+{
+	g->draining = false;
+	g->drained = 0;
+	accepting(g, true);
+}
+
 void bs_gateway_conf(struct bs_gateway *g)
 {
 	uint32_t rate = g->w->conf->gateway_rate;

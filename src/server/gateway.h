@@ -51,6 +51,8 @@ void bs_gateway_conf(struct bs_gateway *g);
 /** Take no new legs, and end the pairs that there are one after the other in the second half of
  *  span. */
 void bs_gateway_drain(struct bs_gateway *g, bs_time span);
+/** Take legs again. */
+void bs_gateway_resume(struct bs_gateway *g);
 
 /** What a connection gets when it is offered the relay. */
 struct bs_gateway_ticket {

@@ -58,6 +58,7 @@ enum bs_msg_kind {
 	BS_MSG_STOP,      /**< main -> worker */
 	BS_MSG_FREEZE,    /**< main -> worker: read nothing but mail until one of the next two */
 	BS_MSG_THAW,      /**< main -> worker: go on */
+	BS_MSG_DRAIN,     /**< main -> worker: send everybody away, or stop doing that */
 	BS_MSG_RETIRE,    /**< main -> worker: another process has the devices; end what is left */
 	BS_MSG_LAST_SEEN, /**< worker -> main: a batch is in the bulk ring (see bs_bulk) */
 	/* Kinds from here on are the gate's own, passed to it unseen. */
@@ -216,6 +217,13 @@ enum bs_query_kind {
 	BS_QUERY_SYNC,     /**< answer as soon as it is read: a quiescent point */
 };
 
+/** See bs_server_drain(). */
+struct bs_msg_drain {
+	bool on;
+	uint32_t rate;    /**< devices per second of this worker, 0 = as the span asks for */
+	uint32_t span_ms; /**< when it is over */
+};
+
 struct bs_msg_query {
 	uint32_t id;  /**< main's own; comes back */
 	uint8_t kind; /**< enum bs_query_kind */
@@ -249,6 +257,7 @@ struct bs_message {
 		struct bs_msg_presence presence;
 		struct bs_msg_revoke revoke;
 		struct bs_msg_query query;
+		struct bs_msg_drain drain;
 		struct bs_msg_answer answer;
 		uint8_t gate[432]; /**< kinds from BS_MSG_GATE_FIRST on */
 	} u;

@@ -406,6 +406,7 @@ void bs__invite_input(struct bs_roles *r, struct bs_input *in)
 	bs_count(r->w->counters, for_attach ? BS_C_invite_attach : BS_C_invite_controller);
 	if (!is_readable(r, &inv, in->peer) || !find_device(r, inv.id, &d))
 		return;
-	answer(r, in, &inv, &d, for_attach);
+	if (!bs__drain_refuses(r, in, &inv))
+		answer(r, in, &inv, &d, for_attach);
 	bs_device_wipe(&d);
 }

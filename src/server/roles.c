@@ -293,6 +293,8 @@ void bs__roles_tick(struct bs_roles *r)
 	if (BS_TIME_DIFF(r->w->now, r->seen_next) >= 0)
 		bs__seen_due(r);
 	bs__relay_tick(r);
+	if (r->drain.on)
+		bs__drain_due(r);
 	if (r->n_gone > 0)
 		bs__gone_due(r);
 	if (r->recheck_owed)

@@ -107,6 +107,16 @@ struct bs_nets;
 struct bs_datagram;
 struct bs_relay_hub;
 
+/** Devices are being sent away. */
+struct bs_drain {
+	bool on;
+	uint32_t begin_ms;
+	uint32_t span_ms;
+	uint32_t rate; /**< per second, 0 = even over the span */
+	uint32_t n;    /**< devices at the beginning */
+	uint32_t at;   /**< record to look at next */
+};
+
 struct bs_roles {
 	struct bs_worker *w;
 	struct bs_state_shard *shard; /**< what outlives the process */
@@ -140,6 +150,7 @@ struct bs_roles {
 
 	struct bs_alive_pace pace;
 	struct bs_pace pace_in; /**< how fast devices may begin */
+	struct bs_drain drain;
 	struct bs_interval_limits limits;
 	uint16_t busy_s;        /**< interval while a client is connected */
 	struct bs_local *local; /**< [BS_LOCALS_MAX]; one without a port is free */
@@ -289,6 +300,13 @@ bool bs__invite_retry(struct bs_roles *r, const struct bs_input *in, const struc
 void bs__attach_input(struct bs_roles *r, struct bs_input *in);
 /** End an attachment: its connections go, the owner is told. */
 void bs__device_end(struct bs_roles *r, uint32_t i, enum bs_drop_reason reason);
+
+/* role_drain.c */
+void bs__drain_set(struct bs_roles *r, const struct bs_msg_drain *m);
+/** Whether an invite gets no answer but, perhaps, a time to come back. */
+bool bs__drain_refuses(struct bs_roles *r, const struct bs_input *in, const struct bs_invite *inv);
+/** End whoever is due. */
+void bs__drain_due(struct bs_roles *r);
 /** The attachment behind a number, when it is this device's: numbers are used again. */
 bool bs__device_find(const struct bs_roles *r, uint32_t nsi, uint32_t number, uint32_t *i);
 /** Ask the registry about every attached device, in slices; after a change of many. */

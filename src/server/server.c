@@ -475,6 +475,21 @@ void bs_server_thaw(struct bs_server *s)
 	broadcast(s, BS_MSG_THAW);
 }
 
+void bs_server_drain(struct bs_server *s, bool on, uint32_t rate, uint32_t span_ms)
+{
+	struct bs_message m;
+	unsigned i;
+
+	memset(&m, 0, sizeof(m));
+	m.kind = BS_MSG_DRAIN;
+	m.u.drain.on = on;
+	m.u.drain.rate = (rate + s->n_workers - 1) / s->n_workers;
+	m.u.drain.span_ms = span_ms;
+	s->draining = on;
+	for (i = 0; i < s->n_workers; i++)
+		bs__server_post(s, i, &m);
+}
+
 void bs_server_retire(struct bs_server *s)
 {
 	broadcast(s, BS_MSG_RETIRE);
@@ -775,6 +790,7 @@ void bs_server_info(const struct bs_server *s, struct bs_server_info *info)
 	memset(info, 0, sizeof(*info));
 	info->n_workers = s->n_workers;
 	info->steering = s->steering;
+	info->draining = s->draining;
 	info->single_port = s->controller_port == s->attach_port;
 	info->controller_port = s->controller_port;
 	info->attach_port = s->attach_port;

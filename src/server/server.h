@@ -69,6 +69,12 @@ BS_MUSTCHECK int bs_server_freeze(struct bs_server *s);
 void bs_server_commit(struct bs_server *s);
 /** Go on. */
 void bs_server_thaw(struct bs_server *s);
+/**
+ * Send everybody away: no device and no client comes in any more, attached devices are ended at
+ * rate per second (0: evenly), TLS sessions and legs of the TCP relay are told to leave, and what
+ * is left after span_ms is ended then.  With on = false whoever comes is let in again.
+ */
+void bs_server_drain(struct bs_server *s, bool on, uint32_t rate, uint32_t span_ms);
 /** Another process has the sockets now: workers go on with TLS sessions and legs of the TCP relay
  *  only, tell them to leave, and end them within conf's drain-time. */
 void bs_server_retire(struct bs_server *s);
@@ -88,6 +94,7 @@ void bs_server_tick(struct bs_server *s, bs_time now);
 struct bs_server_info {
 	unsigned n_workers;
 	bool steering;    /**< the kernel steers; else workers forward */
+	bool draining;    /**< since bs_server_drain() */
 	bool single_port; /**< controller and attach role share a port */
 	uint16_t controller_port;
 	uint16_t attach_port;

@@ -59,6 +59,7 @@ struct bs_server {
 	unsigned n_inited;
 	bool running;
 	bool steering;
+	bool draining;
 	uint64_t started_ms;
 	uint16_t controller_port;
 	uint16_t attach_port;

@@ -153,6 +153,19 @@ static void retire(struct bs_worker *w)
 		bs_gateway_drain(w->gateway, w->conf->drain_time);
 }
 
+static void drain(struct bs_worker *w, const struct bs_msg_drain *m)
+{
+	bs__drain_set(w->roles, m);
+	if (w->gate && m->on)
+		w->gate_ops->drain(w->gate, BS_TIME_MS(m->span_ms));
+	else if (w->gate)
+		w->gate_ops->resume(w->gate);
+	if (w->gateway && m->on)
+		bs_gateway_drain(w->gateway, BS_TIME_MS(m->span_ms));
+	else if (w->gateway)
+		bs_gateway_resume(w->gateway);
+}
+
 /* What may still be said once the devices are another process's. */
 static bool is_for_streams(const struct bs_message *m)
 {
@@ -187,6 +200,7 @@ static void deliver(struct bs_worker *w, struct bs_message *m)
 	case BS_MSG_FREEZE: w->events->frozen = true; break;
 	case BS_MSG_THAW: w->events->frozen = false; break;
 	case BS_MSG_RETIRE: retire(w); break;
+	case BS_MSG_DRAIN: drain(w, &m->u.drain); break;
 	case BS_MSG_CONF: take_conf(w); break;
 	case BS_MSG_QUERY:
 		/* Main takes an answer as proof that the old conf is out of use here. */

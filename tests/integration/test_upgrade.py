@@ -12,6 +12,11 @@ import threading
 import time
 
 import bs
+import test_gate
+import test_gateway
+
+# Only their tools are wanted here, not their tests.
+bs._tests.clear()
 
 CLIENT = "user@example.test"
 
@@ -226,6 +231,108 @@ def under_load():
     # upgrade would be dozens.
     left = hold["counts"]["polls"] - hold["poll"]["n"]
     bs.check(left <= 5, f"{left} of {hold['counts']['polls']} polls were not answered")
+    n.stop()
+
+
+@bs.test
+def drain():
+    """bsctl drain sends devices and clients away at a rate; nobody comes in until it is cancelled"""
+    n = node(**{"alive-interval": "200ms"})
+    cert = n.client(CLIENT)
+    n.allow()
+    devices = [n.device(f"d{i}.p2p.example.test") for i in range(6)]
+    gate = test_gate.Gate(n, cert)
+    gate.hello()
+    rows = n.ask("drain", "--rate", "2")
+    bs.equal(rows[-1]["devices"], 0, "devices at the end")
+    bs.equal(rows[-1]["sessions"], 0, "sessions at the end")
+    bs.check(any(0 < r["devices"] < 6 for r in rows), f"one after the other ({rows})")
+    bs.equal(n.stat("devices_drained"), 6, "devices_drained")
+    bs.check(n.status()["draining"], "status says so")
+    # They ask to come in again, and are not let in.
+    bs.until("an invite that is not answered", lambda: n.stat("invite_drained") > 0, 20)
+    bs.equal(n.status()["devices_attached"], 0, "attached while drained")
+    n.ask("drain", "--cancel")
+    bs.check(not n.status()["draining"], "it is over")
+    event = gate.recv()
+    bs.equal((event.type, event.status), (test_gate.EVENT, test_gate.DRAINING), "event")
+    bs.check(gate.ended(), "the session ended")
+    fresh = n.device("fresh.p2p.example.test")
+    n.rpc(cert, fresh.id, "get_weather.json")
+    bs.equal(len(devices), 6, "devices that were sent away")
+    n.stop()
+
+
+@bs.test
+def drain_deadline():
+    """the deadline ends who is left; another drain meanwhile is refused, a cancel ends it"""
+    n = node(server_certificate=None, server_key=None, client_ca=None, client_crl=None)
+    devices = [n.device(f"d{i}.p2p.example.test") for i in range(4)]
+    rows = n.ask("drain", "--rate", "1", "--deadline", "2")
+    bs.equal(rows[-1]["devices"], 0, "devices at the end")
+    bs.check(len(rows) <= 5, f"it took no longer ({len(rows)} s)")
+    n.ask("drain", "--cancel")
+    fresh = n.device("fresh.p2p.example.test")
+    slow = bs.Process([bs.program("bsctl"), "drain", "--deadline", "3600", "--conf", n.conf_file,
+                       "--json"])
+    bs.until("it is draining", lambda: n.status()["draining"])
+    r = n.bsctl("drain", ok=False, as_json=False)
+    bs.check(r.returncode != 0 and "under way" in r.stderr, r.stderr)
+    n.ask("drain", "--cancel")
+    bs.check(slow.wait() != 0, "the first one was told")
+    bs.check("cancelled" in slow.output(), slow.output())
+    bs.equal(times_attached(fresh), 1, "times that the last device attached")
+    bs.check(n.status()["devices_attached"] >= 1, "it is attached")
+    bs.equal(len(devices), 4, "devices that were sent away")
+    n.stop()
+
+
+@bs.test
+def a_client_session_across_an_upgrade():
+    """an open session is told to leave, served nothing new, ended; the next resumes it"""
+    n = node()
+    cert = n.client(CLIENT)
+    n.allow()
+    device = n.device("d1.p2p.example.test")
+    ctx = test_gate.make_context(n, cert)
+    gate = test_gate.Gate(n, None, context=ctx)
+    gate.hello()
+    old = n.upgrade()
+    event = gate.recv()
+    bs.equal((event.type, event.seq, event.status), (test_gate.EVENT, 0, test_gate.DRAINING),
+             "event")
+    ticket = gate.sock.session
+    bs.check(gate.ended(), "the session ended")
+    bs.until("the old process has left", lambda: not running(old), 10)
+    gate = test_gate.Gate(n, None, context=ctx, session=ticket)
+    bs.equal(gate.hello().status, test_gate.OK, "HELLO at the new process")
+    bs.check(gate.sock.session_reused, "the session was resumed")
+    bs.equal(gate.watch(device.id).status, test_gate.OK, "WATCH")
+    device.kill()
+    bs.equal(gate.recv(30).first(0x68)[8], 0, "state of the device that is gone")
+    gate.close()
+    n.stop()
+
+
+@bs.test
+def a_tcp_relay_across_an_upgrade():
+    """a stream over the TCP relay goes on for half of drain-time, then ends; the next one works"""
+    n = node(drain_time="6s")
+    cert = n.client(CLIENT)
+    n.allow()
+    with test_gateway.Stream(n, cert, "tcp") as stream:
+        stream.read(1 << 20)
+        old = n.upgrade()
+        stream.read(1 << 20)
+        bs.check(running(old), "the old process still passes it on")
+        try:
+            while stream.s.recv(1 << 16):
+                pass
+        except OSError:
+            pass
+        bs.until("the old process has left", lambda: not running(old), 20)
+    weather = n.device("d1.p2p.example.test")
+    n.rpc(cert, weather.id, "get_weather.json", "--relay", "tcp")
     n.stop()
 
 

@@ -325,8 +325,7 @@ static void plot(const char *path, const struct run *run)
 		"<text x=\"8\" y=\"40\">%u</text><text x=\"700\" y=\"398\">%u s</text>\n",
 		top, end);
 	for (int k = 0; k < RUNS; k++) {
-		fprintf(f,
-			"<text x=\"420\" y=\"%d\" fill=\"%s\">%s: peak %u/s, all back %u s</text>\n",
+		fprintf(f, "<text x=\"420\" y=\"%d\" fill=\"%s\">%s: peak %u/s, back %u s</text>\n",
 			50 + 18 * k, colour[k], run[k].name, run[k].res.peak,
 			run[k].last_ms / SECOND_MS);
 		fprintf(f, "<polyline fill=\"none\" stroke=\"%s\" points=\"", colour[k]);

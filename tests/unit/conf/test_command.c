@@ -94,7 +94,10 @@ START_TEST(test_match)
 		{ "stat", NULL, 0 },
 		{ "device add x", "device add", 2 },
 		{ "dev a x", "device add", 2 },
-		{ "d a x", "device add", 2 },
+		{ "de a x", "device add", 2 },
+		/* "drain a x" as well: better asked than guessed */
+		{ "d a x", NULL, 0 },
+		{ "dr --rate 5", "drain", 1 },
 		{ "d e x", NULL, 0 },
 		{ "dev en x", "device enable", 2 },
 		{ "device", NULL, 0 },

@@ -176,6 +176,7 @@ static const struct bs_gate_ops gate_ops = {
 	.tick = gate_tick,
 	.conf_changed = gate_nothing,
 	.drain = gate_drain,
+	.resume = gate_nothing,
 };
 
 void rig_order(struct rig *r, unsigned from, unsigned to, const struct bs_message *m)

@@ -134,6 +134,12 @@ int bs_server_kick(struct bs_server *s, uint32_t number, bs_server_done_fn fn, v
 	return err;
 }
 
+void bs_server_drain(struct bs_server *s, bool on, uint32_t rate, uint32_t span_ms)
+{
+	s->drain = (struct bs_msg_drain){ .on = on, .rate = rate, .span_ms = span_ms };
+	s->counter[BS_C_devices_attached] = 0;
+}
+
 void bs_server_info(const struct bs_server *s, struct bs_server_info *info)
 {
 	memset(info, 0, sizeof(*info));
@@ -143,6 +149,7 @@ void bs_server_info(const struct bs_server *s, struct bs_server_info *info)
 	info->client_port = 5003;
 	info->started_ms = 1000000;
 	info->max_devices = 200;
+	info->draining = s->drain.on;
 }
 
 void bs_server_counters(const struct bs_server *s, uint64_t out[BS_COUNTER_N])
@@ -172,6 +179,22 @@ static int host_reload(void *ctx, bs_control_reload_fn fn, void *arg, char *err,
 	}
 	fn(arg, "log-level", "changed");
 	fn(arg, "workers", "restart");
+	return BS_OK;
+}
+
+static int host_upgrade(void *ctx, bs_control_upgrade_fn fn, void *arg, char *err, size_t cap)
+{
+	struct host *h = ctx;
+
+	if (h->upgrade == BS_EBUSY) {
+		snprintf(err, cap, "one is on its way");
+		return BS_EBUSY;
+	}
+	/* the command is the only one: then the others are held */
+	ck_assert_int_eq(bs_control_hold(h->control, 0), BS_EBUSY);
+	ck_assert_int_eq(bs_control_hold(h->control, 1), BS_OK);
+	bs_control_release(h->control);
+	fn(arg, h->upgrade, "it ended", 4711);
 	return BS_OK;
 }
 
@@ -260,7 +283,8 @@ static void start(struct host *h, bool with_server)
 				       .ctx = h,
 				       .conf = host_conf,
 				       .reload = host_reload,
-				       .stop = host_stop_asked };
+				       .stop = host_stop_asked,
+				       .upgrade = host_upgrade };
 	ck_assert_int_eq(bs_control_new(&env, fd, -1, &h->control), BS_OK);
 	bs_ctl_lines_init(&h->lines, BS_CTL_LINE_MAX);
 	h->fd = host_connect(h);

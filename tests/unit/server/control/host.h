@@ -33,8 +33,9 @@ struct bs_server {
 	size_t n_steps;
 	uint32_t kicked[HOST_ROWS];
 	size_t n_kicked;
-	int refuse; /**< what every question returns at once, BS_OK = it is taken */
-	int answer; /**< what every answer says */
+	struct bs_msg_drain drain; /**< as told last */
+	int refuse;                /**< what every question returns at once, BS_OK = it is taken */
+	int answer;                /**< what every answer says */
 	uint64_t counter[BS_COUNTER_N];
 	struct bs_counters workers[2];
 	unsigned n_workers;
@@ -57,7 +58,8 @@ struct host {
 	struct bs_ctl_lines lines;
 	unsigned changes; /**< entries of the change feed */
 	bool stopped;
-	int reload; /**< what a reload returns */
+	int reload;  /**< what a reload returns */
+	int upgrade; /**< what an upgrade comes to */
 	bool without_server;
 };
 

@@ -131,6 +131,55 @@ START_TEST(test_stop)
 }
 END_TEST
 
+START_TEST(test_upgrade)
+{
+	json_t *r = host_expect(&h, "upgrade", NULL, BS_CTL_OK);
+
+	ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(r, "result"), "pid")),
+			 4711);
+	json_decref(r);
+	h.upgrade = BS_ECLOSED;
+	r = host_expect(&h, "upgrade", NULL, BS_CTL_FAILED);
+	ck_assert_str_eq(host_error(r, "reason"), "it ended");
+	ck_assert_str_eq(host_error(r, "remedy"), "the old process goes on");
+	json_decref(r);
+	h.upgrade = BS_EBUSY;
+	r = host_expect(&h, "upgrade", NULL, bs_ctl_status_from_err(BS_EBUSY));
+	ck_assert_str_eq(host_error(r, "reason"), "one is on its way");
+	json_decref(r);
+	json_decref(host_expect(&h, "upgrade", "{\"dry-run\":true}", BS_CTL_USAGE));
+}
+END_TEST
+
+START_TEST(test_drain)
+{
+	static const struct {
+		const char *args;
+		uint32_t rate, span_s;
+	} rows[] = {
+		{ NULL, 0, 60 },
+		{ "{\"rate\":10}", 10, 11 },
+		{ "{\"deadline\":5}", 0, 5 },
+		{ "{\"rate\":50,\"deadline\":3}", 50, 3 },
+		{ "{\"rate\":1000000}", 1000000, 2 },
+		{ "{\"rate\":9007199254740992,\"deadline\":9007199254740992}", UINT32_MAX, 86400 },
+	};
+
+	h.server.counter[BS_C_devices_attached] = 100;
+	host_ok(&h, "drain", "{\"dry-run\":true}");
+	ck_assert(!h.server.drain.on);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		h.server.counter[BS_C_devices_attached] = 100;
+		host_ok(&h, "drain", rows[i].args);
+		ck_assert(h.server.drain.on);
+		ck_assert_uint_eq(h.server.drain.rate, rows[i].rate);
+		ck_assert_uint_eq(h.server.drain.span_ms, rows[i].span_s * 1000);
+	}
+	host_ok(&h, "drain", "{\"cancel\":true}");
+	ck_assert(!h.server.drain.on);
+}
+END_TEST
+
 Suite *bs_suite_control_admin(void)
 {
 	Suite *s = suite_create("control_admin");
@@ -144,6 +193,8 @@ Suite *bs_suite_control_admin(void)
 	tcase_add_test(tc, test_conf);
 	tcase_add_test(tc, test_log_level);
 	tcase_add_test(tc, test_stop);
+	tcase_add_test(tc, test_upgrade);
+	tcase_add_test(tc, test_drain);
 	suite_add_tcase(s, tc);
 	return s;
 }
