@@ -154,9 +154,9 @@ bool bs__tls_check(struct bs_tls *t)
 	if (!s->hooks.check)
 		return true;
 	/* The caller's own use of OpenSSL is not ours to restrict. */
-	before = s->lib.none ? OSSL_LIB_CTX_set0_default(NULL) : NULL;
+	before = OSSL_LIB_CTX_set0_default(OSSL_LIB_CTX_get0_global_default());
 	good = s->hooks.check(s->hooks.ctx, &t->peer) == BS_OK;
-	bs__tls_lib_leave(&s->lib, before);
+	OSSL_LIB_CTX_set0_default(before);
 	return good;
 }
 
