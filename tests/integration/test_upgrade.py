@@ -78,7 +78,7 @@ def running(pid):
 
 def node(**conf):
     n = Upgradable(**{"alive-min": "1s", "alive-max": "1s", "alive-timeout": "10s", **conf})
-    n.set(**{"state-file": n.path("state")})
+    n.set(**{"state-file": conf.get("state-file", n.path("state"))})
     return n.start()
 
 
