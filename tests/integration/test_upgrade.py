@@ -336,5 +336,42 @@ def a_tcp_relay_across_an_upgrade():
     n.stop()
 
 
+@bs.test
+def daemon_mode_and_rights():
+    """in daemon mode and without root's rights: pid file, lock and a key that only root can read"""
+    if os.getuid() != 0:
+        raise bs.Skip("needs root")
+    n = Upgradable(server_certificate=None, server_key=None, client_ca=None, client_crl=None,
+                   user="nobody", log_target="auto", **{"alive-max": "1s", "alive-min": "1s"})
+    os.chmod(n.dir, 0o755)
+    os.mkdir(n.path("state"))
+    os.chown(n.path("state"), 65534, 65534)
+    n.set(**{"state-file": n.path("state", "file")})
+    bs.run([n.binary, "-d", "-c", n.conf_file])
+
+    def pid():
+        with open(n.conf["pid-file"], encoding="ascii") as f:
+            return int(f.read())
+
+    n.pid = pid()
+    n.ports = n.status()
+    device = n.device("d1.p2p.example.test")
+    bs.equal(os.stat(n.path("master.key")).st_uid, 0, "owner of the key")
+    try:
+        for _ in range(2):
+            old = n.upgrade()
+            bs.until("the pid file tells the new process", lambda: pid() == n.pid, 5)
+            bs.equal(os.stat(f"/proc/{n.pid}").st_uid in (0, 65534), True, "owner")
+            with open(f"/proc/{n.pid}/status", encoding="ascii") as f:
+                uid = next(l.split()[1] for l in f if l.startswith("Uid:"))
+            bs.equal(uid, "65534", "user of the new process")
+            bs.until("the old process has left", lambda: not running(old), 10)
+        r = bs.run([n.binary, "-d", "-c", n.conf_file], ok=False)
+        bs.check("a daemon runs already" in r.stderr, r.stderr)
+        bs.equal(times_attached(device), 1, "times that the device attached")
+    finally:
+        n.stop()
+
+
 if __name__ == "__main__":
     bs.main()
