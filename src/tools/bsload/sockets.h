@@ -44,7 +44,8 @@ struct sockets {
 typedef void (*sockets_fn)(void *ctx, unsigned socket, struct bs_datagram *d);
 
 /** Open n sockets on free ports, with so much buffer each, and let the poller watch them; without
- *  a poller they are looked at each time they are asked.  BS_OK, BS_ENOMEM, BS_EIO, or as bs_udp_open; close is needed in any case. */
+ *  a poller they are looked at each time they are asked.  BS_OK, BS_ENOMEM, BS_EIO, or as
+ *  bs_udp_open; close is needed in any case. */
 BS_MUSTCHECK int sockets_open(struct sockets *s, struct bs_poller *poller, unsigned n,
 			      uint64_t buffer_bytes);
 void sockets_close(struct sockets *s);

@@ -31,9 +31,10 @@ static int read_line(const char *text)
 
 START_TEST(test_plans)
 {
-	static const char *const all[] = { "steady",    "ramp",     "attach",  "storm", "poll",
-					   "churn",     "restart",  "rebind",  "flood", "soak",
-					   "handshake", "sessions", "abandon", "connect", "ids",   "size" };
+	static const char *const all[] = { "steady",  "ramp",    "attach",    "storm",
+					   "poll",    "churn",   "restart",   "rebind",
+					   "flood",   "soak",    "handshake", "sessions",
+					   "abandon", "connect", "ids",       "size" };
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		ck_assert_msg(read_line(all[i]) == STATUS_OK, "%s", all[i]);
