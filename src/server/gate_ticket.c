@@ -15,10 +15,10 @@
 #include "util/endpoint.h"
 
 /** Packets remembered per span, and buckets of the two limiters. */
-#define FILTER_CAP      131072u
+#define FILTER_CAP      262144u
 #define LIMITER_BUCKETS 4096u
-/** Requests of one client per second: what a session's bucket gives it over TLS. */
-#define CLIENT_RATE (BS_GATE_REFILL / BS_GATE_COST_LOOKUP)
+/** Packets of one client per second: a connection takes about five, its end included. */
+#define CLIENT_RATE 100u
 /** Sessions of one client that came by ticket, on one worker. */
 #define CLIENT_SESSIONS 64u
 /** A stamp is good for so long; one of a packet without a challenge may be as far ahead. */

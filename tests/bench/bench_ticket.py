@@ -12,18 +12,21 @@ import bench_common as common
 
 DEVICE = "load-serial-no-000.p2p.example"
 TURNS = 4
+# One after the other, since each has a rate.
+CLIENTS = 4
 
 
 def ask(n, cert, *options):
     n.connect(cert, *options, "rpc", DEVICE, "get_weather")
 
 
-def turn(n, cert, seconds, bill, *options):
+def turn(n, clients, seconds, bill, by_ticket):
     """Ask for so long; add connects, CPU and time to the bill."""
     begin = time.monotonic()
     with common.Usage(n.process.p.pid) as u:
         while time.monotonic() - begin < seconds:
-            ask(n, cert, *options)
+            cert, ticket = clients[bill["n"] % len(clients)]
+            ask(n, cert, *(ticket if by_ticket else []))
             bill["n"] += 1
     bill["cpu"] += u.cpu
     bill["wall"] += time.monotonic() - begin
@@ -34,10 +37,11 @@ def row_connect_ticket(seconds):
     n = common.node(10, **{"workers": 1})
     n.allow()
     device = n.device(DEVICE)
-    cert = n.client("bench@example.test")
-    ticket = ["--ticket-file", n.path("ticket")]
-    ask(n, cert, *ticket)
-    ask(n, cert, *ticket)
+    clients = [(n.client(f"bench{i}@example.test"), ["--ticket-file", n.path(f"ticket{i}")])
+               for i in range(CLIENTS)]
+    for cert, ticket in clients:
+        ask(n, cert, *ticket)
+        ask(n, cert, *ticket)
     bills = {"ticket": {"n": 0, "cpu": 0.0, "wall": 0.0}, "tls": {"n": 0, "cpu": 0.0, "wall": 0.0}}
     with common.Usage(n.process.p.pid) as idle:
         time.sleep(seconds / 2)
@@ -45,10 +49,10 @@ def row_connect_ticket(seconds):
     full = n.stat("gate_handshake_full")
     by_ticket = n.stat("ticket_requests")
     for _ in range(TURNS):
-        turn(n, cert, seconds / TURNS, bills["ticket"], *ticket)
+        turn(n, clients, seconds / TURNS, bills["ticket"], True)
         if n.stat("gate_handshake_full") != full:
             raise SystemExit("bench: a connect by ticket made a handshake")
-        turn(n, cert, seconds / TURNS, bills["tls"])
+        turn(n, clients, seconds / TURNS, bills["tls"], False)
         full = n.stat("gate_handshake_full")
     if n.stat("ticket_requests") - by_ticket < bills["ticket"]["n"]:
         raise SystemExit("bench: not every connect was by ticket")
