@@ -504,7 +504,7 @@ static off_t some_place(void)
 /* Bits turn in the file: what is kept is right in everything that it was attached with. */
 START_TEST(test_any_bit)
 {
-	const unsigned rounds = getenv("BS_FULL") ? 5000 : 150;
+	const unsigned rounds = getenv("BS_FULL") ? 2000 : 150;
 	unsigned round;
 	unsigned k;
 
@@ -537,7 +537,7 @@ END_TEST
 /* Whole pages of anything, with a header that says all is well. */
 START_TEST(test_any_page)
 {
-	const unsigned rounds = getenv("BS_FULL") ? 2000 : 60;
+	const unsigned rounds = getenv("BS_FULL") ? 1000 : 60;
 	uint8_t page[4096];
 	unsigned round;
 	unsigned k;
@@ -589,7 +589,7 @@ Suite *bs_suite_restore(void)
 	Suite *suite = suite_create("restore");
 	TCase *c = tcase_create("restore");
 
-	tcase_set_timeout(c, 300);
+	tcase_set_timeout(c, 900);
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_loop_test(c, test_all_come_back, 1, 5);
 	tcase_add_test(c, test_other_workers);
