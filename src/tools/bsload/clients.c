@@ -510,12 +510,24 @@ static void begin_some(struct clients *all, uint64_t now)
 	}
 }
 
+/* An answer that never came must not keep its place for ever. */
+static void forget_asked(struct client *c, uint64_t now)
+{
+	for (unsigned k = 0; k < ASKED_MAX; k++) {
+		if (c->asked[k].seq == 0 || now < c->asked[k].at + PATIENCE)
+			continue;
+		c->asked[k].seq = 0;
+		c->all->counts.unanswered++;
+	}
+}
+
 static void sweep(struct clients *all, uint64_t now)
 {
 	all->swept = now;
 	for (uint32_t i = 0; i < all->n; i++) {
 		struct client *c = &all->client[i];
 
+		forget_asked(c, now);
 		/* States are entered after the step's time was taken. */
 		if (c->state != IDLE && c->state != OPEN && now > c->since + PATIENCE)
 			fail(c, "gate", "no answer in time");
