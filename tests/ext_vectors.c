@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ext-vectors [--print NAME] - the packets of our own extensions, made by both ends of the core with
- * fixed random numbers.
+ * ext-vectors [--print NAME] - the packets of our own extensions, made by both ends of the core
+ * with fixed random numbers.
  *
  * Plays device and server against each other and compares every packet of either with
  * tests/vectors/ext_device.txt and ext_cookie.txt, to the byte; --print NAME writes that file

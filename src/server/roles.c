@@ -105,8 +105,7 @@ void bs__state_specs(const struct bs_conf *conf, unsigned n_workers,
 	spec[BS_STATE_TEXT] = (struct bs_state_spec){ BS_INTERN_TEXT_MAX, BS_INTERN_MAX };
 	spec[BS_STATE_LOCAL] = (struct bs_state_spec){ sizeof(struct bs_local), BS_LOCALS_MAX };
 	spec[BS_STATE_AUTH] = (struct bs_state_spec){ sizeof(struct bs_device_auth), devices };
-	spec[BS_STATE_SPENT] =
-		(struct bs_state_spec){ sizeof(struct bs_spent_nsi), BS_SPENT_NSI };
+	spec[BS_STATE_SPENT] = (struct bs_state_spec){ sizeof(struct bs_spent_nsi), BS_SPENT_NSI };
 	spec[BS_STATE_NETS] = (struct bs_state_spec){ sizeof(struct bs_nets), 1 };
 	spec[BS_STATE_SKETCH] = (struct bs_state_spec){ sizeof(struct bs_sketch), 1 };
 }

@@ -157,7 +157,7 @@ struct bs_roles {
 	unsigned n_locals;
 	uint8_t secret[32];                  /**< cookies, nonces and seeds are computed with it */
 	uint8_t nsi_key[BS_SIPHASH_KEY_LEN]; /**< made of it: numbers without state */
-	struct bs_spent_nsi *spent; /**< [BS_SPENT_NSI], by the number's low bits */
+	struct bs_spent_nsi *spent;          /**< [BS_SPENT_NSI], by the number's low bits */
 	uint8_t hash_key[BS_SIPHASH_KEY_LEN];
 	uint8_t random[256]; /**< drawn in batches for numbers that travel in the clear */
 	unsigned random_left;
