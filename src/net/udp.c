@@ -89,6 +89,21 @@ static int open_error(int e)
 	}
 }
 
+/* Where the address is given, every datagram is for it, and need not say so. */
+static int ask_local(int fd, bool ip4)
+{
+	int on = 1;
+
+	return ip4 ? setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on))
+		   : setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
+}
+
+static bool has_address(struct bs_endpoint ep)
+{
+	ep.port = 1;
+	return bs_endpoint_is_set(&ep);
+}
+
 static int set_options(int fd, bool ip4, uint64_t buffer_bytes)
 {
 	int on = 1;
@@ -98,10 +113,7 @@ static int set_options(int fd, bool ip4, uint64_t buffer_bytes)
 		return -1;
 	/* One pass through the kernel for a burst of one flow; without it each comes alone. */
 	(void)setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on));
-	if (ip4 && setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) != 0)
-		return -1;
-	if (!ip4 && (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) != 0 ||
-		     setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) != 0))
+	if (!ip4 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) != 0)
 		return -1;
 	if (buf > 0) {
 		/* Root may exceed the system's limit; others get what it allows. */
@@ -123,7 +135,8 @@ int bs_udp_open(struct bs_endpoint *ep, uint64_t buffer_bytes)
 
 	if (fd < 0)
 		return open_error(errno);
-	if (set_options(fd, ip4, buffer_bytes) == 0 && bind(fd, &sa.sa, len) == 0 &&
+	if (set_options(fd, ip4, buffer_bytes) == 0 &&
+	    (has_address(*ep) || ask_local(fd, ip4) == 0) && bind(fd, &sa.sa, len) == 0 &&
 	    getsockname(fd, &sa.sa, &len) == 0) {
 		bs_sockaddr_get(&sa, ep);
 		return fd;
@@ -234,13 +247,12 @@ static int receive(int fd, struct mmsghdr *msg)
 #endif
 
 /* Enter one message into the list, from off on; where to go on, or 0 when all of it is in. */
-static size_t split(struct bs_udp_rx *rx, int i, size_t off, uint16_t port, int *n)
+static size_t split(struct bs_udp_rx *rx, int i, size_t off, const struct bs_endpoint *self, int *n)
 {
-	struct bs_datagram d = { .cut = rx->msg[i].msg_hdr.msg_flags & MSG_TRUNC };
+	struct bs_datagram d = { .cut = rx->msg[i].msg_hdr.msg_flags & MSG_TRUNC, .local = *self };
 	size_t len = rx->msg[i].msg_len;
 	size_t segment;
 
-	d.local.port = port;
 	bs_sockaddr_get(&rx->from[i], &d.peer);
 	segment = read_control(&rx->msg[i].msg_hdr, &d.local);
 	if (segment == 0)
@@ -280,7 +292,8 @@ static int receive_more(struct bs_udp_rx *rx, int fd)
 	return BS_OK;
 }
 
-int bs_udp_receive(struct bs_udp_rx *rx, int fd, uint16_t local_port, struct bs_datagram **list)
+int bs_udp_receive(struct bs_udp_rx *rx, int fd, const struct bs_endpoint *self,
+		   struct bs_datagram **list)
 {
 	int err = rx->next_msg < rx->n_msg ? BS_OK : receive_more(rx, fd);
 	int n = 0;
@@ -290,7 +303,7 @@ int bs_udp_receive(struct bs_udp_rx *rx, int fd, uint16_t local_port, struct bs_
 	for (; rx->next_msg < rx->n_msg; rx->next_msg++) {
 		if (n == RX_LIST_MAX)
 			break;
-		rx->next_off = split(rx, rx->next_msg, rx->next_off, local_port, &n);
+		rx->next_off = split(rx, rx->next_msg, rx->next_off, self, &n);
 		if (rx->next_off != 0)
 			break;
 	}

@@ -26,7 +26,7 @@
 
 /**
  * Open a non-blocking UDP socket on ep (port 0 = pick a free one) with SO_REUSEPORT, packet
- * information and, when buffer_bytes is not 0, that much receive buffer.  IPv6 sockets are IPv6
+ * information where ep leaves the address open, and, when buffer_bytes is not 0, that much receive buffer.  IPv6 sockets are IPv6
  * only.  ep is updated to the endpoint in use.
  *
  * Returns the descriptor, or BS_EBUSY (address in use), BS_EPERM, BS_EUNREACH (no such address),
@@ -54,12 +54,12 @@ struct bs_udp_rx;
 struct bs_udp_rx *bs_udp_rx_new(void);
 void bs_udp_rx_free(struct bs_udp_rx *rx);
 /**
- * Receive what is there, at most four times BS_UDP_BATCH.  Valid until the next call on rx.  While
+ * Receive what is there on a socket that is bound to self, at most four times BS_UDP_BATCH.  Valid until the next call on rx.  While
  * bs_udp_pending, the next call has to be for the same socket: it gives what did not fit the list.
  *
  * Returns their number and *list, or BS_EAGAIN (nothing) or BS_EIO.
  */
-BS_MUSTCHECK int bs_udp_receive(struct bs_udp_rx *rx, int fd, uint16_t local_port,
+BS_MUSTCHECK int bs_udp_receive(struct bs_udp_rx *rx, int fd, const struct bs_endpoint *self,
 				struct bs_datagram **list);
 /** Whether the last call left datagrams behind that are received already. */
 bool bs_udp_pending(const struct bs_udp_rx *rx);
@@ -82,8 +82,8 @@ void bs_udp_tx_free(struct bs_udp_tx *tx);
 void bs_udp_tx_plain(struct bs_udp_tx *tx);
 /** Buffer of BS_UDP_BUF bytes for the next datagram; NULL when the queue is full: flush first. */
 uint8_t *bs_udp_reserve(struct bs_udp_tx *tx);
-/** Queue the reserved datagram: len bytes from local (an unset address: the kernel's choice) on
- *  socket fd to peer. */
+/** Queue the reserved datagram: len bytes from local (an unset address: the kernel's choice, which
+ *  is cheaper and right where the socket has only one) on socket fd to peer. */
 void bs_udp_commit(struct bs_udp_tx *tx, size_t len, int fd, const struct bs_endpoint *local,
 		   const struct bs_endpoint *peer);
 /** Datagrams queued. */

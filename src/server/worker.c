@@ -108,7 +108,11 @@ uint8_t *bs__worker_reserve(struct bs_worker *w)
 void bs__worker_commit(struct bs_worker *w, size_t len, unsigned socket,
 		       const struct bs_endpoint *local, const struct bs_endpoint *peer)
 {
-	bs_udp_commit(w->events->tx, len, w->socket[socket].fd, local, peer);
+	static const struct bs_endpoint its_own;
+	const struct bs_worker_socket *s = &w->socket[socket];
+
+	bs_udp_commit(w->events->tx, len, s->fd,
+		      bs_endpoint_equal(local, &s->ep) ? &its_own : local, peer);
 }
 
 void bs_worker_udp_reply(struct bs_worker *w, unsigned socket, const struct bs_endpoint *local,
@@ -374,7 +378,7 @@ static void on_udp(struct ev_loop *loop, ev_io *io, int revents)
 	(void)loop;
 	(void)revents;
 	for (batch = 0; batch < BATCHES_PER_TURN || bs_udp_pending(w->events->rx); batch++) {
-		n = bs_udp_receive(w->events->rx, s->fd, s->ep.port, &list);
+		n = bs_udp_receive(w->events->rx, s->fd, &s->ep, &list);
 		if (n < 0) {
 			if (n != BS_EAGAIN)
 				bs_count(w->counters, BS_C_udp_rx_failed);

@@ -83,6 +83,7 @@ static void run_echo(void)
 {
 	struct bench b;
 	struct bs_datagram *d;
+	static const struct bs_endpoint any;
 	static const uint8_t answer[25] = { 0 };
 
 	memset(&b, 0, sizeof(b));
@@ -90,7 +91,7 @@ static void run_echo(void)
 	printf("%u\n", b.self.port);
 	fflush(stdout);
 	for (;;) {
-		int n = bs_udp_receive(b.rx, b.fd, b.self.port, &d);
+		int n = bs_udp_receive(b.rx, b.fd, &b.self, &d);
 
 		for (int i = 0; i < n; i++) {
 			uint8_t *buf = bs_udp_reserve(b.tx);
@@ -100,7 +101,7 @@ static void run_echo(void)
 				buf = bs_udp_reserve(b.tx);
 			}
 			memcpy(buf, answer, sizeof(answer));
-			bs_udp_commit(b.tx, sizeof(answer), b.fd, &d[i].local, &d[i].peer);
+			bs_udp_commit(b.tx, sizeof(answer), b.fd, &any, &d[i].peer);
 		}
 		bs_udp_flush(b.tx, &b.sent);
 		/* A call that was not filled took all there was. */
@@ -115,7 +116,7 @@ static uint64_t drain(struct bench *b)
 	uint64_t got = 0;
 	int n;
 
-	while ((n = bs_udp_receive(b->rx, b->fd, b->self.port, &d)) > 0)
+	while ((n = bs_udp_receive(b->rx, b->fd, &b->self, &d)) > 0)
 		got += (uint64_t)n;
 	return got;
 }
@@ -204,7 +205,7 @@ static void flush_device(struct bench *b, size_t i, bs_time now)
 void turn(struct bench *b, int wait_ms)
 {
 	struct bs_datagram *d;
-	int n = bs_udp_receive(b->rx, b->fd, b->self.port, &d);
+	int n = bs_udp_receive(b->rx, b->fd, &b->self, &d);
 	const bs_time now = now_ns();
 
 	for (int i = 0; i < n; i++) {

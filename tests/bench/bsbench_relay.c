@@ -121,7 +121,7 @@ static uint64_t count(struct bench *b, size_t size)
 	int n;
 
 	/* Keep-alives of the server are shorter; TURN adds four bytes on one side. */
-	while ((n = bs_udp_receive(b->rx, b->fd, b->self.port, &d)) > 0)
+	while ((n = bs_udp_receive(b->rx, b->fd, &b->self, &d)) > 0)
 		for (int i = 0; i < n; i++)
 			got += d[i].len + 8 >= size;
 	return got;
@@ -194,7 +194,7 @@ void run_forward(void)
 	printf("%u\n", b.self.port);
 	fflush(stdout);
 	for (;;) {
-		int n = bs_udp_receive(b.rx, b.fd, b.self.port, &d);
+		int n = bs_udp_receive(b.rx, b.fd, &b.self, &d);
 
 		if (n <= 0)
 			wait_readable(&b, 1000);

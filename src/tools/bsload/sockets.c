@@ -28,6 +28,7 @@ static int open_one(struct socket *s, struct bs_poller *poller, uint64_t buffer_
 	if (s->fd < 0)
 		return s->fd;
 	s->port = any.port;
+	s->self = any;
 	s->source.ready = wake;
 	s->blind = !poller;
 	return poller ? bs_poller_add(poller, s->fd, &s->source) : BS_OK;
@@ -95,7 +96,7 @@ static unsigned receive_one(struct sockets *s, unsigned socket, sockets_fn fn, v
 	int n;
 
 	do {
-		n = bs_udp_receive(s->rx, s->s[socket].fd, s->s[socket].port, &d);
+		n = bs_udp_receive(s->rx, s->s[socket].fd, &s->s[socket].self, &d);
 		for (int i = 0; i < n; i++)
 			if (!d[i].cut)
 				fn(ctx, socket, &d[i]);

@@ -25,6 +25,7 @@ struct socket {
 	bool blind; /**< nobody tells: look each time */
 	int fd;
 	uint16_t port;
+	struct bs_endpoint self; /**< as bound */
 };
 
 /** A set of sockets with one send queue. */

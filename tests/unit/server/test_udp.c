@@ -64,7 +64,7 @@ START_TEST(test_batch)
 
 	ck_assert_int_ge(fa, 0);
 	ck_assert_int_ge(fb, 0);
-	ck_assert_int_eq(bs_udp_receive(rx, fb, b.port, &d), BS_EAGAIN);
+	ck_assert_int_eq(bs_udp_receive(rx, fb, &b, &d), BS_EAGAIN);
 	for (i = 0; i < BS_UDP_BATCH; i++) {
 		uint8_t *p = bs_udp_reserve(tx);
 
@@ -80,7 +80,7 @@ START_TEST(test_batch)
 	ck_assert_uint_eq(bs_udp_queued(tx), 0);
 	while (got < BS_UDP_BATCH) {
 		wait_for(fb);
-		n = bs_udp_receive(rx, fb, b.port, &d);
+		n = bs_udp_receive(rx, fb, &b, &d);
 		ck_assert_int_gt(n, 0);
 		for (k = 0; k < n; k++, got++) {
 			ck_assert_uint_eq(d[k].len, (size_t)got + 1);
@@ -116,13 +116,13 @@ START_TEST(test_answer_from_the_address_asked)
 	bs_udp_commit(tx, 2, fp, &peer, &asked);
 	bs_udp_flush(tx, &sent);
 	wait_for(fs);
-	ck_assert_int_eq(bs_udp_receive(rx, fs, any.port, &d), 1);
+	ck_assert_int_eq(bs_udp_receive(rx, fs, &any, &d), 1);
 	ck_assert(bs_endpoint_equal(&d[0].local, &asked));
 	memcpy(bs_udp_reserve(tx), "ho", 2);
 	bs_udp_commit(tx, 2, fs, &d[0].local, &d[0].peer);
 	bs_udp_flush(tx, &sent);
 	wait_for(fp);
-	ck_assert_int_eq(bs_udp_receive(rx, fp, peer.port, &d), 1);
+	ck_assert_int_eq(bs_udp_receive(rx, fp, &peer, &d), 1);
 	ck_assert(bs_endpoint_equal(&d[0].peer, &asked));
 	bs_udp_close(fs);
 	bs_udp_close(fp);
@@ -153,7 +153,7 @@ START_TEST(test_bad_one_in_a_batch)
 	ck_assert_uint_eq(sent.failed, 1);
 	while (n < 4) {
 		wait_for(fb);
-		i = bs_udp_receive(rx, fb, b.port, &d);
+		i = bs_udp_receive(rx, fb, &b, &d);
 		ck_assert_int_gt(i, 0);
 		n += i;
 	}
@@ -196,7 +196,7 @@ static void burst(const size_t *len, unsigned n, bool plain)
 
 		if (!bs_udp_pending(rx))
 			wait_for(fb);
-		k = bs_udp_receive(rx, fb, b.port, &d);
+		k = bs_udp_receive(rx, fb, &b, &d);
 		ck_assert_int_gt(k, 0);
 		for (int i = 0; i < k; i++, got++) {
 			ck_assert(!d[i].cut);
@@ -256,7 +256,7 @@ START_TEST(test_peers_are_kept_apart)
 			int n;
 
 			wait_for(fb[k]);
-			n = bs_udp_receive(rx, fb[k], b[k].port, &d);
+			n = bs_udp_receive(rx, fb[k], &b[k], &d);
 			ck_assert_int_gt(n, 0);
 			for (int i = 0; i < n; i++, got++)
 				ck_assert_uint_eq(d[i].data[99], k);
@@ -279,7 +279,7 @@ START_TEST(test_longer_than_the_buffer)
 
 	ck_assert_int_eq(sendto(fd, big, sizeof(big), 0, &sa.sa, len), sizeof(big));
 	wait_for(fa);
-	ck_assert_int_eq(bs_udp_receive(rx, fa, a.port, &d), 1);
+	ck_assert_int_eq(bs_udp_receive(rx, fa, &a, &d), 1);
 	ck_assert(d[0].cut);
 	ck_assert_uint_eq(d[0].len, BS_UDP_BUF);
 	close(fd);
@@ -308,7 +308,7 @@ START_TEST(test_open_errors)
 	bs_endpoint_set_ip4(&foreign, 0xC0000201, 0);
 	ck_assert_int_eq(bs_udp_open(&foreign, 0), BS_EUNREACH);
 	ck_assert_int_eq(bs_udp_check_free(&foreign), BS_EUNREACH);
-	ck_assert_int_eq(bs_udp_receive(rx, -1, 0, &(struct bs_datagram *){ NULL }), BS_EIO);
+	ck_assert_int_eq(bs_udp_receive(rx, -1, &ep, &(struct bs_datagram *){ NULL }), BS_EIO);
 }
 END_TEST
 
