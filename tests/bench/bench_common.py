@@ -134,7 +134,7 @@ def ids_options():
     return ["--prefix", "load-serial-no-"]
 
 
-def load(n, plan, *options, seconds=600):
+def load(n, plan, *options, seconds=1800):
     """Run bsload against a node: its report."""
     out = n.path("load.json")
     args = [*ON_LOAD_CORE, LOAD, plan, "--server", f"127.0.0.1:{n.ports['controller_port']}",

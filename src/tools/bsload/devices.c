@@ -18,6 +18,10 @@ enum {
 	 * often: they are seconds, and looking costs a pass over all records. */
 	SWEEP_MS = 1000,
 	SWEEP_ATTEMPTS_MS = 100,
+	/* With a patience that is not the stock one, a device whose first request does not come
+	 * starts over after so long: the response was lost, and five times a long patience would
+	 * keep a whole run waiting for a few. */
+	UNCONFIRMED_S = 20,
 	STAMP_NS = 10000,
 };
 
@@ -471,10 +475,21 @@ static void receive(void *ctx, unsigned socket, struct bs_datagram *in)
 
 /* ---- time */
 
+static bool is_stuck(const struct devices *d, const struct device *dev)
+{
+	return d->conf.patience_ms && dev->state == ATTACHED && !(dev->flags & CONFIRMED) &&
+	       since(dev->asked, d->now) > UNCONFIRMED_S * UINT64_C(1000000000);
+}
+
 static void look_at(struct devices *d, uint32_t i)
 {
 	struct device *dev = &d->dev[i];
 
+	if (is_stuck(d, dev)) {
+		forget(d, i);
+		enqueue(d, i);
+		return;
+	}
 	if (dev->state != ATTACHED || BS_TIME_DIFF(d->now, dev->alive.due) < 0)
 		return;
 	bs_attach_timeout(borrow(d, i), d->now);
