@@ -279,6 +279,7 @@ def killed_while_they_attach():
     l.kill()
     # the same devices once more: whatever was left of them gives way
     l = load(n, "steady", "--patience", "60")
+    l.expect(f"hold: {LOAD} attached", 60)
     all_attached(n, LOAD, l)
     same_ids(n, LOAD)
     before = n.stat("alive_answered")
