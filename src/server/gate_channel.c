@@ -171,7 +171,8 @@ void bs__channel_tick(struct bs_session *s, bs_time now)
 			send_event(s, &ch->event[i]);
 		}
 	if (s->state == BS_SESSION_TICKET && !s->attempts &&
-	    BS_TIME_DIFF(now, s->heard) > (bs_time_diff)BS_CHANNEL_IDLE)
+	    BS_TIME_DIFF(now, s->heard) >
+		    (bs_time_diff)(s->conns ? BS_CHANNEL_IDLE : BS_CHANNEL_UNUSED))
 		bs__session_end(s);
 	else if (s->state == BS_SESSION_GHOST && !s->conns && !bs__channel_is_busy(s))
 		bs__session_release(s);

@@ -447,6 +447,15 @@ static void connect(struct bs_session *s, const struct bs_packet *p)
 	bs__gate_connect(s, p);
 }
 
+/** The last connection ends: nothing is left to repeat, and each program that comes by ticket has a
+ *  session of its own. */
+static void disconnect(struct bs_session *s, const struct bs_packet *p)
+{
+	bs__gate_disconnect(s, p);
+	if (!s->conns && !s->attempts)
+		bs__session_end(s);
+}
+
 /** PING keeps a NAT's mapping open for events, and brings a new challenge. */
 static void ping(struct bs_session *s, const struct bs_packet *p)
 {
@@ -477,7 +486,7 @@ static void serve(struct bs_gate *g, const struct request *r)
 	bs_count(g->w->counters, BS_C_ticket_requests);
 	switch (r->inner.h.flags == 0 ? r->inner.h.type : 0) {
 	case BS_TYPE_CONNECT: connect(s, &r->inner); break;
-	case BS_TYPE_DISCONNECT: bs__gate_disconnect(s, &r->inner); break;
+	case BS_TYPE_DISCONNECT: disconnect(s, &r->inner); break;
 	case BS_TYPE_PING: ping(s, &r->inner); break;
 	default:
 		bs__gate_error(s, BS_ST_MALFORMED, "packet of this type needs a TLS session");

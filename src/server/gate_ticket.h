@@ -28,6 +28,8 @@
 #define BS_CHANNEL_EVENT_GAP   BS_TIME_MS(1000)
 /** A session without a request under way is over after this. */
 #define BS_CHANNEL_IDLE BS_TIME_MS(15000)
+/** And one without a connection after this: a refusal may have to be repeated. */
+#define BS_CHANNEL_UNUSED BS_TIME_MS(5000)
 
 struct bs_gcm;
 

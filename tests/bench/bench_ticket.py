@@ -34,7 +34,7 @@ def turn(n, clients, seconds, bill, by_ticket):
 
 def row_connect_ticket(seconds):
     """Connections by ticket, all of what the server has to do for one; beside them over TLS"""
-    n = common.node(10, **{"workers": 1})
+    n = common.node(10, max_clients=4000)
     n.allow()
     device = n.device(DEVICE)
     clients = [(n.client(f"bench{i}@example.test"), ["--ticket-file", n.path(f"ticket{i}")])

@@ -687,7 +687,8 @@ START_TEST(the_end_of_a_connection_is_told_by_ticket_too)
 	ck_assert_uint_eq(status(BS_TYPE_DISCONNECT), BS_ST_OK);
 	ck_assert_uint_eq(fake_sent(f, BS_MSG_DISCONNECT)->u.conn.nsi, NSI);
 	ck_assert_uint_eq(f->g->conns.used, 0);
-	/* Nobody else's. */
+	/* Nothing is kept for it any more. */
+	ck_assert_uint_eq(fake_count(f, BS_C_gate_sessions), 0);
 	seal(buf, (size_t)n);
 	send_to(1);
 	ck_assert_uint_eq(status(BS_TYPE_DISCONNECT), BS_ST_CLOSED);
