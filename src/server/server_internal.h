@@ -4,6 +4,7 @@
  *
  *   server.c           binding, threads, reload, the change feed
  *   server_question.c  questions to the workers and their answers
+ *   server_handover.c  standing still, handing over, draining
  *
  * Private to server/.  Owner: main.
  */
