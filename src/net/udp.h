@@ -26,8 +26,8 @@
 
 /**
  * Open a non-blocking UDP socket on ep (port 0 = pick a free one) with SO_REUSEPORT, packet
- * information where ep leaves the address open, and, when buffer_bytes is not 0, that much receive buffer.  IPv6 sockets are IPv6
- * only.  ep is updated to the endpoint in use.
+ * information where ep leaves the address open, and, when buffer_bytes is not 0, that much receive
+ * buffer.  IPv6 sockets are IPv6 only.  ep is updated to the endpoint in use.
  *
  * Returns the descriptor, or BS_EBUSY (address in use), BS_EPERM, BS_EUNREACH (no such address),
  * BS_EFULL (descriptors) or BS_EIO.
@@ -54,8 +54,9 @@ struct bs_udp_rx;
 struct bs_udp_rx *bs_udp_rx_new(void);
 void bs_udp_rx_free(struct bs_udp_rx *rx);
 /**
- * Receive what is there on a socket that is bound to self, at most four times BS_UDP_BATCH.  Valid until the next call on rx.  While
- * bs_udp_pending, the next call has to be for the same socket: it gives what did not fit the list.
+ * Receive what is there on a socket that is bound to self, at most four times BS_UDP_BATCH.  Valid
+ * until the next call on rx.  While bs_udp_pending, the next call has to be for the same socket: it
+ * gives what did not fit the list.
  *
  * Returns their number and *list, or BS_EAGAIN (nothing) or BS_EIO.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pages.h - memory for tables that are as long as the limits of the conf, and as large as their use.
+ * pages.h - memory for tables as long as the limits of the conf, and as large as their use.
  *
  * A page appears when it is written: a limit that is never reached costs nothing.  A keepalive
  * reads a random place in each of a few tables; with a million devices the processor would find

@@ -174,8 +174,8 @@ def register(user, port, cseq, challenge):
         answer = md5(f"{md5(f'{name}:p2p.test:secret')}:{challenge}:{md5(f'REGISTER:{uri}')}")
         auth = (f'Authorization: Digest username="{name}", realm="p2p.test", nonce="{challenge}", '
                 f'uri="{uri}", response="{answer}"\r\n')
-    return (f"REGISTER {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK{user}-{cseq};"
-            f"rport\r\nFrom: <sip:{name}@p2p.test>;tag={user}\r\nTo: <sip:{name}@p2p.test>\r\n"
+    return (f"REGISTER {uri} SIP/2.0\r\n"
+            f"Via: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK{user}-{cseq};rport\r\nFrom: <sip:{name}@p2p.test>;tag={user}\r\nTo: <sip:{name}@p2p.test>\r\n"
             f"Call-ID: {user}@load\r\nCSeq: {cseq} REGISTER\r\nContact: <sip:{name}@127.0.0.1>\r\n"
             f"Max-Forwards: 70\r\nExpires: 3600\r\n{auth}Content-Length: 0\r\n\r\n").encode()
 
