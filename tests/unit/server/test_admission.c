@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Floods of forged invites against devices that keep to their schedule, in simulated time:
  * admission and pending entries are the server's own, arrivals come from a seeded generator, so
- * every run is the same.  BS_FULL=1 repeats it with ten times the flood and the crowd of a million. */
+ * every run is the same.  BS_FULL=1 repeats it with ten times the flood and the crowd of a million.
+ */
 #include "server/admission.h"
 
 #include <stdio.h>
