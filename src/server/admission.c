@@ -124,7 +124,8 @@ static uint64_t pair_hash(const struct bs_admission *a, const struct bs_ask_for 
 	memcpy(k + BS_IP_LEN, &q->peer->port, 2);
 	memcpy(k + BS_IP_LEN + 2, &q->number, 4);
 	k[BS_IP_LEN + 6] = (uint8_t)salt;
-	if (salt == SALT_STOCK && q->nonce.len <= BS_NONCE_LEN) {
+	/* An invite for the controller has no nonce: there is nothing to copy, not even from. */
+	if (salt == SALT_STOCK && q->nonce.len > 0 && q->nonce.len <= BS_NONCE_LEN) {
 		memcpy(k + len, q->nonce.ptr, q->nonce.len);
 		len += q->nonce.len;
 	}
