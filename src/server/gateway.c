@@ -156,7 +156,7 @@ static int visitor_leave(struct bs_gw_visitor *v)
 	struct bs_gateway *g = v->g;
 	int fd = v->fd;
 
-	ev_io_stop(g->w->loop, &v->io);
+	bs_poller_remove(&g->poller, fd);
 	visitor_unlink(g, v);
 	bs_wipe(v->hello, sizeof(v->hello));
 	v->fd = -1;
@@ -193,24 +193,25 @@ static void hand_over(struct bs_gw_visitor *v)
 	bs_wipe(&hello, sizeof(hello));
 }
 
-static void on_visitor(struct ev_loop *loop, struct ev_io *io, int events)
+/** Edges are told once, so everything is read, the end behind half a handshake included. */
+static void on_visitor(struct bs_source *source, unsigned events)
 {
-	struct bs_gw_visitor *v =
-		(struct bs_gw_visitor *)((char *)io - offsetof(struct bs_gw_visitor, io));
-	bs_ssize n = bs_tcp_read(v->fd, v->hello + v->n, sizeof(v->hello) - v->n);
+	struct bs_gw_visitor *v = (struct bs_gw_visitor *)(void *)source;
+	bs_ssize n;
 
-	(void)loop;
 	(void)events;
-	if (n == BS_EAGAIN)
-		return;
-	if (n <= 0) {
-		bs_count(v->g->w->counters, BS_C_gateway_no_handshake);
-		bs_tcp_close(visitor_leave(v));
-		return;
-	}
-	v->n = (uint8_t)(v->n + n);
-	if (v->n == sizeof(v->hello))
-		hand_over(v);
+	do {
+		n = bs_tcp_read(v->fd, v->hello + v->n, sizeof(v->hello) - v->n);
+		if (n == BS_EAGAIN)
+			return;
+		if (n <= 0) {
+			bs_count(v->g->w->counters, BS_C_gateway_no_handshake);
+			bs_tcp_close(visitor_leave(v));
+			return;
+		}
+		v->n = (uint8_t)(v->n + n);
+	} while (v->n < sizeof(v->hello));
+	hand_over(v);
 }
 
 /** A slot: a flood of silent strangers pushes out the one that has been silent for longest. */
@@ -263,10 +264,20 @@ static void admit(struct bs_gateway *g, int fd, const struct bs_endpoint *peer)
 	v->n = 0;
 	v->peer = *peer;
 	v->since = w->now;
-	ev_io_init(&v->io, on_visitor, fd, EV_READ);
-	/* Datagrams are served before streams. */
-	ev_set_priority(&v->io, EV_MINPRI);
-	ev_io_start(w->loop, &v->io);
+	v->source.ready = on_visitor;
+	if (bs_poller_add(&g->poller, fd, &v->source) != BS_OK) {
+		bs_count(w->counters, BS_C_memory_failed);
+		bs_tcp_close(visitor_leave(v));
+	}
+}
+
+static void on_visitors(struct ev_loop *loop, struct ev_io *io, int events)
+{
+	struct bs_gateway *g = io->data;
+
+	(void)loop;
+	(void)events;
+	bs_poller_step(&g->poller);
 }
 
 static void accepting(struct bs_gateway *g, bool on)
@@ -368,6 +379,11 @@ static void make_watchers(struct bs_gateway *g)
 		g->visitor[i].newer = g->free_visitor;
 		g->free_visitor = &g->visitor[i];
 	}
+	ev_io_init(&g->visitors, on_visitors, g->poller.fd, EV_READ);
+	/* Datagrams are served before streams. */
+	ev_set_priority(&g->visitors, EV_MINPRI);
+	g->visitors.data = g;
+	ev_io_start(g->w->loop, &g->visitors);
 	accepting(g, true);
 }
 
@@ -382,6 +398,7 @@ struct bs_gateway *bs_gateway_new(struct bs_worker *w, struct bs_gateway_shared 
 		goto fail;
 	g->w = w;
 	g->shared = sh;
+	g->poller.fd = -1;
 	g->visitor = calloc(BS_GW_VISITORS, sizeof(*g->visitor));
 	if (!g->visitor)
 		goto fail;
@@ -391,6 +408,8 @@ struct bs_gateway *bs_gateway_new(struct bs_worker *w, struct bs_gateway_shared 
 	if (err == BS_OK)
 		err = bs_pool_init(&g->bridges, cap, sizeof(struct bs_gw_bridge),
 				   offsetof(struct bs_gw_bridge, next));
+	if (err == BS_OK)
+		err = bs_poller_init(&g->poller);
 	if (err != BS_OK)
 		goto fail;
 	make_watchers(g);
@@ -410,6 +429,8 @@ void bs_gateway_free(struct bs_gateway *g)
 		bs_tcp_close(visitor_leave(g->oldest));
 	for (uint32_t i = 0; i < g->bridges.used; i++)
 		bs_gateway_close(g, i);
+	ev_io_stop(g->w->loop, &g->visitors);
+	bs_poller_fini(&g->poller);
 	bs_pool_fini(&g->bridges);
 	bs_limiter_fini(&g->sources);
 	free(g->visitor);

@@ -8,6 +8,7 @@
 #include <ev.h>
 
 #include "log/log.h"
+#include "port/poller.h"
 #include "server/gateway.h"
 #include "server/limiter.h"
 #include "server/pool.h"
@@ -24,7 +25,7 @@
 
 /** Somebody who connected and has not said what for. */
 struct bs_gw_visitor {
-	struct ev_io io;
+	struct bs_source source; /**< first: what the poller knows */
 	struct bs_gateway *g;
 	struct bs_gw_visitor *older, *newer;
 	bs_time since;
@@ -94,6 +95,10 @@ struct bs_gateway {
 	bs_time drain_span;            /**< and until when, from there, the last */
 	uint32_t drained;              /**< pairs of the pool that were ended */
 	struct bs_gw_visitor *visitor; /**< [BS_GW_VISITORS] */
+	/** Their descriptors.  The loop would forget one only at its close, long after it went to
+	 *  another worker. */
+	struct bs_poller poller;
+	struct ev_io visitors;
 	struct bs_gw_visitor *free_visitor;
 	struct bs_gw_visitor *oldest, *newest;
 	struct bs_limiter sources;
