@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "crypto/openssl.h"
 #include "fuzz.h"
 #include "net/sockaddr.h"
 #include "net/tcp.h"
@@ -448,13 +449,27 @@ static int same_bytes(void *ctx, uint8_t *buf, size_t len)
 
 /* The play. */
 
-static struct bs_crypto crypto = { .random = same_bytes };
+/* What the server computes with, but for chance: tickets need keys that are derived. */
+static struct bs_crypto crypto;
+
+static void prepare_crypto(void)
+{
+	static struct bs_openssl *ssl;
+
+	if (ssl)
+		return;
+	ssl = bs_openssl_new();
+	FUZZ_CHECK(ssl);
+	crypto = *bs_openssl_crypto(ssl);
+	crypto.random = same_bytes;
+}
 
 static void begin(void)
 {
 	struct bs_conf *conf = calloc(1, sizeof(*conf));
 
 	FUZZ_CHECK(conf);
+	prepare_crypto();
 	memset(&st, 0, sizeof(st));
 	conf->max_clients = SESSIONS;
 	conf->max_connections = 4;
