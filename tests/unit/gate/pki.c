@@ -190,6 +190,40 @@ struct bs_slice pki_text(const char *s)
 	return (struct bs_slice){ (const uint8_t *)s, strlen(s) };
 }
 
+/** Making RSA keys takes most of a test's time, so all tests share them: nobody changes a key. */
+static struct {
+	EVP_PKEY *ca, *server, *client, *other, *weak, *ec, *ed;
+} keys;
+
+void pki_make_keys(void)
+{
+	if (keys.ca)
+		return;
+	keys.ca = new_key("EC", 0);
+	keys.server = new_key("RSA", 2048);
+	keys.client = new_key("RSA", 2048);
+	keys.other = new_key("EC", 0);
+	keys.weak = new_key("RSA", 1024);
+	keys.ec = new_key("EC", 0);
+	keys.ed = new_key("ED25519", 0);
+}
+
+void pki_forget_keys(void)
+{
+	EVP_PKEY *all[] = { keys.ca,   keys.server, keys.client, keys.other,
+			    keys.weak, keys.ec,     keys.ed };
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		EVP_PKEY_free(all[i]);
+	memset(&keys, 0, sizeof(keys));
+}
+
+static EVP_PKEY *share(EVP_PKEY *k)
+{
+	EVP_PKEY_up_ref(k);
+	return k;
+}
+
 static struct pki *make(int64_t shift)
 {
 	const int64_t from = shift - PKI_DAY;
@@ -197,13 +231,14 @@ static struct pki *make(int64_t shift)
 	struct pki *p = calloc(1, sizeof(*p));
 
 	must(p != NULL, "calloc");
-	p->ca_key = new_key("EC", 0);
-	p->server_key = new_key("RSA", 2048);
-	p->client_key = new_key("RSA", 2048);
-	p->other_key = new_key("EC", 0);
-	p->weak_key = new_key("RSA", 1024);
-	p->ec_key = new_key("EC", 0);
-	p->ed_key = new_key("ED25519", 0);
+	pki_make_keys();
+	p->ca_key = share(keys.ca);
+	p->server_key = share(keys.server);
+	p->client_key = share(keys.client);
+	p->other_key = share(keys.other);
+	p->weak_key = share(keys.weak);
+	p->ec_key = share(keys.ec);
+	p->ed_key = share(keys.ed);
 	p->ca = pki_issue(
 		p->ca_key, NULL, p->ca_key,
 		&(struct pki_opts){
@@ -233,11 +268,11 @@ struct pki *pki_new_today(void)
 
 void pki_free(struct pki *p)
 {
-	EVP_PKEY *keys[] = { p->ca_key,   p->server_key, p->client_key, p->other_key,
-			     p->weak_key, p->ec_key,     p->ed_key };
+	EVP_PKEY *all[] = { p->ca_key,   p->server_key, p->client_key, p->other_key,
+			    p->weak_key, p->ec_key,     p->ed_key };
 
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		EVP_PKEY_free(keys[i]);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		EVP_PKEY_free(all[i]);
 	X509_free(p->ca);
 	X509_free(p->other_ca);
 	X509_free(p->server);

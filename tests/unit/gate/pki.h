@@ -31,13 +31,16 @@ struct pki_opts {
 	int cn_len;   /**< bytes of cn when it holds a NUL; 0 = strlen */
 };
 
-/** A CA, a server and some keys, made once per program. */
+/** A CA, a server and some keys. */
 struct pki {
 	EVP_PKEY *ca_key, *server_key, *client_key, *other_key, *weak_key, *ec_key, *ed_key;
 	X509 *ca, *server, *client;
 	X509 *other_ca; /**< not trusted; its key is other_key */
 };
 
+/** Make the keys that every struct pki shares: once, before the tests fork. */
+void pki_make_keys(void);
+void pki_forget_keys(void);
 /** Make everything; aborts the test program when OpenSSL cannot. */
 struct pki *pki_new(void);
 /** The same with certificates that are good now: for what looks at the real clock. */
