@@ -121,6 +121,8 @@ BS_API BS_MUSTCHECK bs_ssize bsc_stream_read(struct bsc_stream *s, void *buf, si
  *
  * @s stream; borrowed
  *
+ * Returns false while bytes wait or more may come.
+ *
  * Thread: the session's.  Allocates: no.  Blocks: no.
  */
 BS_API bool bsc_stream_is_end(const struct bsc_stream *s);
@@ -411,6 +413,8 @@ BS_API BS_MUSTCHECK int bsc_tunnel_command(struct bsc_tunnel *t, int in, int out
  * bsc_tunnel_count - TCP clients that have or wait for a stream
  *
  * @t tunnel; borrowed
+ *
+ * Returns their number, 0 when nobody uses the tunnel.
  *
  * Thread: the session's.  Allocates: no.  Blocks: no.
  */

@@ -185,6 +185,8 @@ BS_API size_t bsdev_stream_read(struct bsdev_stream *s, void *buf, size_t cap);
  *
  * @s a stream
  *
+ * Returns false while bytes wait or more may come.
+ *
  * Thread: the device's.  Allocates: no.  Blocks: no.
  */
 BS_API bool bsdev_stream_is_end(const struct bsdev_stream *s);

@@ -105,6 +105,8 @@ BS_API BS_MUSTCHECK int bsdev_tunnels_allow(struct bsdev_tunnels *t, const char 
  *
  * @t the tunnels
  *
+ * Returns their number, 0 when there is none.
+ *
  * Thread: the object's.  Allocates: no.  Blocks: no.
  */
 BS_API unsigned bsdev_tunnels_count(const struct bsdev_tunnels *t);
