@@ -7,6 +7,8 @@
  * bsbench pace PORT N RATE BURST SECONDS PACKET  send PACKET (hexadecimal) at RATE in bursts from N
  *                                   addresses, count what comes back
  * bsbench relay PORT N RATE RUN SIZE SECONDS, bsbench forward: see bsbench_relay.c
+ * bsbench legs PORT N RATE SIZE SECONDS down|up [CA CERTIFICATE KEY]: see bsbench_legs.c
+ * bsbench pipe [CERTIFICATE KEY], bsbench splice: see bsbench_pipe.c
  *
  * Device i writes from its own address in 127/8 (IP_PKTINFO), so one socket serves all of them and
  * the address a datagram came to names the device.  Lines "begin" and "end COUNT" bracket what is
@@ -176,6 +178,8 @@ void make_devices(struct bench *b, size_t n)
 		s->conf.id.len = strlen(s->id);
 		s->conf.psk = secret;
 		s->conf.ops = &no_ops;
+		/* Who plays the legs is bsbench_legs.c; the device only says yes. */
+		s->conf.tcp_relay = true;
 		if (bs_device_init(&s->dev, &s->conf, bs_openssl_crypto(b->openssl), &s->conn, 1,
 				   &s->slot, 1) != BS_OK)
 			die("a device cannot be made");
@@ -282,6 +286,31 @@ unsigned long number(const char *text)
 	return v;
 }
 
+/** The programs that carry byte streams; false when it is none of them. */
+static bool run_stream(int argc, char **argv)
+{
+	if ((argc == 8 || argc == 11) && strcmp(argv[1], "legs") == 0) {
+		const struct legs_plan plan = { .port = (uint16_t)number(argv[2]),
+						.n = number(argv[3]),
+						.rate = (double)number(argv[4]),
+						.size = number(argv[5]),
+						.seconds = (double)number(argv[6]),
+						.up = strcmp(argv[7], "up") == 0,
+						.files = argc == 11 ? argv + 8 : NULL };
+
+		run_legs(&plan);
+	} else if (argc == 2 && strcmp(argv[1], "splice") == 0) {
+		run_pipe(NULL, NULL, true);
+	} else if (argc == 2 && strcmp(argv[1], "pipe") == 0) {
+		run_pipe(NULL, NULL, false);
+	} else if (argc == 4 && strcmp(argv[1], "pipe") == 0) {
+		run_pipe(argv[2], argv[3], false);
+	} else {
+		return false;
+	}
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "echo") == 0)
@@ -294,8 +323,9 @@ int main(int argc, char **argv)
 			  (unsigned)number(argv[5]), number(argv[6]), (unsigned)number(argv[7]));
 	else if (argc == 2 && strcmp(argv[1], "forward") == 0)
 		run_forward();
-	else
+	else if (!run_stream(argc, argv))
 		die("usage: bsbench echo | pace PORT N RATE BURST SECONDS PACKET | "
-		    "relay PORT N RATE RUN SIZE SECONDS | forward");
+		    "relay PORT N RATE RUN SIZE SECONDS | forward | legs PORT N RATE SIZE SECONDS "
+		    "down|up [CA CERTIFICATE KEY] | pipe [CERTIFICATE KEY] | splice");
 	return 0;
 }

@@ -52,4 +52,20 @@ unsigned long number(const char *text);
 void run_relay(uint16_t port, size_t n, unsigned rate, unsigned run, size_t size, unsigned seconds);
 void run_forward(void);
 
+/* bsbench_legs.c */
+struct legs_plan {
+	uint16_t port; /**< of the controller; 0 = no devices and no server of ours */
+	size_t n;
+	double rate; /**< megabytes a second; 0 = as fast as it goes */
+	size_t size;
+	double seconds;
+	bool up;
+	char **files; /**< CA, certificate, key; NULL = no TLS */
+};
+void run_legs(const struct legs_plan *plan);
+
+/* bsbench_pipe.c */
+/** certificate and key: TLS on the second port; NULL = none. */
+void run_pipe(const char *certificate, const char *key, bool with_splice);
+
 #endif

@@ -130,9 +130,9 @@ class Gate:
             if self.recv(seconds) is None:
                 return True
 
-    def connect(self, device, attempt=None):
+    def connect(self, device, attempt=None, bits=0x100):
         attempt = attempt or os.urandom(8)
-        caps = struct.pack(">BII", 0, 0x100, 0x100)
+        caps = struct.pack(">BII", 0, bits, bits)
         return self.ask(CONNECT, payload(0x31, b"\x02" + device.encode()) + payload(0x65, attempt) +
                         payload(0x3B, caps))
 
