@@ -370,6 +370,11 @@ void bs__gate_leg_start(struct bs_session *s, const struct bs_packet *p);
 BS_MUSTCHECK bool bs__gate_leg_serve(struct bs_session *s);
 /** The relay has to take something first: do not read from the client. */
 bool bs__gate_leg_stalled(const struct bs_session *s);
+/** The relay has something for the client. */
+bool bs__gate_leg_writes(const struct bs_session *s);
+/** The client's side is ready, and the relay reads and writes it.  False when the session has
+ *  ended. */
+BS_MUSTCHECK bool bs__gate_leg_ready(struct bs_session *s, bool readable, bool writable);
 /** The client has taken all that waited. */
 void bs__gate_leg_flushed(struct bs_session *s);
 void bs__gate_leg_end(struct bs_session *s);

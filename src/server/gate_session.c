@@ -31,7 +31,8 @@ static void listen_for(struct bs_session *s)
 	struct ev_loop *loop = s->gate->w->loop;
 	int events = bs__gate_leg_stalled(s) ? 0 : EV_READ;
 
-	if (s->out_len > 0 || (s->state == BS_SESSION_HANDSHAKE && bs_tls_wants_write(s->tls)))
+	if (s->out_len > 0 || bs__gate_leg_writes(s) ||
+	    (s->state == BS_SESSION_HANDSHAKE && bs_tls_wants_write(s->tls)))
 		events |= EV_WRITE;
 	if (s->state == BS_SESSION_CLOSING)
 		events = EV_WRITE;
@@ -423,6 +424,11 @@ static void on_io(struct ev_loop *loop, struct ev_io *io, int events)
 
 	if (s->state == BS_SESSION_HANDSHAKE) {
 		enqueue(s);
+		return;
+	}
+	if ((events & EV_WRITE) && bs__gate_leg_writes(s)) {
+		if (bs__gate_leg_ready(s, events & EV_READ, true))
+			bs__session_resume(s);
 		return;
 	}
 	if ((events & EV_WRITE) && s->tls)

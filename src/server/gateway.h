@@ -4,18 +4,20 @@
  * (basestation-wire(7), TCP RELAY).
  *
  *   gateway.c         listening sockets, handshakes of strangers, the hand-over to the owner
- *   gateway_bridge.c  pairs of legs and the bytes between them
+ *   gateway_bridge.c  pairs of legs and what may pass between them
+ *   gateway_leg.c     one leg: a descriptor or a port, and the bytes that wait for it
  *
  * Every worker accepts on the one public port.  A leg says in its first 66 bytes which connection
  * it belongs to; its descriptor then moves to the worker that holds that connection, where both
- * legs meet.  A leg over TLS stays with the gate, which passes the bytes through a pair of UNIX
+ * legs meet.  A leg over TLS stays with the gate.  When the gate is on the same worker it offers a
+ * port, functions that read and write the session; else it passes the bytes through a pair of UNIX
  * sockets: that gives a bounded stream with back-pressure between two threads, for which the rings
  * of mailbox.h would need credits and a second queue.
  *
  * Rates, volumes, ages and idle times are the limiter's (relay_limit.h), as for the UDP relay.
  *
  * What bounds memory: a stranger costs one fixed slot, the oldest gives way; a bridge buffers at
- * most one read in each direction, and reads no more until that is written.
+ * most one read (64 KiB) in each direction, and reads no more until that is written.
  *
  * Owner of struct bs_gateway: its worker.  bs_gateway_shared is main's; workers only read it.
  */
@@ -26,7 +28,32 @@
 
 struct bs_gateway;
 struct bs_gateway_shared;
+struct bs_gw_leg;
 struct bs_handover;
+
+/** What the owner of a port calls; a table, because the gate does not link with the relay. */
+struct bs_gw_near {
+	/** Something that watch asked for is there.  May call every function of the port. */
+	void (*ready)(struct bs_gw_leg *leg, bool readable, bool writable);
+	/** The stream is gone: the port is not called again, and the pair ends. */
+	void (*gone)(struct bs_gw_leg *leg);
+};
+
+/** A leg that another part of the worker reads and writes; see bs_msg_gw_leg. */
+struct bs_gw_port {
+	/** It has found its place. */
+	void (*opened)(void *ctx, struct bs_gw_leg *leg, const struct bs_gw_near *near);
+	/** Up to cap bytes: their number, 0 at the end, BS_EAGAIN, BS_EIO. */
+	bs_ssize (*read)(void *ctx, uint8_t *buf, size_t cap);
+	/** Some of len bytes: their number, BS_EAGAIN (repeat with these bytes first), BS_EIO. */
+	bs_ssize (*write)(void *ctx, const uint8_t *buf, size_t len);
+	/** What to call ready for; also when bytes were read ahead and wait inside. */
+	void (*watch)(void *ctx, bool readable, bool writable);
+	/** No more is written. */
+	void (*shutdown)(void *ctx);
+	/** The last call: the leg is over, or nobody expected it. */
+	void (*close)(void *ctx);
+};
 
 /** In main, before privileges are dropped: the listening sockets of all workers, from inherited
  *  where it is not NULL.  BS_OK, or an error after one log line. */
@@ -42,7 +69,7 @@ uint16_t bs_gateway_port(const struct bs_gateway_shared *sh);
 /** On the worker, at its start; NULL without memory (logged). */
 struct bs_gateway *bs_gateway_new(struct bs_worker *w, struct bs_gateway_shared *sh);
 void bs_gateway_free(struct bs_gateway *g);
-/** BS_MSG_GW_LEG: takes the descriptor. */
+/** BS_MSG_GW_LEG: takes the descriptor, or the port. */
 void bs_gateway_message(struct bs_gateway *g, const struct bs_message *m);
 /** Every tick of the worker. */
 void bs_gateway_tick(struct bs_gateway *g, bs_time now);

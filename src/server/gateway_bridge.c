@@ -32,28 +32,12 @@ static struct bs_gw_leg *other(const struct bs_gw_leg *l)
 	return &l->b->leg[l->side == BS_GW_DEVICE ? BS_GW_CLIENT_SIDE : BS_GW_DEVICE];
 }
 
-static void leg_close(struct bs_gateway *g, struct bs_gw_leg *l)
-{
-	if (l->fd < 0)
-		return;
-	ev_io_stop(g->w->loop, &l->io);
-	bs_tcp_close(l->fd);
-	l->fd = -1;
-	free(l->in);
-	free(l->out);
-	free(l->held);
-	l->in = l->out = l->held = NULL;
-	l->in_len = 0;
-	l->held_off = l->held_len = 0;
-	l->out_off = l->out_len = 0;
-}
-
 void bs__gw_bridge_end(struct bs_gateway *g, struct bs_gw_bridge *b)
 {
 	if (!b->live)
 		return;
 	for (unsigned i = 0; i < BS_GW_SIDES; i++)
-		leg_close(g, &b->leg[i]);
+		bs__gw_leg_close(g, &b->leg[i]);
 	if (b->joined)
 		bs_count(g->w->counters, BS_C_gateway_closed);
 	if (b->flow.open)
@@ -71,19 +55,12 @@ static void watch(struct bs_gateway *g, struct bs_gw_leg *l)
 	const struct bs_gw_leg *o = other(l);
 	int events = 0;
 
-	if (l->fd < 0)
-		return;
 	/* Before the pair is complete only a hang-up matters. */
 	if (!l->eof && o->out_len == 0 && !l->held)
 		events |= EV_READ;
 	if (l->out_len > 0)
 		events |= EV_WRITE;
-	if (ev_is_active(&l->io) && (l->io.events & (EV_READ | EV_WRITE)) == events)
-		return;
-	ev_io_stop(g->w->loop, &l->io);
-	ev_io_set(&l->io, l->fd, events);
-	if (events != 0)
-		ev_io_start(g->w->loop, &l->io);
+	bs__gw_watch(g, l, events);
 }
 
 static void watch_both(struct bs_gateway *g, struct bs_gw_bridge *b)
@@ -99,68 +76,19 @@ static void pass_eof(struct bs_gateway *g, struct bs_gw_bridge *b)
 		struct bs_gw_leg *l = &b->leg[i];
 		struct bs_gw_leg *o = other(l);
 
-		if (l->eof && o->fd >= 0 && o->out_len == 0 && !l->held && !o->shut) {
-			bs_tcp_shutdown(o->fd);
-			o->shut = true;
-		}
+		if (l->eof && o->here && o->out_len == 0 && !l->held && !o->shut)
+			bs__gw_shutdown(o);
 	}
 	if (b->leg[BS_GW_DEVICE].shut && b->leg[BS_GW_CLIENT_SIDE].shut)
 		bs__gw_bridge_end(g, b);
 }
 
-/** Write [len] bytes to a leg, keep what it does not take.  False when the leg is broken. */
-static bool leg_send(struct bs_gateway *g, struct bs_gw_leg *l, const uint8_t *buf, size_t len)
-{
-	bs_ssize n = l->out_len > 0 ? 0 : bs_tcp_write(l->fd, buf, len);
-	uint8_t *p;
-
-	if (n == BS_EAGAIN)
-		n = 0;
-	if (n < 0)
-		return false;
-	buf += n;
-	len -= (size_t)n;
-	if (len == 0)
-		return true;
-	p = malloc(l->out_len + len);
-	if (!p) {
-		bs_count(g->w->counters, BS_C_memory_failed);
-		return false;
-	}
-	if (l->out_len > 0)
-		memcpy(p, l->out + l->out_off, l->out_len);
-	memcpy(p + l->out_len, buf, len);
-	free(l->out);
-	l->out = p;
-	l->out_off = 0;
-	l->out_len += (uint32_t)len;
-	return true;
-}
-
-/** Write what waits.  False when the leg is broken. */
-static bool leg_flush(struct bs_gw_leg *l)
-{
-	while (l->out_len > 0) {
-		bs_ssize n = bs_tcp_write(l->fd, l->out + l->out_off, l->out_len);
-
-		if (n == BS_EAGAIN)
-			return true;
-		if (n < 0)
-			return false;
-		l->out_off += (uint32_t)n;
-		l->out_len -= (uint32_t)n;
-	}
-	free(l->out);
-	l->out = NULL;
-	l->out_off = 0;
-	return true;
-}
-
 /** What a leg sent, cut into packets; those that may not pass are left out in place. */
 struct cut {
-	size_t pass; /**< bytes at the front that go to the other leg */
-	size_t used; /**< bytes looked at; the rest is the beginning of a packet */
-	bool broken; /**< the stream cannot be followed */
+	size_t pass;      /**< bytes at the front that go to the other leg */
+	size_t used;      /**< bytes looked at; the rest is the beginning of a packet */
+	uint32_t packets; /**< in pass */
+	bool broken;      /**< the stream cannot be followed */
 };
 
 static void cut_stream(struct bs_gateway *g, const struct bs_gw_leg *l, size_t len, struct cut *c)
@@ -187,6 +115,7 @@ static void cut_stream(struct bs_gateway *g, const struct bs_gw_leg *l, size_t l
 		if (c->pass + (size_t)n != c->used)
 			memmove(g->buf + c->pass, at, (size_t)n);
 		c->pass += (size_t)n;
+		c->packets++;
 	}
 }
 
@@ -228,7 +157,7 @@ static void say_error(const struct bs_gw_leg *l, uint16_t code, const char *text
 	bs_ssize n;
 
 	/* In the middle of a packet it would be read as part of that. */
-	if (l->fd < 0 || l->side != BS_GW_CLIENT_SIDE || l->out_len > 0)
+	if (!l->here || l->side != BS_GW_CLIENT_SIDE || l->out_len > 0)
 		return;
 	memset(&m, 0, sizeof(m));
 	m.h.cp = l->b->nsi_cp;
@@ -238,8 +167,24 @@ static void say_error(const struct bs_gw_leg *l, uint16_t code, const char *text
 	m.status.text.len = strlen(text);
 	n = bs_gate_error_encode(&m, buf, sizeof(buf));
 	/* One small packet into an empty socket; if even that fails the close says enough. */
-	if (n > 0 && bs_tcp_write(l->fd, buf, (size_t)n) < 0)
+	if (n > 0 && bs__gw_write(l, buf, (size_t)n) < 0)
 		return;
+}
+
+/** What was passed on, for the counters and for whoever follows the attempt. */
+static void note_passed(struct bs_gateway *g, const struct bs_gw_leg *l, uint32_t packets,
+			size_t bytes)
+{
+	bool up = l->side == BS_GW_CLIENT_SIDE;
+	struct bs_counters *k = g->w->counters;
+
+	if (packets > 0 && !l->b->carried) {
+		l->b->carried = true;
+		note_data(g, l->b);
+	}
+	bs_count_add(k, up ? BS_C_gateway_to_device_packets : BS_C_gateway_to_client_packets,
+		     packets);
+	bs_count_add(k, up ? BS_C_gateway_to_device_bytes : BS_C_gateway_to_client_bytes, bytes);
 }
 
 /** Ask the limiter packet by packet; bytes that may go now.  What is left gets its turn later. */
@@ -248,7 +193,6 @@ static size_t allowed(struct bs_gateway *g, const struct bs_gw_leg *l, const uin
 {
 	struct bs_relay_limit *limit = bs__relay_limit(g->w->roles);
 	enum bs_relay_dir dir = l->side == BS_GW_CLIENT_SIDE ? BS_RELAY_UP : BS_RELAY_DOWN;
-	struct bs_counters *k = g->w->counters;
 	uint32_t packets = 0;
 	size_t off = 0;
 
@@ -261,41 +205,43 @@ static size_t allowed(struct bs_gateway *g, const struct bs_gw_leg *l, const uin
 		off += n;
 		packets++;
 	}
-	if (packets > 0 && !l->b->carried) {
-		l->b->carried = true;
-		note_data(g, l->b);
-	}
-	bs_count_add(k,
-		     dir == BS_RELAY_UP ? BS_C_gateway_to_device_packets
-					: BS_C_gateway_to_client_packets,
-		     packets);
-	bs_count_add(
-		k, dir == BS_RELAY_UP ? BS_C_gateway_to_device_bytes : BS_C_gateway_to_client_bytes,
-		off);
+	note_passed(g, l, packets, off);
 	return off;
 }
 
-/** Pass on what may go of [len] bytes of whole packets, keep the rest.  False: end the bridge. */
-static bool forward(struct bs_gateway *g, struct bs_gw_leg *l, const uint8_t *buf, size_t len)
+/** The same for a run of packets that was counted; at once where no limit is in the way. */
+static size_t allowed_run(struct bs_gateway *g, const struct bs_gw_leg *l, const struct cut *c)
+{
+	enum bs_relay_dir dir = l->side == BS_GW_CLIENT_SIDE ? BS_RELAY_UP : BS_RELAY_DOWN;
+
+	if (!bs_relay_account_run(bs__relay_limit(g->w->roles), &l->b->flow, dir, c->packets,
+				  c->pass, g->w->roles->now_ms))
+		return allowed(g, l, g->buf, c->pass);
+	note_passed(g, l, c->packets, c->pass);
+	return c->pass;
+}
+
+/** Pass on what may go of the whole packets in g->buf, keep the rest.  False: end the bridge. */
+static bool forward(struct bs_gateway *g, struct bs_gw_leg *l, const struct cut *c)
 {
 	struct bs_gw_leg *o = other(l);
-	size_t now = allowed(g, l, buf, len);
+	size_t now = allowed_run(g, l, c);
 
 	/* Nobody is there any more to take it. */
-	if (o->fd < 0 || o->shut)
+	if (!o->here || o->shut)
 		return true;
-	if (now > 0 && !leg_send(g, o, buf, now))
+	if (now > 0 && !bs__gw_send(g, o, g->buf, now))
 		return false;
-	if (now == len)
+	if (now == c->pass)
 		return true;
-	l->held = malloc(len - now);
+	l->held = malloc(c->pass - now);
 	if (!l->held) {
 		bs_count(g->w->counters, BS_C_memory_failed);
 		return false;
 	}
-	memcpy(l->held, buf + now, len - now);
+	memcpy(l->held, g->buf + now, c->pass - now);
 	l->held_off = 0;
-	l->held_len = (uint32_t)(len - now);
+	l->held_len = (uint32_t)(c->pass - now);
 	return true;
 }
 
@@ -314,7 +260,7 @@ static bool on_resume(void *ctx, struct bs_relay_flow *f, enum bs_relay_dir dir)
 	if (other(l)->out_len > 0)
 		return true;
 	n = allowed(g, l, l->held + l->held_off, l->held_len);
-	if (n > 0 && !leg_send(g, other(l), l->held + l->held_off, n)) {
+	if (n > 0 && !bs__gw_send(g, other(l), l->held + l->held_off, n)) {
 		bs__gw_bridge_end(g, b);
 		return false;
 	}
@@ -348,17 +294,31 @@ static void on_end(void *ctx, struct bs_relay_flow *f, enum bs_relay_end why)
 
 static const struct bs_relay_flow_ops flow_ops = { .resume = on_resume, .end = on_end };
 
+/** How much a leg may be read in this turn.  What it does not get it is told of again in the next
+ *  one, where the loop serves it before those that had something. */
+static size_t share(struct bs_gateway *g)
+{
+	if (g->turn != g->w->now) {
+		g->turn = g->w->now;
+		g->turn_left = BS_GW_TURN_MAX;
+	}
+	return g->turn_left < sizeof(g->buf) ? 0 : sizeof(g->buf);
+}
+
 /** Read once from a leg and pass on what may pass. */
 static void pump(struct bs_gateway *g, struct bs_gw_leg *l)
 {
 	struct bs_gw_bridge *b = l->b;
+	size_t cap = share(g);
 	size_t had = l->in_len;
 	struct cut c;
 	bs_ssize n;
 
+	if (cap == 0)
+		return;
 	if (had > 0)
 		memcpy(g->buf, l->in, had);
-	n = bs_tcp_read(l->fd, g->buf + had, BS_GW_READ_MAX);
+	n = bs__gw_read(l, g->buf + had, cap - had);
 	if (n == BS_EAGAIN)
 		return;
 	/* A leg that goes before its partner came leaves nothing to relay. */
@@ -372,6 +332,7 @@ static void pump(struct bs_gateway *g, struct bs_gw_leg *l)
 		pass_eof(g, b);
 		return;
 	}
+	g->turn_left -= (uint32_t)n;
 	/* Nobody may speak before the answer; there is nobody to pass it to either. */
 	if (!b->joined) {
 		bs_count(g->w->counters, BS_C_gateway_malformed);
@@ -382,28 +343,50 @@ static void pump(struct bs_gateway *g, struct bs_gw_leg *l)
 	if (c.broken)
 		bs_count(g->w->counters, BS_C_gateway_malformed);
 	if (c.broken || !keep_rest(g, l, c.used, had + (size_t)n - c.used) ||
-	    (c.pass > 0 && !forward(g, l, g->buf, c.pass)))
+	    (c.pass > 0 && !forward(g, l, &c)))
 		bs__gw_bridge_end(g, b);
 }
 
-static void on_leg(struct ev_loop *loop, struct ev_io *io, int events)
+static void ready(struct bs_gateway *g, struct bs_gw_leg *l, bool readable, bool writable)
 {
-	struct bs_gw_leg *l = (struct bs_gw_leg *)((char *)io - offsetof(struct bs_gw_leg, io));
 	struct bs_gw_bridge *b = l->b;
-	struct bs_gateway *g = io->data;
 
-	(void)loop;
-	if ((events & EV_WRITE) && !leg_flush(l)) {
+	if (writable && !bs__gw_flush(l)) {
 		bs__gw_bridge_end(g, b);
 		return;
 	}
-	if (b->live && (events & EV_READ) && !l->eof && !l->held && other(l)->out_len == 0)
+	if (readable && !l->eof && !l->held && other(l)->out_len == 0)
 		pump(g, l);
 	if (b->live)
 		pass_eof(g, b);
 	if (b->live)
 		watch_both(g, b);
 }
+
+void bs__gw_on_leg(struct ev_loop *loop, struct ev_io *io, int events)
+{
+	struct bs_gw_leg *l = (struct bs_gw_leg *)((char *)io - offsetof(struct bs_gw_leg, io));
+
+	(void)loop;
+	ready(io->data, l, events & EV_READ, events & EV_WRITE);
+}
+
+static void near_ready(struct bs_gw_leg *l, bool readable, bool writable)
+{
+	if (l->here)
+		ready(l->b->g, l, readable, writable);
+}
+
+static void near_gone(struct bs_gw_leg *l)
+{
+	/* When the pair closes its legs it knows already. */
+	if (!l->here)
+		return;
+	l->port = NULL;
+	bs__gw_bridge_end(l->b->g, l->b);
+}
+
+const struct bs_gw_near bs__gw_near = { .ready = near_ready, .gone = near_gone };
 
 /* Pairing. */
 
@@ -434,7 +417,7 @@ static bool join(struct bs_gateway *g, struct bs_gw_bridge *b)
 
 		m.flags = flags[i];
 		n = bs_gw_answer_encode(buf, sizeof(buf), &m);
-		if (n < 0 || !leg_send(g, &b->leg[i], buf, (size_t)n))
+		if (n < 0 || !bs__gw_send(g, &b->leg[i], buf, (size_t)n))
 			return false;
 	}
 	return true;
@@ -464,15 +447,11 @@ static struct bs_gw_bridge *find(struct bs_gateway *g, const struct bs_gw_hello 
 static void attach(struct bs_gateway *g, struct bs_gw_bridge *b, struct bs_gw_leg *l,
 		   const struct bs_msg_gw_leg *m)
 {
-	l->fd = m->fd;
-	l->used = true;
 	b->tls = b->tls || m->tls;
-	ev_io_init(&l->io, on_leg, m->fd, 0);
-	ev_set_priority(&l->io, EV_MINPRI);
-	l->io.data = g;
+	bs__gw_leg_open(g, l, m);
 	bs__step_at(g->w->roles, b->attempt, b->number, BS_STEP_GATEWAY_LEG, &m->peer,
 		    l->side == BS_GW_DEVICE);
-	if (other(l)->fd >= 0 && !join(g, b)) {
+	if (other(l)->here && !join(g, b)) {
 		bs__gw_bridge_end(g, b);
 		return;
 	}
@@ -498,7 +477,10 @@ void bs__gw_leg(struct bs_gateway *g, const struct bs_msg_gw_leg *leg)
 	bs_wipe(&h, sizeof(h));
 	if (!b) {
 		bs_count(g->w->counters, BS_C_gateway_unknown);
-		bs_tcp_close(leg->fd);
+		if (leg->port)
+			leg->port->close(leg->ctx);
+		else
+			bs_tcp_close(leg->fd);
 		return;
 	}
 	attach(g, b, &b->leg[client ? BS_GW_CLIENT_SIDE : BS_GW_DEVICE], leg);

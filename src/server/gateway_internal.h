@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gateway_internal.h - what the two files of the TCP relay share; gateway.h has the map.
+ * gateway_internal.h - what the files of the TCP relay share; gateway.h has the map.
  */
 #ifndef BS_SERVER_GATEWAY_INTERNAL_H
 #define BS_SERVER_GATEWAY_INTERNAL_H
@@ -20,8 +20,12 @@
 #define BS_GW_HELLO_WAIT BS_TIME_MS(5000)
 /** How long a bridge lingers for bytes that one end has not taken yet. */
 #define BS_GW_LINGER BS_TIME_MS(5000)
-/** Bytes of one read, and so the most that a bridge buffers in one direction. */
-#define BS_GW_READ_MAX 32768u
+/** The most that one read has to do with, the beginning of a packet from before included, and so the
+ *  most that a bridge buffers in one direction: four full TLS records. */
+#define BS_GW_READ_MAX 65536u
+
+/** Bytes read from all legs in one turn of the loop: a millisecond or two, then datagrams are served. */
+#define BS_GW_TURN_MAX (2u << 20)
 
 /** Somebody who connected and has not said what for. */
 struct bs_gw_visitor {
@@ -45,8 +49,12 @@ enum bs_gw_side {
 struct bs_gw_leg {
 	struct ev_io io;
 	struct bs_gw_bridge *b;
+	const struct bs_gw_port *port; /**< NULL = fd */
+	void *ctx;                     /**< of the port */
 	int fd;
 	uint8_t side;     /**< enum bs_gw_side */
+	uint8_t watched;  /**< events that are waited for */
+	bool here;        /**< it has come and is not closed */
 	bool used;        /**< it has come, perhaps gone: the id is spent for this side */
 	bool eof;         /**< it sends no more */
 	bool shut;        /**< we told it that no more comes */
@@ -106,7 +114,9 @@ struct bs_gateway {
 	struct bs_pool bridges;
 	uint32_t sweep;
 	struct bs_log_limit log_refused;
-	uint8_t buf[BS_PACKET_MAX + BS_GW_READ_MAX]; /**< of the read under way */
+	bs_time turn;                /**< the loop's clock when turn_left was set */
+	uint32_t turn_left;          /**< of BS_GW_TURN_MAX */
+	uint8_t buf[BS_GW_READ_MAX]; /**< of the read under way */
 };
 
 /* gateway_bridge.c */
@@ -115,5 +125,27 @@ void bs__gw_leg(struct bs_gateway *g, const struct bs_msg_gw_leg *leg);
 /** Time limits of some bridges. */
 void bs__gw_bridges_tick(struct bs_gateway *g, bs_time now);
 void bs__gw_bridge_end(struct bs_gateway *g, struct bs_gw_bridge *b);
+/** A leg's descriptor is ready. */
+void bs__gw_on_leg(struct ev_loop *loop, struct ev_io *io, int events);
+/** What the owner of a port calls. */
+extern const struct bs_gw_near bs__gw_near;
+
+/* gateway_leg.c */
+void bs__gw_leg_open(struct bs_gateway *g, struct bs_gw_leg *l, const struct bs_msg_gw_leg *m);
+/** Harmless when it is not there. */
+void bs__gw_leg_close(struct bs_gateway *g, struct bs_gw_leg *l);
+/** Bytes; 0 at the end, BS_EAGAIN, BS_EIO. */
+BS_MUSTCHECK bs_ssize bs__gw_read(const struct bs_gw_leg *l, uint8_t *buf, size_t cap);
+/** One call: bytes, BS_EAGAIN, BS_EIO. */
+BS_MUSTCHECK bs_ssize bs__gw_write(const struct bs_gw_leg *l, const uint8_t *buf, size_t len);
+/** Write [len] bytes, keep what the leg does not take.  False when it is broken. */
+BS_MUSTCHECK bool bs__gw_send(struct bs_gateway *g, struct bs_gw_leg *l, const uint8_t *buf,
+			      size_t len);
+/** Write what waits.  False when the leg is broken. */
+BS_MUSTCHECK bool bs__gw_flush(struct bs_gw_leg *l);
+/** Tell it that no more comes. */
+void bs__gw_shutdown(struct bs_gw_leg *l);
+/** Wait for EV_READ, EV_WRITE, both or none. */
+void bs__gw_watch(struct bs_gateway *g, struct bs_gw_leg *l, int events);
 
 #endif

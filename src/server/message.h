@@ -141,11 +141,16 @@ enum bs_connect_reason {
 	BS_CR_REPLACED, /**< the device attached anew while it was asked */
 };
 
+struct bs_gw_port;
+
 /** A leg of the TCP relay whose handshake was read.  Whoever holds the message owns fd: who cannot
  *  deliver it closes it. */
 struct bs_msg_gw_leg {
+	/** In place of fd, to the worker that one is on itself (gateway.h); else NULL. */
+	const struct bs_gw_port *port;
+	void *ctx; /**< of the port */
 	int32_t fd;
-	bool tls;                       /**< the gate passes a TLS stream through this descriptor */
+	bool tls;                       /**< it is the TLS stream of a session */
 	uint64_t client_hash;           /**< tls: whose session it is */
 	struct bs_endpoint peer;        /**< for the log */
 	uint8_t hello[BS_GW_HELLO_LEN]; /**< GW_CONN_U as it came */

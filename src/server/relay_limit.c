@@ -343,10 +343,27 @@ static void spend(struct bs_relay_limit *l, struct bs_relay_flow *f, enum bs_rel
 		l->party[f->device].bucket[dir].level -= cost;
 }
 
+static bool is_free(const struct bs_relay_limit *l, const struct bs_relay_flow *f,
+		    enum bs_relay_dir dir)
+{
+	return !l->limited[dir] && f->grade == BS_RELAY_NORMAL && !(f->waiting & 1u << dir);
+}
+
+bool bs_relay_account_run(const struct bs_relay_limit *l, struct bs_relay_flow *f,
+			  enum bs_relay_dir dir, uint32_t packets, size_t bytes, uint32_t now_ms)
+{
+	if (!is_free(l, f, dir))
+		return false;
+	f->last_ms = now_ms;
+	f->bytes[dir] += bytes;
+	f->packets[dir] += packets;
+	return true;
+}
+
 enum bs_relay_verdict bs_relay_account(struct bs_relay_limit *l, struct bs_relay_flow *f,
 				       enum bs_relay_dir dir, size_t bytes, uint32_t now_ms)
 {
-	if (l->limited[dir] || f->grade != BS_RELAY_NORMAL || f->waiting & 1u << dir) {
+	if (!is_free(l, f, dir)) {
 		bool serving = f->serving & 1u << dir;
 
 		if (!serving)

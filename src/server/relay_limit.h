@@ -195,6 +195,15 @@ void bs_relay_flow_close(struct bs_relay_limit *l, struct bs_relay_flow *f);
 enum bs_relay_verdict bs_relay_account(struct bs_relay_limit *l, struct bs_relay_flow *f,
 				       enum bs_relay_dir dir, size_t bytes, uint32_t now_ms);
 
+/**
+ * bs_relay_account_run - ask for a run of packets at once
+ *
+ * True: no limit is in the way, and all are counted.  False: nothing is counted; ask for each.
+ */
+BS_MUSTCHECK bool bs_relay_account_run(const struct bs_relay_limit *l, struct bs_relay_flow *f,
+				       enum bs_relay_dir dir, uint32_t packets, size_t bytes,
+				       uint32_t now_ms);
+
 /** Refill, and serve who waits; every tick (10 ms). */
 void bs_relay_limit_run(struct bs_relay_limit *l, uint32_t now_ms);
 /** Walk on over the flows: ages, idle times, volumes.  Every tick; all are seen once a second. */
