@@ -64,6 +64,16 @@ enum bs_connect_action bs_connect_server_timeout(struct bs_connect_server *s, bs
 	return BS_CONNECT_SEND;
 }
 
+void bs_connect_server_move(struct bs_connect_server *s, const struct bs_endpoint *peer,
+			    bs_time now)
+{
+	s->peer = *peer;
+	s->due = now;
+	/* What went to the old place is lost; one at least goes to the new one. */
+	if (s->sends == SENDS)
+		s->sends--;
+}
+
 int bs_connect_server_input(const struct bs_connect_server *s, const struct bs_packet *p,
 			    const struct bs_endpoint *from, uint32_t *code)
 {

@@ -60,6 +60,10 @@ enum bs_connect_action {
 };
 enum bs_connect_action bs_connect_server_timeout(struct bs_connect_server *s, bs_time now);
 
+/** The device turned out to be elsewhere: ask it there, at once. */
+void bs_connect_server_move(struct bs_connect_server *s, const struct bs_endpoint *peer,
+			    bs_time now);
+
 /**
  * Take a U_CONNECT response.  Source, seq, cp, sp and connection number must all fit, for nothing
  * in it is authenticated.

@@ -73,7 +73,11 @@ uint16_t bs_interval_ask(struct bs_interval_server *iv, const struct bs_interval
 	bs_interval_fit(iv, lim);
 	iv->gap_s = gap_s < UINT16_MAX ? (uint16_t)gap_s : UINT16_MAX;
 	if (busy_s) {
-		iv->busy = 1;
+		/* The first of these follows a silence like any other and may end a trial early,
+		 * either way.  That a shorter one than has held was too long it cannot show: a NAT
+		 * that was restarted looks the same. */
+		if (iv->told_s == busy_s || iv->gap_s <= iv->good_s)
+			iv->busy = 1;
 		iv->told_s = busy_s;
 		return busy_s;
 	}

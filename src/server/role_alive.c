@@ -129,6 +129,17 @@ static void take_events(struct bs_roles *r, const struct bs_device_hot *hot, str
 	}
 }
 
+void bs__alive_now(struct bs_roles *r, uint32_t i)
+{
+	struct bs_device_hot *hot = &r->slab.hot[i];
+
+	bs_alive_poll(&hot->alive, &r->pace, (uint16_t)bs__random32(r), r->now_ms);
+	if (has_auth(r, i))
+		bs__auth_ask(r, i);
+	send_request(r, i, hot->alive.seq, hot->local, &hot->peer);
+	rearm(r, i);
+}
+
 /* The device has heard nothing for longer than it likes; ask it at once, but not for each of a
  * flood of polls. */
 static void answer_poll(struct bs_roles *r, uint32_t i)
@@ -143,11 +154,7 @@ static void answer_poll(struct bs_roles *r, uint32_t i)
 	}
 	hot->flags |= BS_SLAB_POLLED;
 	cold->polled_ms = r->now_ms;
-	bs_alive_poll(&hot->alive, &r->pace, (uint16_t)bs__random32(r), r->now_ms);
-	if (has_auth(r, i))
-		bs__auth_ask(r, i);
-	send_request(r, i, hot->alive.seq, hot->local, &hot->peer);
-	rearm(r, i);
+	bs__alive_now(r, i);
 }
 
 static void answer_from_home(struct bs_roles *r, uint32_t i, const struct bs_alive_answer *a)
@@ -176,6 +183,8 @@ static void answer_from_home(struct bs_roles *r, uint32_t i, const struct bs_ali
 	bs_count(r->w->counters, BS_C_alive_answered);
 	hot->rtt_ms = (uint16_t)(r->now_ms - sent_ms);
 	rearm(r, i);
+	if (has_auth(r, i))
+		bs__auth_hurry(r, i);
 	/* The address that is on record still works. */
 	if (hot->flags & BS_SLAB_MOVING) {
 		bs_count(r->w->counters, BS_C_alive_move_refused);
@@ -258,6 +267,7 @@ void bs__move_due(struct bs_roles *r, uint32_t m)
 
 	if (move->answered) {
 		bs_slab_move(&r->slab, i, &move->to, move->local);
+		bs__connect_moved(r, i);
 		if (hot->alive.unreachable)
 			count_unreachable(r, -1);
 		/* It is alive; the request under way was for the old address. */

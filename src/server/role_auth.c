@@ -117,6 +117,7 @@ static bool move(struct bs_roles *r, uint32_t i, const struct bs_input *in)
 	if (has_interval(&r->auth[i]) && !bs_prefix_equal(&hot->peer, in->peer))
 		bs_interval_start(&r->auth[i].interval, &r->limits);
 	bs_slab_move(&r->slab, i, in->peer, (uint8_t)local);
+	bs__connect_moved(r, i);
 	/* It waits for an answer at its new place. */
 	hot->flags &= (uint8_t)~BS_SLAB_POLLED;
 	bs_count(r->w->counters, BS_C_alive_roamed);
@@ -154,12 +155,14 @@ void bs__auth_disturb(struct bs_roles *r, uint32_t i)
 void bs__auth_hurry(struct bs_roles *r, uint32_t i)
 {
 	struct bs_device_hot *hot = &r->slab.hot[i];
-	uint32_t soon = r->now_ms + r->pace.interval_ms;
 
-	bs__auth_disturb(r, i);
-	if (!(hot->flags & BS_SLAB_AUTH) || !has_interval(&r->auth[i]) ||
-	    (int32_t)(hot->alive.due_ms - soon) <= 0)
+	if (!(hot->flags & BS_SLAB_AUTH) || r->slab.cold[i].n_conns == 0 ||
+	    r->auth[i].interval.told_s <= r->busy_s)
 		return;
-	hot->alive.due_ms = soon;
-	bs_wheel_set(&r->device_wheel, i, bs__tick_of_ms(r, soon));
+	/* One that is under way keeps what it said, or the two ends would not agree how patient the
+	 * device is; its answer brings us here again. */
+	if (hot->alive.tries > 0)
+		return;
+	/* Not with the next tick: the client may be gone by then, and soon be back. */
+	bs__alive_now(r, i);
 }

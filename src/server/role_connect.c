@@ -554,6 +554,19 @@ void bs__conn_due(struct bs_roles *r, uint32_t i)
 	bs_wheel_set(&r->conn_wheel, i, bs__tick_of(r, ask->c.due));
 }
 
+void bs__connect_moved(struct bs_roles *r, uint32_t device)
+{
+	const struct bs_device_hot *hot = &r->slab.hot[device];
+	uint32_t i = r->slab.cold[device].conns;
+
+	for (; i != BS_POOL_NONE; i = conn_of(r, i)->next) {
+		if (conn_of(r, i)->state != BS_CONN_ASKING)
+			continue;
+		bs_connect_server_move(&ask_of(r, conn_of(r, i)->ask)->c, &hot->peer, r->w->now);
+		bs_wheel_set(&r->conn_wheel, i, bs__tick_of(r, r->w->now));
+	}
+}
+
 static void set_life(struct bs_roles *r, uint32_t i, uint32_t ms)
 {
 	bs_wheel_set(&r->conn_wheel, i, r->tick + ms / BS_TICK_MS);
@@ -617,6 +630,8 @@ void bs__connect_input(struct bs_roles *r, struct bs_input *in)
 		bs_count(r->w->counters, BS_C_connect_answer_forged);
 		return;
 	}
+	/* It opened the NAT anew; the request alone would not have. */
+	bs__auth_disturb(r, conn->device);
 	device_said(r, i, code);
 }
 

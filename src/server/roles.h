@@ -322,6 +322,8 @@ void bs__release(struct bs_roles *r, uint32_t number, uint32_t nsi);
 /* role_alive.c */
 void bs__alive_input(struct bs_roles *r, struct bs_input *in);
 void bs__alive_start(struct bs_roles *r, uint32_t i);
+/** Ask now, whatever is due; the request is as one that answers a poll. */
+void bs__alive_now(struct bs_roles *r, uint32_t i);
 void bs__alive_due(struct bs_roles *r, uint32_t i);
 void bs__move_due(struct bs_roles *r, uint32_t i);
 void bs__move_cancel(struct bs_roles *r, uint32_t device);
@@ -329,6 +331,8 @@ void bs__move_cancel(struct bs_roles *r, uint32_t device);
 /* role_connect.c */
 void bs__connect_request(struct bs_roles *r, const struct bs_message *m);
 void bs__connect_input(struct bs_roles *r, struct bs_input *in);
+/** The device is at another place: what it was asked and has not answered goes there. */
+void bs__connect_moved(struct bs_roles *r, uint32_t device);
 void bs__conn_due(struct bs_roles *r, uint32_t i);
 void bs__conn_disconnect(struct bs_roles *r, const struct bs_message *m);
 void bs__conn_session_gone(struct bs_roles *r, const struct bs_message *m);

@@ -49,18 +49,21 @@ struct row {
 	uint32_t loss;      /* packets lost in a thousand */
 	uint32_t visit_s;   /* a client is connected for so long once a day */
 	uint32_t absent_of; /* longest absence allowed, in thousandths of the interval in force */
+	uint32_t restart_s; /* not 0: the NAT forgets all so long after the client came */
+	uint32_t absent_s;  /* not 0: longest absence allowed while a client is there */
 };
 
 static const struct row rows[] = {
-	{ "30 s", 30, 0, 0, 0, 1000 },
-	{ "60 s", 60, 0, 0, 0, 1000 },
-	{ "120 s", 120, 0, 0, 0, 1000 },
-	{ "180 s", 180, 0, 0, 0, 1000 },
-	{ "300 s", 300, 0, 0, 0, 1000 },
-	{ "none", NEVER_S, 0, 0, 0, 1000 },
-	{ "120 s, a client 1 h a day", 120, 0, 0, 3600, 1000 },
-	{ "120 s, 2 % loss", 120, 0, 20, 0, 0 },
-	{ "300 s, from one day to the next 60 s", 300, 60, 0, 0, 1300 },
+	{ "30 s", 30, 0, 0, 0, 1000, 0, 0 },
+	{ "60 s", 60, 0, 0, 0, 1000, 0, 0 },
+	{ "120 s", 120, 0, 0, 0, 1000, 0, 0 },
+	{ "180 s", 180, 0, 0, 0, 1000, 0, 0 },
+	{ "300 s", 300, 0, 0, 0, 1000, 0, 0 },
+	{ "none", NEVER_S, 0, 0, 0, 1000, 0, 0 },
+	{ "120 s, a client 1 h a day", 120, 0, 0, 3600, 1000, 0, 0 },
+	{ "120 s, 2 % loss", 120, 0, 20, 0, 0, 0, 0 },
+	{ "300 s, from one day to the next 60 s", 300, 60, 0, 0, 1300, 0, 0 },
+	{ "300 s, restarted 5 s after a client came", 300, 0, 0, 3600, 0, 5, 14 },
 };
 
 struct packet {
@@ -77,7 +80,8 @@ struct result {
 	uint32_t wakes;
 	uint32_t absences;
 	uint32_t worst_ms;
-	uint32_t worst_share; /* thousandths of the interval then in force */
+	uint32_t worst_visit_ms; /* while a client was there */
+	uint32_t worst_share;    /* thousandths of the interval then in force */
 	uint32_t attaches;
 	uint32_t refused; /* by the device */
 	uint16_t interval_s;
@@ -86,6 +90,7 @@ struct result {
 static struct {
 	const struct row *row;
 	bool adaptive;
+	bool restarted; /* the NAT, since the client came */
 	uint32_t now;
 	uint32_t random;
 	struct packet flight[FLIGHT];
@@ -157,6 +162,19 @@ static bool is_open(void)
 static bool has_visit(void)
 {
 	return s.now / SECONDS % DAY_S < s.row->visit_s;
+}
+
+/* All mappings are gone, and a new one would be another. */
+static void restart_nat(void)
+{
+	uint32_t since_s = s.now / SECONDS % DAY_S;
+
+	if (!has_visit() || since_s < s.row->restart_s) {
+		s.restarted = false;
+	} else if (s.row->restart_s && !s.restarted) {
+		s.restarted = true;
+		s.opened = s.now - patience_ms();
+	}
 }
 
 static void launch(uint16_t from, uint16_t to, bool inward, const uint8_t *buf, size_t len)
@@ -315,8 +333,18 @@ static void note_absence(uint32_t since)
 	s.res.absences++;
 	if (ms > s.res.worst_ms)
 		s.res.worst_ms = ms;
+	if (since / SECONDS % DAY_S < s.row->visit_s && ms > s.res.worst_visit_ms)
+		s.res.worst_visit_ms = ms;
 	if (told_s && ms / told_s > s.res.worst_share)
 		s.res.worst_share = ms / told_s;
+}
+
+/* A client is connected and the device does not know yet that this makes the interval short. */
+static void hurry(void)
+{
+	if (has_visit() && s.adaptive && s.attached && s.alive.tries == 0 &&
+	    s.iv.told_s > usual.interval_ms / SECONDS)
+		s.alive.due_ms = s.now;
 }
 
 static void take_alive(const struct bs_packet *p, const struct packet *k)
@@ -343,6 +371,7 @@ static void take_alive(const struct bs_packet *p, const struct packet *k)
 		bs_alive_poll(&s.alive, &pace, (uint16_t)draw(), s.now);
 		send_request(true);
 	}
+	hurry();
 }
 
 static void to_server(struct packet *k)
@@ -384,17 +413,6 @@ static void deliver(struct packet *k)
 		to_server(&copy);
 }
 
-/* A client's connect makes the server ask soon. */
-static void visit(bool *was)
-{
-	if (has_visit() && !*was && s.adaptive && s.attached) {
-		bs_interval_disturb(&s.iv);
-		if (s.alive.due_ms > s.now + usual.interval_ms)
-			s.alive.due_ms = s.now + usual.interval_ms;
-	}
-	*was = has_visit();
-}
-
 /* Whether a packet of the server would reach the device now. */
 static bool is_reachable(void)
 {
@@ -406,6 +424,8 @@ static uint32_t next_moment(const struct packet *k)
 {
 	uint32_t at = s.now + 60 * SECONDS;
 	uint32_t closes = s.opened + patience_ms();
+	uint32_t day = (s.now / SECONDS / DAY_S + 1) * DAY_S * SECONDS;
+	uint32_t restart = day - DAY_S * SECONDS + s.row->restart_s * SECONDS;
 	bs_time due;
 
 	if (k && k->at < at)
@@ -416,6 +436,10 @@ static uint32_t next_moment(const struct packet *k)
 		at = s.alive.due_ms;
 	if (closes > s.now && closes < at)
 		at = closes;
+	if (s.row->visit_s && day < at)
+		at = day;
+	if (s.row->restart_s && !s.restarted && has_visit() && restart > s.now && restart < at)
+		at = restart;
 	return at > s.now ? at : s.now;
 }
 
@@ -445,7 +469,10 @@ static void play(const struct row *row, bool adaptive, uint32_t days)
 		struct packet *k = next_packet();
 
 		s.now = next_moment(k);
-		visit(&visited);
+		if (has_visit() && !visited)
+			hurry();
+		visited = has_visit();
+		restart_nat();
 		if (k && k->at <= s.now)
 			deliver(k);
 		bs_attach_timeout(&s.dev, BS_TIME_MS(s.now));
@@ -472,6 +499,8 @@ static const char *judge(const struct row *row, const struct result *fixed, cons
 		return "did not believe its server";
 	if (row->absent_of && r->worst_share > row->absent_of)
 		return "absent for too long";
+	if (row->absent_s && r->worst_visit_ms > row->absent_s * SECONDS)
+		return "absent for too long while a client is there";
 	if (!row->loss && !row->later_s && r->interval_s > most)
 		return "believes in more than the NAT bears";
 	if (!row->loss && !row->later_s && r->interval_s * 9u / 8 + 2 < most)

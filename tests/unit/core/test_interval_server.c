@@ -213,6 +213,40 @@ START_TEST(a_client_makes_it_short)
 }
 END_TEST
 
+/* The request that a client caused ends a trial early, either way; a NAT that was restarted is not
+ * taken for one that forgets soon. */
+START_TEST(a_client_ends_a_trial)
+{
+	static const struct {
+		uint32_t gap_s;
+		bool held;
+		uint16_t good_s;
+		uint16_t bad_s;
+	} rows[] = { { 50, true, 50, 0 },
+		     { 50, false, 30, 50 },
+		     { 20, true, 30, 0 },
+		     { 20, false, 30, 0 } };
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		begin(300, 0);
+		w.iv.good_s = 30;
+		w.iv.told_s = 90;
+		w.iv.busy = 0;
+		w.alive.seen_ms = 5000;
+		w.alive.tries = 2;
+		(void)bs_interval_ask(&w.iv, &lim, 0, 10, &w.alive, 5000 + rows[i].gap_s * 1000);
+		(void)bs_interval_heard(&w.iv, &lim, &w.alive, rows[i].held ? w.alive.seq : 0);
+		ck_assert_uint_eq(w.iv.good_s, rows[i].good_s);
+		ck_assert_uint_eq(w.iv.bad_s, rows[i].bad_s);
+		/* Those that follow show nothing while the client is there. */
+		(void)bs_interval_ask(&w.iv, &lim, 0, 10, &w.alive, 400000);
+		(void)bs_interval_heard(&w.iv, &lim, &w.alive, w.alive.seq);
+		ck_assert_uint_eq(w.iv.good_s, rows[i].good_s);
+	}
+}
+END_TEST
+
 START_TEST(paces)
 {
 	begin(300, 0);
@@ -273,6 +307,7 @@ Suite *bs_suite_interval_server(void)
 	tcase_add_test(t, outages_pass);
 	tcase_add_test(t, only_clean_gaps_count);
 	tcase_add_test(t, a_client_makes_it_short);
+	tcase_add_test(t, a_client_ends_a_trial);
 	tcase_add_test(t, paces);
 	tcase_add_test(t, limits_may_change);
 	tcase_add_test(t, small_state);

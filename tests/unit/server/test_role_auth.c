@@ -247,6 +247,44 @@ START_TEST(a_client_makes_it_short)
 }
 END_TEST
 
+/* It waits for three minutes when the client comes: it must hear of the usual pace with the CONNECT,
+ * not with the request after that. */
+START_TEST(a_client_makes_it_short_at_once)
+{
+	const char *seldom = "alive-interval = 6s\nalive-unreachable = 30s\nalive-timeout = 60s\n"
+			     "alive-min = 60s\nalive-max = 300s\n";
+	uint16_t often = 6;
+	bs_time start;
+
+	begin(seldom, BOTH);
+	ck_assert_uint_gt(rig_interval(dev), 60);
+	start = rig_now();
+	rig_connect(&rig, 0, dev->number, 7, 1);
+	ck_assert_uint_eq(rig_result(&rig, 0).u.result.status, BS_ST_OK);
+	rig_until(&rig, interval_is, &often);
+	ck_assert(BS_TIME_DIFF(rig_now(), start) < (bs_time_diff)BS_TIME_MS(3000));
+	/* Another one need not say it again. */
+	rig_until_count(&rig, BS_C_alive_answered, 2);
+	rig_connect(&rig, 0, dev->number, 8, 2);
+	ck_assert_uint_eq(rig_result(&rig, 1).u.result.status, BS_ST_OK);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_alive_sent), 2);
+}
+END_TEST
+
+/* Its NAT had forgotten it: the CONNECT that waits goes where its poll came from. */
+START_TEST(a_connect_follows_the_device)
+{
+	begin("connect-retry = 30s\nconnect-timeout = 60s\n", BS_EXT_AUTH_ALIVE);
+	rig_rebind(dev);
+	rig_connect(&rig, 0, dev->number, 7, 1);
+	rig_until_count(&rig, BS_C_connect_sent, 1);
+	rig_poll(dev);
+	ck_assert_uint_eq(rig_result(&rig, 0).u.result.status, BS_ST_OK);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_alive_roamed), 1);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_connect_resent), 1);
+}
+END_TEST
+
 START_TEST(networks_are_remembered)
 {
 	struct bs_nets *n = calloc(1, sizeof(*n));
@@ -292,6 +330,8 @@ Suite *bs_suite_role_auth(void)
 	tcase_add_test(t, mixes_of_bits);
 	tcase_add_test(t, beside_a_stock_device);
 	tcase_add_test(t, a_client_makes_it_short);
+	tcase_add_test(t, a_client_makes_it_short_at_once);
+	tcase_add_test(t, a_connect_follows_the_device);
 	suite_add_tcase(s, t);
 	tcase_add_test(nets, networks_are_remembered);
 	suite_add_tcase(s, nets);
