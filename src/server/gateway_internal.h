@@ -20,11 +20,11 @@
 #define BS_GW_HELLO_WAIT BS_TIME_MS(5000)
 /** How long a bridge lingers for bytes that one end has not taken yet. */
 #define BS_GW_LINGER BS_TIME_MS(5000)
-/** The most that one read has to do with, the beginning of a packet from before included, and so the
- *  most that a bridge buffers in one direction: four full TLS records. */
+/** The most that one read has to do with, the beginning of a packet from before included, and so
+ *  the most that a bridge buffers in one direction: four full TLS records. */
 #define BS_GW_READ_MAX 65536u
-
-/** Bytes read from all legs in one turn of the loop: a millisecond or two, then datagrams are served. */
+/** Bytes read from all legs in one turn of the loop: a millisecond or two, then datagrams are
+ *  served again. */
 #define BS_GW_TURN_MAX (2u << 20)
 
 /** Somebody who connected and has not said what for. */

@@ -4,12 +4,21 @@
 
 #include "fake.h"
 #include "net/tcp.h"
+#include "server/gateway.h"
 #include "test.h"
 
 #define NSI 0x01000077u
 
 static struct fake *f;
 static struct dude d;
+
+/* A relay on the gate's own worker: it holds what it was given. */
+struct bs_gw_leg {
+	const struct bs_gw_port *port;
+	void *ctx;
+	unsigned readable, writable, gone;
+};
+static struct bs_gw_leg relay;
 
 static void setup(void)
 {
@@ -186,6 +195,146 @@ START_TEST(a_holder_that_is_behind_ends_it)
 }
 END_TEST
 
+/* ---- the same worker */
+
+static void on_ready(struct bs_gw_leg *leg, bool readable, bool writable)
+{
+	leg->readable += readable;
+	leg->writable += writable;
+}
+
+static void on_gone(struct bs_gw_leg *leg)
+{
+	leg->gone++;
+}
+
+static const struct bs_gw_near calls = { .ready = on_ready, .gone = on_gone };
+
+/* Become a leg of a relay that is here: it gets a port in place of a descriptor. */
+static void greet_near(void)
+{
+	uint8_t buf[BS_GW_HELLO_LEN];
+	const struct bs_message *m;
+
+	f->w.gateway = (struct bs_gateway *)f; /* there is one; nobody looks at it */
+	dude_send(&d, buf, hello(buf));
+	m = fake_sent(f, BS_MSG_GW_LEG);
+	ck_assert_ptr_nonnull(m);
+	ck_assert_int_eq(m->u.gw_leg.fd, -1);
+	ck_assert_ptr_nonnull(m->u.gw_leg.port);
+	ck_assert_uint_eq(m->u.gw_leg.client_hash, f->g->session[0].client_hash);
+	relay = (struct bs_gw_leg){ .port = m->u.gw_leg.port, .ctx = m->u.gw_leg.ctx };
+	relay.port->opened(relay.ctx, &relay, &calls);
+}
+
+START_TEST(a_relay_of_this_worker_uses_the_session)
+{
+	static uint8_t big[100000];
+	uint8_t in[2000];
+	uint8_t out[1000];
+	struct bs_packet p;
+
+	greet_near();
+	/* Nobody asked for bytes, so none are read. */
+	memset(out, 0x5A, sizeof(out));
+	packet(out, sizeof(out));
+	dude_send(&d, out, sizeof(out));
+	ck_assert_uint_eq(relay.readable, 0);
+	relay.port->watch(relay.ctx, true, false);
+	for (int i = 0; i < 5 && !relay.readable; i++)
+		fake_turn(f);
+	ck_assert_uint_gt(relay.readable, 0);
+	ck_assert_int_eq(relay.port->read(relay.ctx, in, sizeof(in)), sizeof(out));
+	ck_assert_mem_eq(in, out, sizeof(out));
+	ck_assert_int_eq(relay.port->read(relay.ctx, in, sizeof(in)), BS_EAGAIN);
+	ck_assert_int_eq(relay.port->write(relay.ctx, out, sizeof(out)), sizeof(out));
+	ck_assert(dude_next(&d, &p));
+	ck_assert_mem_eq(d.last, out, sizeof(out));
+	/* More than one record: a part of it is taken. */
+	ck_assert_int_gt(relay.port->write(relay.ctx, big, sizeof(big)), 1000);
+	relay.port->close(relay.ctx);
+	ck_assert_uint_eq(f->g->live, 0);
+	ck_assert_uint_eq(relay.gone, 1);
+	dude_close(&d);
+}
+END_TEST
+
+START_TEST(a_full_session_says_when_it_takes_more)
+{
+	static uint8_t block[16384];
+	static uint8_t in[65536];
+	size_t sent = 0;
+	size_t got = 0;
+	bs_ssize n;
+
+	greet_near();
+	while ((n = relay.port->write(relay.ctx, block, sizeof(block))) > 0)
+		sent += (size_t)n;
+	ck_assert_int_eq(n, BS_EAGAIN);
+	relay.port->watch(relay.ctx, false, true);
+	fake_turn(f);
+	ck_assert_uint_eq(relay.writable, 0);
+	while (got < sent || n == BS_EAGAIN) {
+		int k = SSL_read(d.ssl, in, sizeof(in));
+
+		if (k > 0)
+			got += (size_t)k;
+		else
+			fake_turn(f);
+		/* The record that was under way goes out with the same bytes. */
+		if (relay.writable && n == BS_EAGAIN) {
+			n = relay.port->write(relay.ctx, block, sizeof(block));
+			sent += n > 0 ? (size_t)n : 0;
+			relay.port->watch(relay.ctx, false, n == BS_EAGAIN);
+		}
+	}
+	ck_assert_uint_gt(relay.writable, 0);
+	ck_assert_int_eq(n, sizeof(block));
+	dude_close(&d);
+}
+END_TEST
+
+START_TEST(a_relay_of_this_worker_hears_of_the_end)
+{
+	uint8_t in[16];
+
+	greet_near();
+	relay.port->watch(relay.ctx, true, false);
+	if (_i == 0) {
+		/* The client's: told as the end of a stream, which may have another way. */
+		dude_close(&d);
+		for (int i = 0; i < 20 && !relay.readable; i++)
+			fake_turn(f);
+		ck_assert_uint_gt(relay.readable, 0);
+		ck_assert_int_eq(relay.port->read(relay.ctx, in, sizeof(in)), 0);
+		ck_assert_uint_eq(relay.gone, 0);
+		relay.port->close(relay.ctx);
+	} else {
+		/* The gate's own, as for a client that is revoked. */
+		bs__session_end(&f->g->session[0]);
+		ck_assert_uint_eq(relay.gone, 1);
+		dude_close(&d);
+	}
+	ck_assert_uint_eq(f->g->live, 0);
+}
+END_TEST
+
+START_TEST(a_relay_of_this_worker_that_expects_nobody)
+{
+	uint8_t buf[BS_GW_HELLO_LEN];
+	const struct bs_message *m;
+
+	f->w.gateway = (struct bs_gateway *)f;
+	dude_send(&d, buf, hello(buf));
+	m = fake_sent(f, BS_MSG_GW_LEG);
+	ck_assert_ptr_nonnull(m);
+	m->u.gw_leg.port->close(m->u.gw_leg.ctx);
+	ck_assert(dude_ended(&d));
+	ck_assert_uint_eq(f->g->live, 0);
+	dude_close(&d);
+}
+END_TEST
+
 Suite *bs_suite_gate_leg(void);
 
 Suite *bs_suite_gate_leg(void)
@@ -201,6 +350,10 @@ Suite *bs_suite_gate_leg(void)
 	tcase_add_loop_test(t, what_is_no_handshake_of_a_leg, 0, 2);
 	tcase_add_test(t, a_session_with_a_hello_is_no_leg);
 	tcase_add_test(t, a_holder_that_is_behind_ends_it);
+	tcase_add_test(t, a_relay_of_this_worker_uses_the_session);
+	tcase_add_test(t, a_full_session_says_when_it_takes_more);
+	tcase_add_loop_test(t, a_relay_of_this_worker_hears_of_the_end, 0, 2);
+	tcase_add_test(t, a_relay_of_this_worker_that_expects_nobody);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -125,6 +125,25 @@ START_TEST(test_without_limits_all_passes)
 }
 END_TEST
 
+/* A run is counted as a whole, or left to be asked for packet by packet. */
+START_TEST(test_runs_pass_where_no_limit_is)
+{
+	if (_i > 0)
+		conf.client.v[BS_RELAY_DOWN] = 1000000;
+	start();
+	ck_assert_int_eq(open_flow(0, "a", 1), BS_OK);
+	now_ms += 500;
+	ck_assert_int_eq(
+		bs_relay_account_run(limit, &src[0].flow, BS_RELAY_DOWN, 7, 7 * PACKET, now_ms),
+		_i == 0);
+	ck_assert_uint_eq(src[0].flow.packets[BS_RELAY_DOWN], _i == 0 ? 7 : 0);
+	ck_assert_uint_eq(src[0].flow.bytes[BS_RELAY_DOWN], _i == 0 ? 7 * PACKET : 0);
+	ck_assert_uint_eq(src[0].flow.last_ms, _i == 0 ? now_ms : now_ms - 500);
+	/* The other direction has no limit. */
+	ck_assert(bs_relay_account_run(limit, &src[0].flow, BS_RELAY_UP, 1, PACKET, now_ms));
+}
+END_TEST
+
 /* Which of the four rates is set makes no difference to one flow; each is of one direction. */
 START_TEST(test_each_rate_holds)
 {
@@ -453,6 +472,7 @@ Suite *bs_suite_relay_limit(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_without_limits_all_passes);
+	tcase_add_loop_test(t, test_runs_pass_where_no_limit_is, 0, 2);
 	tcase_add_loop_test(t, test_each_rate_holds, 0, 4);
 	tcase_add_test(t, test_client_and_device_share_their_rates);
 	tcase_add_test(t, test_heavy_flow_does_not_starve_the_rest);
