@@ -30,6 +30,10 @@
 #define RX_STRIDE (MERGED_MAX + 4096 + 64)
 /* Datagrams of one message in both directions: what every kernel with the option takes. */
 #define SEGMENTS_MAX 64
+/* So much fits the smallest path MTU that Linux believes in (552). */
+#define SMALL_MAX 512
+/* Small datagrams in a row for which a change of the socket pays. */
+#define SMALL_RUN 8
 /* Datagrams of one receive call, merged ones counted one by one. */
 #define RX_LIST_MAX (4 * BS_UDP_BATCH)
 
@@ -514,6 +518,57 @@ static bool failed(struct bs_udp_tx *tx, unsigned m, struct bs_udp_sent *sent)
 	return true;
 }
 
+/* Whether messages [i, end) are IPv4, small, and enough of them. */
+static bool is_small_run(const struct bs_udp_tx *tx, unsigned i, unsigned end)
+{
+	if (end - i < SMALL_RUN)
+		return false;
+	for (; i < end; i++) {
+		if (tx->to[i].sa.sa_family != AF_INET || tx->msg[i].msg_hdr.msg_iovlen != 1 ||
+		    tx->iov[tx->first[i]].iov_len > SMALL_MAX)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A datagram that nobody may fragment needs no identification (RFC 6864), but Linux makes one while
+ * it could still fragment the datagram itself: a hash, and a place in a table of a megabyte that is
+ * another one for each peer, a twentieth of what sending costs.  A small one never needs to be
+ * fragmented, so the system is told for a run of them, and left as it was for all others: those may
+ * exceed a path.
+ *
+ * Returns what the socket had before, or -1 when it was left alone.
+ */
+static int unfragmented(int fd)
+{
+#ifdef IP_PMTUDISC_PROBE
+	int was;
+	int now = IP_PMTUDISC_PROBE;
+	socklen_t len = sizeof(was);
+
+	/* An administrator may have switched path MTU discovery off; that stays. */
+	if (getsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &was, &len) == 0 &&
+	    was == IP_PMTUDISC_WANT &&
+	    setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &now, sizeof(now)) == 0)
+		return was;
+#else
+	(void)fd;
+#endif
+	return -1;
+}
+
+static void fragmented(int fd, int was)
+{
+#ifdef IP_PMTUDISC_PROBE
+	if (was >= 0)
+		(void)setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &was, sizeof(was));
+#else
+	(void)fd;
+	(void)was;
+#endif
+}
+
 /* Send messages [i, end), all on one socket. */
 static void flush_run(struct bs_udp_tx *tx, unsigned i, unsigned end, struct bs_udp_sent *sent)
 {
@@ -545,9 +600,13 @@ void bs_udp_flush(struct bs_udp_tx *tx, struct bs_udp_sent *sent)
 			write_segment(&tx->msg[i].msg_hdr, &tx->control[i],
 				      (uint16_t)tx->iov[tx->first[i]].iov_len);
 	for (i = 0; i < tx->n_msg; i = end) {
+		int was;
+
 		for (end = i + 1; end < tx->n_msg && tx->fd[end] == tx->fd[i];)
 			end++;
+		was = is_small_run(tx, i, end) ? unfragmented(tx->fd[i]) : -1;
 		flush_run(tx, i, end, sent);
+		fragmented(tx->fd[i], was);
 	}
 	tx->n = 0;
 	tx->n_msg = 0;

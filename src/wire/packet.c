@@ -72,13 +72,18 @@ static void take_header(const uint8_t *buf, size_t len, struct bs_packet *p)
 {
 	const uint8_t *at = buf + BS_HEADER_MIN;
 	const uint8_t flags = buf[OFF_FLAGS];
+	/* Read before anything is written, so that these four may be written as one word: a reader of
+	 * two of them at once would have to wait for four writes of a byte to leave the processor. */
+	const uint8_t type = buf[OFF_TYPE];
+	const uint8_t version = buf[OFF_VERSION];
+	const uint8_t retrans = buf[OFF_RETRANS];
 
 	memset(&p->h, 0, sizeof(p->h));
 	p->h.nsi_cp = bs_get_u32(buf);
 	p->h.nsi_sp = bs_get_u32(buf + OFF_SP);
-	p->h.type = buf[OFF_TYPE];
-	p->h.version = buf[OFF_VERSION];
-	p->h.retrans = buf[OFF_RETRANS];
+	p->h.type = type;
+	p->h.version = version;
+	p->h.retrans = retrans;
 	p->h.flags = flags;
 	p->h.seq = bs_get_u16(buf + OFF_SEQ);
 	p->h.len = (uint16_t)len;

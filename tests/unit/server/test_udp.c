@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/udp.h"
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -287,6 +288,95 @@ START_TEST(test_longer_than_the_buffer)
 }
 END_TEST
 
+static void send_all(const struct bs_endpoint *to, int fd, unsigned n, size_t len)
+{
+	static const struct bs_endpoint any;
+	struct bs_udp_sent sent = { 0 };
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		memset(bs_udp_reserve(tx), (int)i, len);
+		/* In turn to two peers, so that they do not share a message. */
+		bs_udp_commit(tx, len, fd, &any, &to[i % 2]);
+	}
+	bs_udp_flush(tx, &sent);
+	ck_assert_uint_eq(sent.packets, n);
+}
+
+static int mtu_discovery(int fd)
+{
+	int v = -1;
+	socklen_t len = sizeof(v);
+
+	ck_assert_int_eq(getsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &v, &len), 0);
+	return v;
+}
+
+/* Small datagrams leave without an identification, which costs the system a twentieth of them, and
+ * the socket is as before, for larger ones. */
+START_TEST(test_small_ones_are_not_numbered)
+{
+	enum {
+		N = 16,
+		IP_HEADER = 20,
+		ID = 4, /* offsets in it */
+		FRAGMENT = 6,
+	};
+	const uint8_t dont_fragment[2] = { 0x40, 0 };
+	struct bs_endpoint a = loopback(false);
+	struct bs_endpoint to[2] = { loopback(false), loopback(false) };
+	uint8_t pkt[2048];
+	union bs_sockaddr sa;
+	int fa = bs_udp_open(&a, 1 << 20);
+	int before = mtu_discovery(fa);
+	int raw = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_UDP);
+	unsigned i;
+	int fb;
+
+	/* An address of its own, so that nothing else on this machine is seen. */
+	bs_endpoint_set_ip4(&to[0], 0x7F4D0101, 0);
+	fb = bs_udp_open(&to[0], 1 << 20);
+	ck_assert_int_ge(fb, 0);
+	to[1] = a;
+	if (raw >= 0)
+		ck_assert_int_eq(bind(raw, &sa.sa, bs_sockaddr_set(&sa, &to[0])), 0);
+	send_all(to, fa, N, 24);
+	ck_assert_int_eq(mtu_discovery(fa), before);
+	/* Only root may look at headers. */
+	for (i = 0; raw >= 0 && before == IP_PMTUDISC_WANT && i < N / 2; i++) {
+		wait_for(raw);
+		ck_assert_int_eq(read(raw, pkt, sizeof(pkt)), IP_HEADER + 8 + 24);
+		ck_assert_mem_eq(pkt + ID, "\0", 2);
+		ck_assert_mem_eq(pkt + FRAGMENT, dont_fragment, 2);
+		ck_assert_uint_eq(pkt[IP_HEADER + 8], 2 * i);
+	}
+	/* What might be too long for a path is the system's to fragment. */
+	send_all(to, fa, N, BS_UDP_BUF);
+	ck_assert_int_eq(mtu_discovery(fa), before);
+	send_all(to, fa, 2, 24);
+	ck_assert_int_eq(mtu_discovery(fa), before);
+	bs_udp_close(raw);
+	bs_udp_close(fa);
+	bs_udp_close(fb);
+}
+END_TEST
+
+/* Path MTU discovery that an administrator switched off stays off. */
+START_TEST(test_mtu_discovery_of_others_is_left_alone)
+{
+	struct bs_endpoint a = loopback(false);
+	int fa = bs_udp_open(&a, 1 << 20);
+	const struct bs_endpoint to[2] = { a, a };
+	int v = IP_PMTUDISC_DONT;
+
+	ck_assert_int_eq(setsockopt(fa, IPPROTO_IP, IP_MTU_DISCOVER, &v, sizeof(v)), 0);
+	bs_udp_tx_plain(tx);
+	send_all(to, fa, 16, 24);
+	ck_assert_int_eq(mtu_discovery(fa), IP_PMTUDISC_DONT);
+	bs_udp_close(fa);
+}
+END_TEST
+
 START_TEST(test_open_errors)
 {
 	struct bs_endpoint ep = loopback(false);
@@ -324,6 +414,8 @@ Suite *bs_suite_udp(void)
 	tcase_add_test(c, test_answer_from_the_address_asked);
 	tcase_add_test(c, test_bad_one_in_a_batch);
 	tcase_add_test(c, test_longer_than_the_buffer);
+	tcase_add_test(c, test_small_ones_are_not_numbered);
+	tcase_add_test(c, test_mtu_discovery_of_others_is_left_alone);
 	tcase_add_test(c, test_open_errors);
 	suite_add_tcase(s, c);
 	return s;
