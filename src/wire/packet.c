@@ -72,8 +72,8 @@ static void take_header(const uint8_t *buf, size_t len, struct bs_packet *p)
 {
 	const uint8_t *at = buf + BS_HEADER_MIN;
 	const uint8_t flags = buf[OFF_FLAGS];
-	/* Read before anything is written, so that these four may be written as one word: a reader of
-	 * two of them at once would have to wait for four writes of a byte to leave the processor. */
+	/* Read before anything is written, so that these four can be written as one word: who reads
+	 * two of them at once would wait for four writes of a byte to leave the processor. */
 	const uint8_t type = buf[OFF_TYPE];
 	const uint8_t version = buf[OFF_VERSION];
 	const uint8_t retrans = buf[OFF_RETRANS];
