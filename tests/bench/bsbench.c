@@ -4,8 +4,10 @@
  * devices and clients of all other rows are those of bsload(1).
  *
  * bsbench echo                      answer datagrams of 24 bytes with 25; prints its port
- * bsbench pace PORT N RATE BURST SECONDS PACKET  send PACKET (hexadecimal) at RATE in bursts from N
- *                                   addresses, count what comes back
+ * bsbench pace PORT N RATE BURST SECONDS PACKET [AT NAMES]
+ *                                   send PACKET (hexadecimal) at RATE in bursts from N addresses,
+ *                                   count what comes back; a random number below NAMES is
+ *                                   written at offset AT, in 7 digits
  * bsbench relay PORT N RATE RUN SIZE SECONDS, bsbench forward: see bsbench_relay.c
  * bsbench legs PORT N RATE SIZE SECONDS down|up [CA CERTIFICATE KEY]: see bsbench_legs.c
  * bsbench pipe [CERTIFICATE KEY], bsbench splice: see bsbench_pipe.c
@@ -27,6 +29,7 @@
 
 enum {
 	PACE_MAX = 1024,
+	PACE_DIGITS = 7,
 	NAP_NS = 500000,
 };
 
@@ -81,6 +84,14 @@ void wait_readable(struct bench *b, int ms)
 
 /* ---- bare echo */
 
+/* Sleep without being woken: that would be done in the CPU time of whoever answers. */
+static void nap(void)
+{
+	const struct timespec t = { .tv_nsec = NAP_NS };
+
+	(void)nanosleep(&t, NULL);
+}
+
 static void run_echo(void)
 {
 	struct bench b;
@@ -106,9 +117,10 @@ static void run_echo(void)
 			bs_udp_commit(b.tx, sizeof(answer), b.fd, &any, &d[i].peer);
 		}
 		bs_udp_flush(b.tx, &b.sent);
-		/* A call that was not filled took all there was. */
+		/* A call that was not filled took all there was.  Gather as long as the server
+		 * does: woken by the first of a burst, it would take the burst in pieces. */
 		if (n < BS_UDP_BATCH)
-			wait_readable(&b, 1000);
+			nap();
 	}
 }
 
@@ -123,25 +135,54 @@ static uint64_t drain(struct bench *b)
 	return got;
 }
 
-/* Sleep without being woken: that would be done in the CPU time of whoever answers. */
-static void nap(void)
-{
-	const struct timespec t = { .tv_nsec = NAP_NS };
+/* What run_pace sends: the packet, and where a number goes. */
+struct pace {
+	uint8_t packet[PACE_MAX];
+	size_t len;
+	size_t at;
+	uint32_t names; /* 0: no number */
+	uint32_t state;
+};
 
-	(void)nanosleep(&t, NULL);
+static void read_packet(struct pace *p, const char *hex, int n_options, char **options)
+{
+	memset(p, 0, sizeof(*p));
+	p->len = strlen(hex) / 2;
+	if (p->len > sizeof(p->packet) ||
+	    bs_hex_decode(hex, strlen(hex), p->packet, p->len) != BS_OK)
+		die("the packet is no hexadecimal number, or too long");
+	if (n_options == 0)
+		return;
+	p->at = number(options[0]);
+	p->names = (uint32_t)number(options[1]);
+	p->state = 1;
+	if (p->at > p->len || p->len - p->at < PACE_DIGITS)
+		die("the number is not inside the packet");
+}
+
+static void next_name(struct pace *p)
+{
+	uint32_t v;
+	int i;
+
+	if (p->names == 0)
+		return;
+	/* xorshift32: every number comes, in no order that a cache could learn. */
+	p->state ^= p->state << 13;
+	p->state ^= p->state >> 17;
+	p->state ^= p->state << 5;
+	v = (uint32_t)(((uint64_t)p->state * p->names) >> 32);
+	for (i = PACE_DIGITS; i-- > 0; v /= 10)
+		p->packet[p->at + (size_t)i] = (uint8_t)('0' + v % 10);
 }
 
 static void run_pace(uint16_t port, size_t n, unsigned rate, unsigned burst, unsigned seconds,
-		     const char *hex)
+		     struct pace *p)
 {
 	struct bench b;
-	uint8_t packet[PACE_MAX];
-	const size_t len = strlen(hex) / 2;
 	uint64_t sent = 0, got = 0, want;
 	bs_time start, t;
 
-	if (len > sizeof(packet) || bs_hex_decode(hex, strlen(hex), packet, len) != BS_OK)
-		die("the packet is no hexadecimal number, or too long");
 	memset(&b, 0, sizeof(b));
 	open_socket(&b, 0);
 	bs_endpoint_set_ip4(&b.server, SERVER_IP, port);
@@ -151,8 +192,11 @@ static void run_pace(uint16_t port, size_t n, unsigned rate, unsigned burst, uns
 	while ((t = now_ns() - start) < seconds * UINT64_C(1000000000)) {
 		want = t / 1000 * rate / 1000000;
 		want -= want % burst;
-		for (; sent < want; sent++)
-			send_from(&b, packet, len, FIRST_IP + (uint32_t)(sent % n), &b.server);
+		for (; sent < want; sent++) {
+			next_name(p);
+			send_from(&b, p->packet, p->len, FIRST_IP + (uint32_t)(sent % n),
+				  &b.server);
+		}
 		bs_udp_flush(b.tx, &b.sent);
 		got += drain(&b);
 		if (sent >= want)
@@ -313,18 +357,21 @@ static bool run_stream(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	struct pace pace;
+
 	if (argc == 2 && strcmp(argv[1], "echo") == 0)
 		run_echo();
-	else if (argc == 8 && strcmp(argv[1], "pace") == 0)
+	else if ((argc == 8 || argc == 10) && strcmp(argv[1], "pace") == 0) {
+		read_packet(&pace, argv[7], argc - 8, argv + 8);
 		run_pace((uint16_t)number(argv[2]), number(argv[3]), (unsigned)number(argv[4]),
-			 (unsigned)number(argv[5]), (unsigned)number(argv[6]), argv[7]);
-	else if (argc == 8 && strcmp(argv[1], "relay") == 0)
+			 (unsigned)number(argv[5]), (unsigned)number(argv[6]), &pace);
+	} else if (argc == 8 && strcmp(argv[1], "relay") == 0)
 		run_relay((uint16_t)number(argv[2]), number(argv[3]), (unsigned)number(argv[4]),
 			  (unsigned)number(argv[5]), number(argv[6]), (unsigned)number(argv[7]));
 	else if (argc == 2 && strcmp(argv[1], "forward") == 0)
 		run_forward();
 	else if (!run_stream(argc, argv))
-		die("usage: bsbench echo | pace PORT N RATE BURST SECONDS PACKET | "
+		die("usage: bsbench echo | pace PORT N RATE BURST SECONDS PACKET [AT NAMES] | "
 		    "relay PORT N RATE RUN SIZE SECONDS | forward | legs PORT N RATE SIZE SECONDS "
 		    "down|up [CA CERTIFICATE KEY] | pipe [CERTIFICATE KEY] | splice");
 	return 0;

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """udp_peers - servers that answer a datagram with a datagram, for the rows keepalive and attach.
 
-Each start function gives (process, port, packet in hexadecimal) of a server on the server's core,
-or None where it is not installed.
+Each start function is told the population and gives (process, port, packet in hexadecimal, options
+of bsbench pace) of a server on the server's core, or None where it is not installed.
 """
 import hashlib
 import os
@@ -22,18 +22,18 @@ KEEPALIVE = bytes(24).hex()
 USERS = 512
 
 
-def echo():
+def echo(_devices):
     """The least that any server has to do."""
     p, port = common.start_bare("echo")
-    return p, port, KEEPALIVE
+    return p, port, KEEPALIVE, []
 
 
-def coturn():
-    """STUN binding request without attributes."""
+def coturn(_devices):
+    """STUN binding request without attributes: a server that knows nobody."""
     if not common.installed("turnserver"):
         return None
     p, port = relay_peers.start_coturn(common.SERVER_CORE)
-    return p, port, struct.pack(">HHI", 1, 0, relay_peers.MAGIC).hex() + bytes(12).hex()
+    return p, port, struct.pack(">HHI", 1, 0, relay_peers.MAGIC).hex() + bytes(12).hex(), []
 
 
 KNOT_CONF = """server:
@@ -55,12 +55,20 @@ KNOT_ZONE = """$ORIGIN p2p.test.
 @ 3600 SOA ns admin 1 3600 600 86400 600
 @ 3600 NS ns
 ns 3600 A 127.0.0.1
-a 3600 A 127.0.0.1
 """
+DIGITS = 7  # bsbench pace writes so many
 
 
-def knot():
-    """One A record of one zone."""
+def knot_zone(path, devices):
+    """A zone with a name for each device, as the server of keepalives has a record for each."""
+    with open(path, "w", encoding="ascii") as f:
+        f.write(KNOT_ZONE)
+        for i in range(devices):
+            f.write(f"d{i:0{DIGITS}} 3600 A 127.{i >> 16 & 255}.{i >> 8 & 255}.{i & 255}\n")
+
+
+def knot(devices):
+    """A record of one zone with as many names as there are devices, asked for at random."""
     program = common.installed("knotd")
     if not program:
         return None
@@ -68,26 +76,29 @@ def knot():
     port = common.free_port(socket.SOCK_DGRAM)
     with open(os.path.join(folder, "knot.conf"), "w", encoding="ascii") as f:
         f.write(KNOT_CONF.format(port=port, dir=folder))
-    with open(os.path.join(folder, "p2p.test.zone"), "w", encoding="ascii") as f:
-        f.write(KNOT_ZONE)
+    knot_zone(os.path.join(folder, "p2p.test.zone"), devices)
     p = subprocess.Popen([*common.ON_SERVER_CORE, program, "-c", f"{folder}/knot.conf"],
                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     p.folder = folder
-    query = struct.pack(">HHHHHH", 1, 0, 1, 0, 0, 0) + b"\x01a\x03p2p\x04test\0" + b"\0\1\0\1"
-    wait_answer("knotd", p, port, query)
-    return p, port, query.hex()
+    header = struct.pack(">HHHHHH", 1, 0, 1, 0, 0, 0)
+    query = header + bytes([1 + DIGITS]) + b"d" + b"0" * DIGITS + b"\x03p2p\x04test\0\0\1\0\1"
+    # While it loads the zone, it answers that it failed.
+    wait_answer("knotd", p, port, query, 120, lambda a: a[3] & 15 == 0 and a[7] == 1)
+    return p, port, query.hex(), [len(header) + 2, devices]
 
 
-def wait_answer(name, p, port, packet):
+def wait_answer(name, p, port, packet, seconds=20, good=bool):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.settimeout(0.2)
-        end = time.monotonic() + 20
+        end = time.monotonic() + seconds
         while time.monotonic() < end and p.poll() is None:
             try:
                 s.sendto(packet, ("127.0.0.1", port))
-                return s.recv(4096)
+                if good(s.recv(4096)):
+                    return
             except OSError:
                 continue
+            time.sleep(0.05)
     stop(p)
     raise SystemExit(f"bench: {name} does not answer")
 
@@ -107,12 +118,13 @@ ANSWERERS = {"bare echo": echo, "coturn STUN": coturn, "knot DNS": knot}
 
 def measure(start, sources, rate, burst, seconds):
     """Answers per CPU-second, and the share of requests that got one; (None, None): not here."""
-    peer = start()
+    peer = start(sources)
     if not peer:
         return None, None
-    p, port, packet = peer
+    p, port, packet, options = peer
     try:
-        count, used, wall = common.bench(p.pid, "pace", port, sources, rate, burst, seconds, packet)
+        count, used, wall = common.bench(p.pid, "pace", port, sources, rate, burst, seconds, packet,
+                                         *options)
     finally:
         stop(p)
     return count / used, count / wall / rate
