@@ -60,7 +60,7 @@ struct bs__tls_lib {
 	OSSL_LIB_CTX *whole; /**< the default provider, for reading keys and behind tls */
 	OSSL_LIB_CTX *tls;   /**< what handshakes run in */
 	OSSL_LIB_CTX *none;  /**< offers nothing; the thread's default while OpenSSL works */
-	OSSL_PROVIDER *full, *lender, *nothing;
+	OSSL_PROVIDER *full, *lender, *own, *nothing;
 };
 
 /** A CRL that was found to be good, and the certificate of the CA set that signed it; borrowed. */
@@ -110,6 +110,13 @@ void bs__tls_lib_fini(struct bs__tls_lib *lib);
 /** Around every call that may open a session: what leave has to be told. */
 OSSL_LIB_CTX *bs__tls_lib_enter(const struct bs__tls_lib *lib);
 void bs__tls_lib_leave(const struct bs__tls_lib *lib, OSSL_LIB_CTX *before);
+
+/** The provider of tls_own.c, and what it offers beside OpenSSL's own names. */
+#define BS__TLS_OWN           "basestation-own"
+#define BS__TLS_TICKET_CIPHER "basestation-ticket"
+/** Its start, as OpenSSL calls it; the thread's default library context must live longer. */
+int bs__tls_own_start(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
+		      const OSSL_DISPATCH **out, void **provctx);
 
 /** Wall clock of a server context. */
 uint64_t bs__tls_clock(const struct bs_tls_server *s);

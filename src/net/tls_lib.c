@@ -64,7 +64,7 @@ static const struct wanted wanted[] = {
 	  NULL,
 	  { "AES-128-GCM", "AES-256-GCM", "ChaCha20-Poly1305", "AES-256-CBC" } },
 	{ OSSL_OP_MAC, NULL, { "HMAC" } },
-	{ OSSL_OP_KDF, NULL, { "HKDF", "TLS1-PRF", "TLS13-KDF" } },
+	{ OSSL_OP_KDF, NULL, { "HKDF", "TLS1-PRF" } }, /* that of TLS 1.3: tls_own.c */
 	{ OSSL_OP_RAND, NULL, { "CTR-DRBG", "SEED-SRC" } },
 	{ OSSL_OP_KEYMGMT, NULL, { "RSA", "RSA-PSS", "EC", "X25519", "ED25519", "ED448", "HMAC" } },
 	{ OSSL_OP_KEYEXCH, NULL, { "ECDH", "X25519" } },
@@ -159,6 +159,7 @@ static int start_lender(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
 
 void bs__tls_lib_fini(struct bs__tls_lib *lib)
 {
+	OSSL_PROVIDER_unload(lib->own);
 	OSSL_PROVIDER_unload(lib->lender);
 	OSSL_LIB_CTX_free(lib->tls);
 	OSSL_PROVIDER_unload(lib->nothing);
@@ -185,12 +186,14 @@ int bs__tls_lib_init(struct bs__tls_lib *lib)
 	lib->full = OSSL_PROVIDER_load(lib->whole, "default");
 	lib->nothing = OSSL_PROVIDER_load(lib->none, "null");
 	if (!lib->full || !lib->nothing ||
-	    OSSL_PROVIDER_add_builtin(lib->tls, LENDER, start_lender) != 1)
+	    OSSL_PROVIDER_add_builtin(lib->tls, LENDER, start_lender) != 1 ||
+	    OSSL_PROVIDER_add_builtin(lib->tls, BS__TLS_OWN, bs__tls_own_start) != 1)
 		goto fail;
 	before = OSSL_LIB_CTX_set0_default(lib->whole);
 	lib->lender = OSSL_PROVIDER_load(lib->tls, LENDER);
+	lib->own = OSSL_PROVIDER_load(lib->tls, BS__TLS_OWN);
 	OSSL_LIB_CTX_set0_default(before);
-	if (lib->lender)
+	if (lib->lender && lib->own)
 		return BS_OK;
 fail:
 	bs__tls_lib_fini(lib);

@@ -242,7 +242,8 @@ static int build(struct bs_tls_server *s)
 		bs_log_notice("net, TLS works in OpenSSL's global context: handshakes take longer");
 	s->bio = bio_method();
 	s->sha256 = EVP_MD_fetch(s->lib.tls, "SHA256", NULL);
-	s->ticket_aes = EVP_CIPHER_fetch(s->lib.tls, "AES-256-CBC", NULL);
+	s->ticket_aes = EVP_CIPHER_fetch(s->lib.tls,
+					 s->lib.own ? BS__TLS_TICKET_CIPHER : "AES-256-CBC", NULL);
 	s->ctx = SSL_CTX_new_ex(s->lib.tls, NULL, TLS_server_method());
 	if (!s->bio || !s->ctx || !s->sha256 || !s->ticket_aes)
 		return BS_ENOMEM;

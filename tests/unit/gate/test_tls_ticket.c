@@ -292,6 +292,24 @@ START_TEST(without_a_lifetime_nothing_is_resumed)
 }
 END_TEST
 
+START_TEST(a_ticket_carries_no_certificate)
+{
+	struct round r;
+	const unsigned char *p;
+	size_t len;
+
+	round_init(&r, versions[_i], LIFE);
+	SSL_SESSION_get0_ticket(r.ticket, &p, &len);
+	ck_assert_ptr_nonnull(p);
+	/* Sealed it is not there to be found, but with it a ticket would be twice as long. */
+	ck_assert_uint_lt(len, 256u + (size_t)i2d_X509(pki->client, NULL));
+	ck_assert(round_again(&r, versions[_i], NULL));
+	SSL_SESSION_get0_ticket(r.ticket, &p, &len);
+	ck_assert_uint_lt(len, 256u + (size_t)i2d_X509(pki->client, NULL));
+	round_fini(&r);
+}
+END_TEST
+
 Suite *bs_suite_tls_ticket(void)
 {
 	Suite *s = suite_create("tls_ticket");
@@ -309,6 +327,7 @@ Suite *bs_suite_tls_ticket(void)
 	tcase_add_loop_test(tc, an_old_key_opens_until_it_is_rotated_out, 0, 2);
 	tcase_add_loop_test(tc, keys_of_another_server_open_nothing, 0, 2);
 	tcase_add_loop_test(tc, without_a_lifetime_nothing_is_resumed, 0, 2);
+	tcase_add_loop_test(tc, a_ticket_carries_no_certificate, 0, 2);
 	suite_add_tcase(s, tc);
 	return s;
 }
