@@ -7,7 +7,7 @@
  *
  * TLS 1.3 derives two dozen secrets in a handshake.  For each one OpenSSL allocates a context,
  * copies every input into it, looks the digest up by name and builds an HMAC with three more
- * contexts, around four blocks of SHA-256.  Ours has no context: derive gets all inputs at once, and
+ * contexts, around four blocks of SHA-256.  Ours has no context: derive gets all inputs at once and
  * hashes them by the worker's own HMAC.
  *
  * A session goes into its ticket as DER, with the client's certificate in it.  Nobody needs that
@@ -27,7 +27,7 @@
 
 #include "crypto/openssl.h"
 
-/** Length, prefix and label, data, each behind its length, and a counter (RFC 8446, section 7.1). */
+/** Length, prefix and label, data, each behind its length, a counter (RFC 8446, section 7.1). */
 #define INFO_MAX (2 + 1 + 255 + 1 + 255 + 1)
 /** AES-256-CBC, as OpenSSL seals tickets too. */
 #define TICKET_BLOCK 16

@@ -237,8 +237,12 @@ static int set_policy(struct bs_tls_server *s)
 
 static int build(struct bs_tls_server *s)
 {
+	int err = bs__tls_lib_init(&s->lib);
+
+	if (err == BS_ENOMEM)
+		return err;
 	/* Without it everything works as well, in the global context. */
-	if (bs__tls_lib_init(&s->lib) != BS_OK)
+	if (err != BS_OK)
 		bs_log_notice("net, TLS works in OpenSSL's global context: handshakes take longer");
 	s->bio = bio_method();
 	s->sha256 = EVP_MD_fetch(s->lib.tls, "SHA256", NULL);
@@ -247,8 +251,7 @@ static int build(struct bs_tls_server *s)
 	s->ctx = SSL_CTX_new_ex(s->lib.tls, NULL, TLS_server_method());
 	if (!s->bio || !s->ctx || !s->sha256 || !s->ticket_aes)
 		return BS_ENOMEM;
-	int err = set_policy(s);
-
+	err = set_policy(s);
 	if (err == BS_OK)
 		err = add_cas(s);
 	if (err == BS_OK)
