@@ -18,6 +18,8 @@
 #define ACCEPT_PER_TURN 16
 /** Pause after running out of descriptors. */
 #define ACCEPT_PAUSE BS_TIME_MS(200)
+/** Reads in a tick of the worker above which they are many. */
+#define READS_PER_TICK 32u
 /** Buckets of the rate per source. */
 #define SOURCE_BUCKETS 4096u
 
@@ -324,6 +326,18 @@ static void on_accept(struct ev_loop *loop, struct ev_io *io, int events)
 void bs_gateway_message(struct bs_gateway *g, const struct bs_message *m)
 {
 	bs__gw_leg(g, &m->u.gw_leg);
+}
+
+bool bs_gateway_is_busy(struct bs_gateway *g)
+{
+	/* Where reads are long already waiting gains nothing, and would bound a fast stream to a
+	 * buffer for each wait. */
+	bool busy = g->reads > READS_PER_TICK &&
+		    g->read_bytes < (uint64_t)g->reads * (BS_GW_READ_MAX / 2);
+
+	g->reads = 0;
+	g->read_bytes = 0;
+	return busy;
 }
 
 void bs_gateway_tick(struct bs_gateway *g, bs_time now)

@@ -71,6 +71,8 @@ struct bs_gateway *bs_gateway_new(struct bs_worker *w, struct bs_gateway_shared 
 void bs_gateway_free(struct bs_gateway *g);
 /** BS_MSG_GW_LEG: takes the descriptor, or the port. */
 void bs_gateway_message(struct bs_gateway *g, const struct bs_message *m);
+/** Since the last call: whether there were so many small reads that waiting for more pays. */
+BS_MUSTCHECK bool bs_gateway_is_busy(struct bs_gateway *g);
 /** Every tick of the worker. */
 void bs_gateway_tick(struct bs_gateway *g, bs_time now);
 /** The conf snapshot changed. */

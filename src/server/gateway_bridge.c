@@ -333,6 +333,8 @@ static void pump(struct bs_gateway *g, struct bs_gw_leg *l)
 		return;
 	}
 	g->turn_left -= (uint32_t)n;
+	g->reads++;
+	g->read_bytes += (uint32_t)n;
 	/* Nobody may speak before the answer; there is nobody to pass it to either. */
 	if (!b->joined) {
 		bs_count(g->w->counters, BS_C_gateway_malformed);

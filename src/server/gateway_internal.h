@@ -114,8 +114,10 @@ struct bs_gateway {
 	struct bs_pool bridges;
 	uint32_t sweep;
 	struct bs_log_limit log_refused;
-	bs_time turn;                /**< the loop's clock when turn_left was set */
-	uint32_t turn_left;          /**< of BS_GW_TURN_MAX */
+	bs_time turn;       /**< the loop's clock when turn_left was set */
+	uint32_t turn_left; /**< of BS_GW_TURN_MAX */
+	uint32_t reads;     /**< since bs_gateway_is_busy, and their bytes */
+	uint64_t read_bytes;
 	uint8_t buf[BS_GW_READ_MAX]; /**< of the read under way */
 };
 
