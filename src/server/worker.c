@@ -439,8 +439,8 @@ static void run_timers(struct bs_worker *w)
 /* A system call and a wake-up for each of a stream of datagrams cost more than the datagrams; where
  * many come, half a millisecond's worth of them is taken at once.  Nor is a busy socket watched
  * then: the system tells a watcher of each datagram that comes, and of the room that each one sent
- * has left behind, which is a thirtieth of what a round trip costs.  Bytes for the TCP relay come in
- * pieces as small: they wait, too. */
+ * has left behind, which is a thirtieth of what a round trip costs.  Bytes for the TCP relay come
+ * in pieces as small: they wait, too. */
 static void pace_loop(struct bs_worker *w)
 {
 	struct bs_worker_loop *e = w->events;
