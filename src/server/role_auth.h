@@ -50,8 +50,8 @@ BS_MUSTCHECK bool bs__auth_input(struct bs_roles *r, uint32_t i, const struct bs
 				 uint16_t seq);
 /** Other packets pass between device and server: the interval proves nothing this time. */
 void bs__auth_disturb(struct bs_roles *r, uint32_t i);
-/** A client is connected, or about to be: when the device waits for longer than it may then, tell it
- *  at once.  Until it has heard so, a NAT that forgets it takes it away for the long interval. */
+/** A client is connected, or about to be: when the device waits for longer than it may then, tell
+ *  it at once.  Until it has heard so, a NAT that forgets takes it away for the long interval. */
 void bs__auth_hurry(struct bs_roles *r, uint32_t i);
 
 #endif

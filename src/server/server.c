@@ -213,11 +213,12 @@ static int state_of(struct bs_handover *h)
 
 static int open_state(struct bs_server *s, const struct bs_server_options *o, char *err, size_t cap)
 {
+	bs_time now;
+	uint64_t wall_ms;
 	struct bs_state_options so = {
 		.path = s->conf->state_file,
 		.inherited = state_of(o->inherited),
 		.n_shards = s->n_workers,
-		.now = monotonic(),
 		/* as long as the most patient device may be silent, see bs_interval_pace() */
 		.patience = s->conf->alive_timeout + s->conf->alive_max * 13 / 10,
 		.reserve = s->conf->state_reserve,
@@ -228,6 +229,8 @@ static int open_state(struct bs_server *s, const struct bs_server_options *o, ch
 	char text[ERR_MAX];
 	int rc;
 
+	bs__clock_read(o->clock, s->n_workers, &now, &wall_ms);
+	so.now = now;
 	memcpy(so.registry, bs_registry_instance(o->registry), sizeof(so.registry));
 	bs__state_specs(s->conf, s->n_workers, so.spec);
 	rc = bs_state_open(&so, &s->shared.state, text, sizeof(text));
@@ -282,6 +285,7 @@ int bs_server_bind(const struct bs_server_options *o, struct bs_server **out, ch
 	s->n_workers = count_workers(o);
 	s->inherited = o->inherited;
 	s->shared.frozen = o->frozen;
+	s->shared.clock = o->clock;
 	s->worker = calloc(s->n_workers, sizeof(*s->worker));
 	s->backlog = calloc(s->n_workers, sizeof(*s->backlog));
 	s->shared.n_workers = s->n_workers;

@@ -26,6 +26,13 @@ struct bs_handover;
 struct bs_server;
 struct bs_registry;
 
+/** Where a server has its time from. */
+struct bs_server_clock {
+	/** Monotonic and Unix time, for a worker by its index; n_workers is main. */
+	void (*read)(void *arg, unsigned who, bs_time *now, uint64_t *unix_ms);
+	void *arg;
+};
+
 /** How a server is made; all borrowed until bs_server_free(), conf is referenced. */
 struct bs_server_options {
 	const struct bs_conf *conf;
@@ -37,7 +44,9 @@ struct bs_server_options {
 	bool frozen;      /**< workers read nothing before bs_server_thaw() */
 	bool no_steering; /**< do not attach the BPF program: workers forward (tests) */
 	bool no_pinning;  /**< do not pin threads to cores */
-	bool chown;       /**< the state-file is to belong to uid and gid */
+	/** NULL: the system's.  For tests, whose devices must not be late with the machine. */
+	const struct bs_server_clock *clock;
+	bool chown; /**< the state-file is to belong to uid and gid */
 	uid_t uid;
 	gid_t gid;
 };

@@ -19,6 +19,7 @@
 #include "server/gateway.h"
 #include "server/relay.h"
 #include "server/roles.h"
+#include "server/server.h"
 #include "server/worker_loop.h"
 #include "util/endpoint.h"
 
@@ -70,14 +71,23 @@ struct bs_worker_loop {
 	bool wake_any;
 };
 
-static void read_clock(struct bs_worker *w)
+void bs__clock_read(const struct bs_server_clock *c, unsigned who, bs_time *now, uint64_t *unix_ms)
 {
 	struct timespec ts;
 
+	if (c) {
+		c->read(c->arg, who, now, unix_ms);
+		return;
+	}
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	w->now = (bs_time)ts.tv_sec * NS_PER_S + (bs_time)ts.tv_nsec;
+	*now = (bs_time)ts.tv_sec * NS_PER_S + (bs_time)ts.tv_nsec;
 	clock_gettime(CLOCK_REALTIME, &ts);
-	w->unix_ms = (uint64_t)ts.tv_sec * MS_PER_S + (uint64_t)ts.tv_nsec / NS_PER_MS;
+	*unix_ms = (uint64_t)ts.tv_sec * MS_PER_S + (uint64_t)ts.tv_nsec / NS_PER_MS;
+}
+
+static void read_clock(struct bs_worker *w)
+{
+	bs__clock_read(w->events->shared->clock, w->index, &w->now, &w->unix_ms);
 	if (w->roles)
 		bs__roles_clock(w->roles);
 }

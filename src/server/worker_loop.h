@@ -9,6 +9,8 @@
 
 #include "server/worker.h"
 
+struct bs_server_clock;
+
 /** What the workers of a server share, see the table in worker.h. */
 struct bs_shared {
 	_Atomic(const struct bs_conf *) conf;
@@ -22,11 +24,14 @@ struct bs_shared {
 	struct bs_gateway_shared *gateway_shared; /**< NULL without a gate */
 	bool steered;                             /**< the kernel steers */
 	bool pin;
+	const struct bs_server_clock *clock; /**< NULL: the system's */
 	bool frozen; /**< workers begin so: read nothing but mail until BS_MSG_THAW */
 };
 
 struct bs_worker_loop;
 
+/** Monotonic and Unix time, from such a clock or (NULL) the system's. */
+void bs__clock_read(const struct bs_server_clock *c, unsigned who, bs_time *now, uint64_t *unix_ms);
 /** Everything that can fail; the thread does not run yet.  BS_OK or an error (logged). */
 BS_MUSTCHECK int bs__worker_init(struct bs_worker *w, struct bs_shared *shared, unsigned index);
 /** After the thread was joined, or never started. */

@@ -137,12 +137,21 @@ class Process:
             self.p.wait()
 
 
+def temporary():
+    """A new folder; it goes when the program ends."""
+    name = tempfile.mkdtemp(prefix="bs-")
+    atexit.register(shutil.rmtree, name, True)
+    return name
+
+
 class Node:
     """A basestation in a folder of its own: CA, certificates, conf, process."""
 
-    def __init__(self, **conf):
-        self.dir = tempfile.mkdtemp(prefix="bs-")
-        atexit.register(shutil.rmtree, self.dir, True)
+    _keys = None  # folder with an authority and a server's certificate, made once
+
+    def __init__(self, own_ca=False, **conf):
+        """With own_ca an authority that no other node of this program knows."""
+        self.dir = temporary()
         self.socket = self.path("control")
         self.conf_file = self.path("basestation.conf")
         self.process = None
@@ -161,11 +170,24 @@ class Node:
         }
         self.conf.update(ALIVE)
         self.set(**conf)
-        self.ca("init")
-        self.ca("issue", "server", "localhost", "127.0.0.1", "::1", "--out", self.path("server"))
+        if own_ca or not Node._keys:
+            self.ca("init")
+            self.ca("issue", "server", "localhost", "127.0.0.1", "::1", "--out",
+                    self.path("server"))
+        if not own_ca:
+            self._share()
 
     def path(self, *names):
         return os.path.join(self.dir, *names)
+
+    def _share(self):
+        """Give what ca() made to the nodes to come, or take it: two RSA keys for each of them
+        were most of the time of many tests.  Everyone works on a copy of its own."""
+        to = self.dir if Node._keys else temporary()
+        shutil.copytree(os.path.join(Node._keys or self.dir, "ca"), os.path.join(to, "ca"))
+        for name in ("server.crt", "server.key"):
+            shutil.copy2(os.path.join(Node._keys or self.dir, name), to)
+        Node._keys = Node._keys or to
 
     def ca(self, *args, ok=True):
         """bsctl ca ... with this node's authority; small keys, to be quick."""

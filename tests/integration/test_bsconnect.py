@@ -210,7 +210,7 @@ def bad_device_id():
 def wrong_authority():
     """A server of another CA: status 4, and the reason."""
     node, alice = shared()
-    other = bs.Node()
+    other = bs.Node(own_ca=True)
     r = bare(*basics(node, alice)[:2], "--ca", other.path("ca/ca.crt"), "--cert", alice[0],
              "--key", alice[1], "--json", "list", status=AUTH)
     o = json.loads(r.stdout)
@@ -244,7 +244,7 @@ def pinned():
 def stranger():
     """A client certificate of another CA: status 4, told by the server."""
     node, _ = shared()
-    other = bs.Node()
+    other = bs.Node(own_ca=True)
     eve = other.client("alice@example.com")
     r = connect("--json", "list", cert=eve, status=AUTH)
     check(json.loads(r.stdout)["error"]["code"].startswith("client-"), r.stdout)

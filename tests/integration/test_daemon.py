@@ -24,7 +24,7 @@ class Plain(bs.Node):
     def __init__(self, **conf):
         conf = {"server_certificate": None, "server_key": None, "client_ca": None,
                 "client_crl": None, "listen": "127.0.0.1", **conf}
-        super().__init__(**conf)
+        super().__init__(own_ca=True, **conf)
 
     def ca(self, *args, **kw):
         return None

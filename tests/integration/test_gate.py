@@ -383,7 +383,7 @@ def refused_clients():
         refused("gate_refused_no_cert", cert=None, version=version)
         refused("gate_refused_alpn", cert=n.ann, alpn=(), version=version)
         refused("gate_refused_alpn", cert=n.ann, alpn=("h2",), version=version)
-    other = bs.Node()
+    other = bs.Node(own_ca=True)
     refused("gate_refused_untrusted", cert=other.client("eve@example.test"),
             context=foreign(n, other.path("eve_example_test")))
     g = Gate(n, None, context=odd_identity(n))

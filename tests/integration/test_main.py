@@ -342,7 +342,7 @@ def wrong_certificates():
     n = started()
     n.allow()
     d = n.device("cert1.p2p.test")
-    other = bs.Node()
+    other = bs.Node(own_ca=True)
     foreign = other.client(CLIENT)
     r = n.connect(foreign, "rpc", d.id, "get_weather.json", ok=False)
     bs.check(r.returncode != 0, "a certificate of another authority was accepted")

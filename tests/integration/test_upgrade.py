@@ -82,6 +82,19 @@ def node(**conf):
     return n.start()
 
 
+def plain(**conf):
+    """A node that no client can come to."""
+    return node(server_certificate=None, server_key=None, client_ca=None, client_crl=None, **conf)
+
+
+def in_use(**conf):
+    """A node with a client that may use its device: (node, certificate, device)."""
+    n = node(**conf)
+    cert = n.client(CLIENT)
+    n.allow()
+    return n, cert, n.device("d1.p2p.example.test")
+
+
 def attached(n):
     """The attachments: what never changes while they last."""
     keys = ("id", "address", "local", "since", "extensions", "capabilities", "version", "label")
@@ -113,10 +126,7 @@ def refused(n, *parts):
 @bs.test
 def takes_over():
     """three upgrades in a row: same ports, devices stay attached, calls before and after"""
-    n = node()
-    cert = n.client(CLIENT)
-    n.allow()
-    device = n.device("d1.p2p.example.test")
+    n, cert, device = in_use()
     is_served(n, cert, device)
     ports = {k: v for k, v in n.ports.items() if k.endswith("_port")}
     was = attached(n)
@@ -136,7 +146,7 @@ def takes_over():
 @bs.test
 def by_signal():
     """SIGUSR2 does the same"""
-    n = node(server_certificate=None, server_key=None, client_ca=None, client_crl=None)
+    n = plain()
     n.process.signal(signal.SIGUSR2)
     n.process.expect("upgrade, process [0-9]+ has taken over")
     n.pid = bs.until("an answer", lambda: n.status()["pid"])
@@ -148,10 +158,7 @@ def by_signal():
 @bs.test
 def failing_binaries():
     """a new binary that fails in any way leaves the old process as it was"""
-    n = node()
-    cert = n.client(CLIENT)
-    n.allow()
-    device = n.device("d1.p2p.example.test")
+    n, cert, device = in_use()
     was = attached(n)
     n.script("exit 3")
     refused(n, "ended before it was ready")
@@ -178,10 +185,7 @@ def failing_binaries():
 @bs.test
 def conf_that_cannot_be_taken_over():
     """a conf with a mistake, other addresses or other ports is refused, and named"""
-    n = node()
-    cert = n.client(CLIENT)
-    n.allow()
-    device = n.device("d1.p2p.example.test")
+    n, cert, device = in_use()
     good = dict(n.conf)
     for change, parts in (({"alive-intervall": "1s"}, ['did you mean "alive-interval"']),
                           ({"attach-port": 1}, ["cannot change listen"]),
@@ -207,10 +211,9 @@ def conf_that_cannot_be_taken_over():
 @bs.test
 def under_load():
     """upgrades while devices poll: polls are answered, for what came meanwhile waited"""
-    n = node(server_certificate=None, server_key=None, client_ca=None, client_crl=None,
-             listen="127.0.0.1", **{
-                 "alive-interval": "10s", "alive-retry": "2s", "alive-unreachable": "25s",
-                 "alive-timeout": "40s", "attach-rate-unknown": "100000/s", "log-level": "info"})
+    n = plain(listen="127.0.0.1", **{
+        "alive-interval": "10s", "alive-retry": "2s", "alive-unreachable": "25s",
+        "alive-timeout": "40s", "attach-rate-unknown": "100000/s", "log-level": "info"})
     with open(n.path("ids.csv"), "w", encoding="utf-8") as f:
         f.write(bs.run([bs.program("bsload"), "ids", "--devices", "1000"]).stdout)
     n.bsctl("device", "import", n.path("ids.csv"))
@@ -267,7 +270,7 @@ def drain():
 @bs.test
 def drain_deadline():
     """the deadline ends who is left; another drain meanwhile is refused, a cancel ends it"""
-    n = node(server_certificate=None, server_key=None, client_ca=None, client_crl=None)
+    n = plain()
     devices = [n.device(f"d{i}.p2p.example.test") for i in range(4)]
     rows = n.ask("drain", "--rate", "1", "--deadline", "2")
     bs.equal(rows[-1]["devices"], 0, "devices at the end")
@@ -291,10 +294,7 @@ def drain_deadline():
 @bs.test
 def a_client_session_across_an_upgrade():
     """an open session is told to leave, served nothing new, ended; the next resumes it"""
-    n = node()
-    cert = n.client(CLIENT)
-    n.allow()
-    device = n.device("d1.p2p.example.test")
+    n, cert, device = in_use()
     ctx = test_gate.make_context(n, cert)
     gate = test_gate.Gate(n, None, context=ctx)
     gate.hello()

@@ -10,12 +10,90 @@
 #include "server/worker.h"
 #include "util/endpoint.h"
 
-bs_time rig_now(void)
+/* ---- the clock ---- */
+
+enum {
+	/* So far it goes at once: shorter than every span that a conf of these tests names. */
+	CLOCK_STEP_MS = 10,
+	/* A worker that is stopped, or stands still, is not waited for any longer. */
+	CLOCK_WAIT_MS = 500,
+};
+
+static struct {
+	pthread_mutex_t lock;
+	bs_time now;  /* what everybody is told */
+	bs_time base; /* now at the start */
+	bs_time real; /* when it last went on */
+	uint64_t wall_ms;
+	unsigned n_workers;
+	bool turned[BS_CONF_WORKERS_MAX]; /* began a turn since then */
+} hands = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static bs_time real_now(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (bs_time)ts.tv_sec * UINT64_C(1000000000) + (bs_time)ts.tv_nsec;
+}
+
+static void start_clock(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	pthread_mutex_lock(&hands.lock);
+	hands.real = real_now();
+	/* It may be behind by much, never ahead. */
+	hands.now = hands.base = hands.real;
+	hands.wall_ms = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	hands.n_workers = 0;
+	pthread_mutex_unlock(&hands.lock);
+}
+
+static void read_clock(void *arg, unsigned who, bs_time *now, uint64_t *unix_ms)
+{
+	(void)arg;
+	pthread_mutex_lock(&hands.lock);
+	if (who < hands.n_workers)
+		hands.turned[who] = true;
+	*now = hands.now;
+	*unix_ms = hands.wall_ms + (hands.now - hands.base) / BS_TIME_PER_MS;
+	pthread_mutex_unlock(&hands.lock);
+}
+
+const struct bs_server_clock *rig_clock(void)
+{
+	static const struct bs_server_clock clock = { .read = read_clock };
+
+	return &clock;
+}
+
+static bool all_turned(void)
+{
+	unsigned i;
+
+	for (i = 0; i < hands.n_workers && hands.turned[i]; i++)
+		;
+	return i == hands.n_workers;
+}
+
+bs_time rig_now(void)
+{
+	bs_time real = real_now();
+	bs_time step;
+	bs_time now;
+
+	pthread_mutex_lock(&hands.lock);
+	step = real - hands.real;
+	if (step > 0 && (all_turned() || step > BS_TIME_MS(CLOCK_WAIT_MS))) {
+		hands.now += step < BS_TIME_MS(CLOCK_STEP_MS) ? step : BS_TIME_MS(CLOCK_STEP_MS);
+		hands.real = real;
+		memset(hands.turned, 0, sizeof(hands.turned));
+	}
+	now = hands.now;
+	pthread_mutex_unlock(&hands.lock);
+	return now;
 }
 
 /* ---- the gate of the rig ---- */
@@ -313,10 +391,13 @@ const struct bs_conf *rig_conf(const struct rig *r, const struct rig_options *o)
 
 void rig_init(struct rig *r, const struct rig_options *o)
 {
-	struct bs_server_options so = { .gate = &gate_ops, .no_steering = o->no_steering };
+	struct bs_server_options so = { .gate = &gate_ops,
+					.no_steering = o->no_steering,
+					.clock = rig_clock() };
 	char err[256] = "";
 
 	memset(r, 0, sizeof(*r));
+	start_clock();
 	pthread_mutex_init(&r->lock, NULL);
 	box_init(&r->box);
 	box_open(&r->box);
@@ -327,6 +408,9 @@ void rig_init(struct rig *r, const struct rig_options *o)
 	ck_assert_msg(bs_server_bind(&so, &r->server, err, sizeof(err)) == BS_OK, "%s", err);
 	ck_assert_int_eq(bs_server_run(r->server, r->box.in), BS_OK);
 	bs_server_info(r->server, &r->info);
+	pthread_mutex_lock(&hands.lock);
+	hands.n_workers = r->info.n_workers;
+	pthread_mutex_unlock(&hands.lock);
 	if (o->ip6) {
 		r->address.ip[15] = 1;
 		r->address.port = r->info.controller_port;

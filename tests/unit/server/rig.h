@@ -5,6 +5,10 @@
  *
  * The server's workers run on their own threads; devices and main run in the test's thread, which
  * turns in rig_step().  Nothing waits for a fixed time: rig_until() turns until something is true.
+ *
+ * All of them live by one clock, rig_now(), which the test's thread moves on, by small steps, and
+ * only after every worker had a turn since the last one.  On an idle machine it goes as fast as the
+ * real one; on a busy one it waits for whoever is late, so no deadline passes because of that.
  */
 #ifndef BS_TEST_RIG_H
 #define BS_TEST_RIG_H
@@ -63,6 +67,9 @@ void rig_init(struct rig *r, const struct rig_options *o);
 void rig_fini(struct rig *r);
 /** Another snapshot with these lines behind the usual ones. */
 const struct bs_conf *rig_conf(const struct rig *r, const struct rig_options *o);
+
+/** The clock of rig_now(), for a server that a test makes by itself. */
+const struct bs_server_clock *rig_clock(void);
 
 /** Register a device and make its end; ext 0 = a stock device. */
 struct rig_device *rig_device(struct rig *r, const char *id, uint8_t fill, uint32_t ext);

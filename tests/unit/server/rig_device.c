@@ -235,9 +235,13 @@ void rig_send(struct rig_device *d, const void *buf, size_t len, bool to_control
 ssize_t rig_receive(struct rig_device *d, uint8_t *buf, size_t cap, int ms)
 {
 	struct pollfd p = { .fd = d->fd, .events = POLLIN };
+	bs_time end = rig_now() + BS_TIME_MS(ms);
 
-	if (poll(&p, 1, ms) <= 0)
-		return -1;
+	/* By the clock that the server goes by, which moves on here. */
+	while (poll(&p, 1, ms > 0 ? 1 : 0) <= 0) {
+		if (BS_TIME_DIFF(end, rig_now()) <= 0)
+			return -1;
+	}
 	return recv(d->fd, buf, cap, 0);
 }
 

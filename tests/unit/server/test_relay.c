@@ -155,6 +155,7 @@ static void begin_conf(unsigned workers, const char *lines)
 	dev = rig_device(&rig, "cam1.base.test", 1, 0);
 	rig_start(dev);
 	rig_until_count(&rig, BS_C_alive_answered, 1);
+	rig_until_count(&rig, BS_C_ids_held, 1);
 	connect_leg(&leg, 0, 0);
 }
 

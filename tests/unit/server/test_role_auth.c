@@ -247,8 +247,8 @@ START_TEST(a_client_makes_it_short)
 }
 END_TEST
 
-/* It waits for three minutes when the client comes: it must hear of the usual pace with the CONNECT,
- * not with the request after that. */
+/* It waits for three minutes when the client comes: it must hear of the usual pace with the
+ * CONNECT, not with the request after that. */
 START_TEST(a_client_makes_it_short_at_once)
 {
 	const char *seldom = "alive-interval = 6s\nalive-unreachable = 30s\nalive-timeout = 60s\n"

@@ -20,6 +20,8 @@ static void begin(unsigned workers, uint32_t ext)
 	dev = rig_device(&rig, "cam1.base.test", 1, ext);
 	rig_start(dev);
 	rig_until_count(&rig, BS_C_alive_answered, 1);
+	/* The owner of the id hears of it by message, maybe later than the device. */
+	rig_until_count(&rig, BS_C_ids_held, 1);
 }
 
 static void setup_stock(void)

@@ -398,7 +398,9 @@ START_TEST(test_another_process_takes_the_cookie)
 {
 	uint8_t cookie[BS_COOKIE_LEN];
 	uint8_t buf[512];
-	struct bs_server_options so = { .conf = rig.conf, .registry = rig.box.reg };
+	struct bs_server_options so = { .conf = rig.conf,
+					.registry = rig.box.reg,
+					.clock = rig_clock() };
 	char err[256] = "";
 
 	get_cookie(cookie);

@@ -67,6 +67,7 @@ START_TEST(test_device_restarts)
 	rig_until_count(&rig, BS_C_attach_ok, 2);
 	rig_until_count(&rig, BS_C_attach_replaced, 1);
 	until_attached_are(1);
+	rig_until_count(&rig, BS_C_ids_held, 1);
 	ck_assert_uint_eq(rig_count(&rig, BS_C_ids_held), 1);
 	/* One claim for each attach, and none was lost. */
 	ck_assert_uint_eq(rig_count(&rig, BS_C_claims), 2);
@@ -83,6 +84,7 @@ START_TEST(test_second_claim_newest_wins)
 	rig_until_count(&rig, BS_C_attach_ok, 1);
 	rig_start(b);
 	rig_until_count(&rig, BS_C_attach_replaced, 1);
+	rig_until_count(&rig, BS_C_ids_held, 1);
 	ck_assert_uint_eq(rig_count(&rig, BS_C_ids_held), 1);
 	ck_assert(rig_attached(b));
 	rig_turn(&rig, 50);

@@ -24,6 +24,7 @@ static void setup(void)
 		rig_start(rig_device(&rig, id, (uint8_t)(i + 1), 0));
 	}
 	rig_until_count(&rig, BS_C_attach_ok, FLEET);
+	rig_until_count(&rig, BS_C_ids_held, FLEET);
 }
 
 static void teardown(void)

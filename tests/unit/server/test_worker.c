@@ -38,6 +38,7 @@ START_TEST(test_attach_and_keepalive)
 	rig_until_count(&rig, BS_C_alive_answered, 5);
 	ck_assert_uint_eq(rig_count(&rig, BS_C_devices_attached), 1);
 	ck_assert_uint_eq(rig_count(&rig, BS_C_alive_timeout), 0);
+	rig_until_count(&rig, BS_C_ids_held, 1);
 	ck_assert_uint_eq(rig_count(&rig, BS_C_ids_held), 1);
 	ck_assert_uint_eq(rig_count(&rig, BS_C_pending_entries), 0);
 	ck_assert_uint_eq(rig_count(&rig, BS_C_invite_answered_controller), 1);
@@ -349,6 +350,7 @@ START_TEST(test_legacy_attach_and_connect)
 	rig_start(d);
 	rig_until_count(&rig, BS_C_attach_legacy, 1);
 	rig_until_count(&rig, BS_C_alive_answered, 3);
+	rig_until_count(&rig, BS_C_ids_held, 1);
 	/* A client that did not ask for plain data does not get it. */
 	rig_connect(&rig, 0, d->number, 1, 1);
 	ck_assert_uint_eq(rig_result(&rig, 0).u.result.status, BS_ST_ENCRYPTION);
