@@ -117,6 +117,11 @@ void bs__tls_lib_leave(const struct bs__tls_lib *lib, OSSL_LIB_CTX *before);
 /** Its start, as OpenSSL calls it; the thread's default library context must live longer. */
 int bs__tls_own_start(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
 		      const OSSL_DISPATCH **out, void **provctx);
+/**
+ * Random bytes for identifiers and IVs, drawn in batches: for each draw OpenSSL takes a lock and
+ * asks the kernel whether the process has forked.
+ */
+BS_MUSTCHECK bool bs__tls_own_random(const struct bs__tls_lib *lib, uint8_t *buf, size_t len);
 
 /** Wall clock of a server context. */
 uint64_t bs__tls_clock(const struct bs_tls_server *s);

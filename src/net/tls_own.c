@@ -22,6 +22,7 @@
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
+#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -357,6 +358,22 @@ static void stop(void *provctx)
 	EVP_CIPHER_free(own->aes);
 	bs_openssl_free(own->backend);
 	free(own);
+}
+
+bool bs__tls_own_random(const struct bs__tls_lib *lib, uint8_t *buf, size_t len)
+{
+	OSSL_LIB_CTX *before;
+	const struct own *own;
+	bool ok;
+
+	if (!lib->own)
+		return len <= INT32_MAX && RAND_bytes_ex(lib->tls, buf, len, 0) == 1;
+	own = OSSL_PROVIDER_get0_provider_ctx(lib->own);
+	/* The pool is filled by the thread's default context, which is the empty one now. */
+	before = OSSL_LIB_CTX_set0_default(OSSL_LIB_CTX_get0_global_default());
+	ok = own->crypto->random(own->crypto->ctx, buf, len) == BS_OK;
+	OSSL_LIB_CTX_set0_default(before);
+	return ok;
 }
 
 int bs__tls_own_start(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,

@@ -10,7 +10,6 @@
 
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/rand.h>
 #include <string.h>
 
 /** Version of struct ticket; a ticket of another one is not honoured. */
@@ -60,7 +59,8 @@ static int ticket_key(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_C
 	bool current = true;
 
 	if (seal) {
-		if (RAND_bytes_ex(s->lib.tls, iv, EVP_CIPHER_get_iv_length(s->ticket_aes), 0) != 1)
+		if (!bs__tls_own_random(&s->lib, iv,
+					(size_t)EVP_CIPHER_get_iv_length(s->ticket_aes)))
 			return -1;
 		memcpy(name, k->name, sizeof(k->name));
 		if (EVP_EncryptInit_ex(c, s->ticket_aes, NULL, k->aes, iv) != 1)
@@ -75,6 +75,14 @@ static int ticket_key(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_C
 	if (set_mac(mac, k) != 1)
 		return -1;
 	return current ? 1 : 2;
+}
+
+/** OpenSSL gives every session of TLS 1.3 a number, though with tickets nobody asks for it. */
+static int session_id(SSL *ssl, unsigned char *id, unsigned int *len)
+{
+	const struct bs_tls *t = SSL_get_app_data(ssl);
+
+	return bs__tls_own_random(&t->srv->lib, id, *len);
 }
 
 static int ticket_make(SSL *ssl, void *arg)
@@ -148,6 +156,7 @@ int bs__tls_tickets_init(struct bs_tls_server *s)
 	SSL_CTX_set_timeout(s->ctx, (long)s->pem->ticket_life_s);
 	/* The name of the context: a ticket of another one makes OpenSSL do a full handshake. */
 	if (SSL_CTX_set_session_id_context(s->ctx, s->pem->epoch, SSL_MAX_SID_CTX_LENGTH) != 1 ||
+	    SSL_CTX_set_generate_session_id(s->ctx, session_id) != 1 ||
 	    SSL_CTX_set_tlsext_ticket_key_evp_cb(s->ctx, ticket_key) != 1 ||
 	    SSL_CTX_set_session_ticket_cb(s->ctx, ticket_make, ticket_open, NULL) != 1 ||
 	    SSL_CTX_set_num_tickets(s->ctx, 1) != 1)

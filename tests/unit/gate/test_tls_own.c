@@ -198,6 +198,24 @@ START_TEST(a_spoilt_ticket_does_not_open)
 }
 END_TEST
 
+START_TEST(random_bytes_come_with_and_without_the_provider)
+{
+	const struct bs__tls_lib none = { .tls = NULL };
+	uint8_t a[32] = { 0 }, b[32] = { 0 };
+	OSSL_LIB_CTX *before = bs__tls_lib_enter(&lib);
+
+	/* More than one filling of the pool, while the thread's default context offers nothing. */
+	for (int i = 0; i < 100; i++) {
+		memcpy(b, a, sizeof(b));
+		ck_assert(bs__tls_own_random(&lib, a, sizeof(a)));
+		ck_assert_mem_ne(a, b, sizeof(a));
+	}
+	bs__tls_lib_leave(&lib, before);
+	ck_assert(bs__tls_own_random(&none, b, sizeof(b)));
+	ck_assert_mem_ne(a, b, sizeof(a));
+}
+END_TEST
+
 Suite *bs_suite_tls_own(void)
 {
 	Suite *s = suite_create("tls_own");
@@ -209,6 +227,7 @@ Suite *bs_suite_tls_own(void)
 	tcase_add_test(tc, the_certificate_stays_outside);
 	tcase_add_test(tc, a_long_certificate_shortens_the_header);
 	tcase_add_test(tc, what_is_no_session_is_sealed_as_it_is);
+	tcase_add_test(tc, random_bytes_come_with_and_without_the_provider);
 	tcase_add_test(tc, a_spoilt_ticket_does_not_open);
 	suite_add_tcase(s, tc);
 	return s;
