@@ -11,6 +11,8 @@ POPULATION = int(os.environ.get("BENCH_DEVICES", "1000000"))
 RATE = int(os.environ.get("BENCH_RATE", "100000"))
 POPULATIONS = [int(p) for p in
                os.environ.get("BENCH_POPULATIONS", "10000,100000,1000000,4000000").split(",")]
+# Records in a file on tmpfs instead of anonymous memory; the file must not be there yet.
+STATE = {"state_file": os.environ["BENCH_STATE_FILE"]} if "BENCH_STATE_FILE" in os.environ else {}
 # The generator is not to be woken: on loopback that is done in the server's CPU time, and in the
 # echo's as well.
 NAP = ["--nap", "0.0005", "--sockets", "1"]
@@ -27,7 +29,7 @@ def measured(devices, rate, seconds, runs):
     ms = interval_ms(devices, rate)
     wait = max(20000, 3 * ms)
     n = common.node(devices, f"{ms}ms", alive_unreachable=f"{wait}ms",
-                    alive_timeout=f"{2 * wait}ms")
+                    alive_timeout=f"{2 * wait}ms", **STATE)
     r = common.load(n, "steady", "--devices", devices, "--interval", ms / 1000, "--settle",
                     min(ms / 1000 + 1, 60), "--seconds", seconds, "--repeat", runs, "--patience",
                     60, *NAP)
