@@ -73,6 +73,9 @@ def run(args, ok=True, seconds=30, **kw):
     return r
 
 
+_started = []  # by the test that runs
+
+
 class Process:
     """A program in the background with its output collected."""
 
@@ -84,6 +87,7 @@ class Process:
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
         atexit.register(self.kill)
+        _started.append(self)
 
     def _read(self):
         for line in self.p.stdout:
@@ -346,6 +350,7 @@ def main():
     print(f"1..{len(tests)}", flush=True)
     for n, fn in enumerate(tests, 1):
         name = (fn.__doc__ or fn.__name__).strip().splitlines()[0].rstrip(".")
+        _started.clear()
         try:
             fn()
             print(f"ok {n} - {name}", flush=True)
@@ -356,4 +361,7 @@ def main():
             text = str(e) if isinstance(e, Failure) else traceback.format_exc()
             for line in text.splitlines()[-60:]:
                 print(f"# {line}", flush=True)
+            # What it left behind must not disturb those that follow.
+            for p in _started:
+                p.kill()
     sys.stdout.flush()

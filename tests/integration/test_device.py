@@ -194,7 +194,7 @@ def switched_off_from_the_start():
     bs.equal(server.queries, [], "queries while off")
     d.signal(signal.SIGUSR2)
     bs.check(is_invite(controller.receive()[0]), "no invite after switching on")
-    bs.check(len(capture.since(t)) > 0, "the capture sees nothing at all")
+    bs.until("a frame in the capture", lambda: capture.since(t))
     d.stop()
 
 
@@ -218,7 +218,7 @@ def switched_off_while_running():
     frames = [f for f in capture.since(t) if not from_controller(f[1], controller.port)]
     bs.equal(len(frames), 0, f"frames after switching off {[f[1].hex() for f in frames[:3]]}")
     bs.equal(len(server.queries), queries, "queries after switching off")
-    bs.check(len(capture.since(t)) >= sent, "the capture missed what we sent")
+    bs.until("what we sent in the capture", lambda: len(capture.since(t)) >= sent)
     since = len(d.lines)
     d.signal(signal.SIGUSR2)
     d.expect("bs-weather: attaching", since=since)
