@@ -172,9 +172,13 @@ static size_t nonce_len(const struct bs_device_conf *conf)
 	return bs_device_legacy(conf) ? BS_NONCE_LEGACY_LEN : BS_NONCE_LEN;
 }
 
-/* Extension RETRY: the invites of this state start over when the server wants them. */
+/* Extension RETRY: the invites of this state start over when the server wants them.  One word for
+ * each invite counts, the first: who asks in our name, and makes the server answer us, must not
+ * keep us waiting for ever. */
 static void come_back(struct bs_attach_device *a, uint32_t ms, bs_time now)
 {
+	if (a->tries == 0)
+		return;
 	if (ms < RETRY_MIN_MS)
 		ms = RETRY_MIN_MS;
 	a->pending &= (uint8_t)~PENDING_INVITE;

@@ -22,6 +22,13 @@ enum {
 	PAUSE_MS = 3000,
 	/* An entry serves the first two pauses of a device before another may take its place. */
 	HOLD_MS = 9000,
+	/* Whoever was refused for its id's sake comes again as the patient do: later than a pause,
+	 * while its entry is held. */
+	WAIT_ID_MS = 4000,
+	WAIT_ID_SPAN_MS = 4000,
+	/* The rest from the first gap of a device at the attach server to the third. */
+	WAIT_MS = 4000,
+	WAIT_SPAN_MS = 12000,
 	/* Tokens that an attach's invites took from strangers: controller and attach server. */
 	INVITES_PER_ATTACH = 2,
 };
@@ -31,6 +38,7 @@ enum salt {
 	SALT_STOCK,
 	SALT_STATELESS,
 	SALT_PROVEN,
+	SALT_NOTICE,
 	SALT_KNOWN = 4,   /* added to one of the above */
 	SALT_PATIENT = 8, /* the same */
 };
@@ -62,6 +70,8 @@ int bs_admission_init(struct bs_admission *a, struct bs_sketch *sketch,
 		err = bs_limiter_init(&a->pair, PAIR_BUCKETS, 1, PAIR_BURST);
 	if (!err)
 		err = bs_limiter_init(&a->cookies, 1, 1, 1);
+	if (!err)
+		err = bs_limiter_init(&a->notices, 1, 1, 1);
 	a->patience = calloc(PATIENCE_ENTRIES, sizeof(*a->patience));
 	if (!err && !a->patience)
 		err = BS_ENOMEM;
@@ -79,6 +89,7 @@ void bs_admission_fini(struct bs_admission *a)
 	bs_limiter_fini(&a->id);
 	bs_limiter_fini(&a->pair);
 	bs_limiter_fini(&a->cookies);
+	bs_limiter_fini(&a->notices);
 	free(a->patience);
 	memset(a, 0, sizeof(*a));
 }
@@ -90,6 +101,7 @@ void bs_admission_set(struct bs_admission *a, const struct bs_admission_rates *r
 	bs_limiter_set(&a->prefix, r->prefix, r->prefix * BURST_FACTOR);
 	bs_limiter_set(&a->strangers, r->strangers, r->strangers * BURST_FACTOR);
 	bs_limiter_set(&a->cookies, r->strangers * COOKIES_FACTOR, r->strangers * BURST_FACTOR);
+	bs_limiter_set(&a->notices, r->strangers, r->strangers);
 	bs_limiter_set(&a->id, r->id, r->id_burst);
 }
 
@@ -162,7 +174,7 @@ static bool take_id(struct bs_admission *a, const struct bs_ask_for *q, uint32_t
 	       bs_limiter_take(&a->id, salted(a, q->number, salt + SALT_PATIENT), now_ms);
 }
 
-static enum bs_verdict take_source(struct bs_admission *a, const struct bs_ask_for *q,
+static enum bs_verdict take_prefix(struct bs_admission *a, const struct bs_ask_for *q,
 				   unsigned salt, uint32_t now_ms)
 {
 	uint64_t prefix = salted(a, bs_prefix_hash(a->key, q->peer), salt);
@@ -173,8 +185,16 @@ static enum bs_verdict take_source(struct bs_admission *a, const struct bs_ask_f
 	address = salted(a, bs_prefix_hash_address(a->key, q->peer), salt);
 	if (!bs_limiter_take(&a->address, address, now_ms))
 		return BS_REFUSE_ADDRESS;
-	if (!bs_limiter_take(&a->prefix, prefix, now_ms))
-		return BS_REFUSE_PREFIX;
+	return bs_limiter_take(&a->prefix, prefix, now_ms) ? BS_ADMIT : BS_REFUSE_PREFIX;
+}
+
+static enum bs_verdict take_source(struct bs_admission *a, const struct bs_ask_for *q,
+				   unsigned salt, uint32_t now_ms)
+{
+	enum bs_verdict verdict = take_prefix(a, q, salt, now_ms);
+
+	if (verdict != BS_ADMIT || q->known)
+		return verdict;
 	return bs_limiter_take(&a->strangers, 0, now_ms) ? BS_ADMIT : BS_REFUSE_STRANGERS;
 }
 
@@ -207,4 +227,17 @@ enum bs_verdict bs_admission_proven(struct bs_admission *a, const struct bs_ask_
 		return BS_ADMIT;
 	address = salted(a, bs_prefix_hash_address(a->key, q->peer), SALT_PROVEN);
 	return bs_limiter_take(&a->known, address, now_ms) ? BS_ADMIT : BS_REFUSE_KNOWN;
+}
+
+bool bs_admission_notice(struct bs_admission *a, const struct bs_ask_for *q, uint32_t now_ms)
+{
+	return take_prefix(a, q, SALT_NOTICE, now_ms) == BS_ADMIT &&
+	       bs_limiter_take(&a->notices, 0, now_ms);
+}
+
+uint32_t bs_admission_wait(enum bs_verdict why, uint32_t random)
+{
+	if (why == BS_REFUSE_ID)
+		return WAIT_ID_MS + random % WAIT_ID_SPAN_MS;
+	return WAIT_MS + random % WAIT_SPAN_MS;
 }

@@ -27,6 +27,12 @@
  * them in another's name: where the rest is used up they draw from one bucket that only bounds the
  * work.  So a device with COOKIE gets through, whatever stands behind its address.
  *
+ * Who is refused and offered RETRY may be told when to come again.  That word goes to an address
+ * that has proven nothing, so it draws from buckets as the answers do, but from its own: a source
+ * is told no more often than it could be answered, all together no more often than strangers are.
+ * The span it is drawn from is no longer than what a device waits by itself, since whoever makes
+ * others be refused must not be able to send them away.
+ *
  * Strangers, which is all unknown prefixes together, share one more bucket: the bound of the work
  * that forgers can cause.  An attach gives back what its invites took from it, so genuine crowds
  * are not slowed down, however large.
@@ -80,6 +86,7 @@ struct bs_admission {
 	struct bs_limiter pair; /**< per endpoint and id, without state */
 	struct bs_limiter
 		cookies; /**< of all invites that offer COOKIE, where the others are empty */
+	struct bs_limiter notices; /**< of all words to come back */
 	struct bs_patience_entry *patience;
 	struct bs_sketch *sketch;
 	uint8_t key[BS_SIPHASH_KEY_LEN];
@@ -106,5 +113,10 @@ enum bs_verdict bs_admission_stateless(struct bs_admission *a, const struct bs_a
 				       uint32_t now_ms);
 enum bs_verdict bs_admission_proven(struct bs_admission *a, const struct bs_ask_for *q,
 				    uint32_t now_ms);
+
+/** Whether a source that may not be answered may be told to come back; takes the tokens of that. */
+bool bs_admission_notice(struct bs_admission *a, const struct bs_ask_for *q, uint32_t now_ms);
+/** In how many ms one comes again who was refused; random spreads a crowd. */
+uint32_t bs_admission_wait(enum bs_verdict why, uint32_t random);
 
 #endif

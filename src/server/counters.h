@@ -71,6 +71,7 @@
  X(devices_drained, counter, "devices", "attachments ended by a drain")                            \
  X(invite_paced, counter, "packets", "invites above attach-pace, to come again later")             \
  X(invite_retry, counter, "packets", "devices told to come back later")                            \
+ X(invite_no_room, counter, "packets", "invites put off because max-devices is reached")           \
  X(attach_stateless, counter, "attaches", "attachments proven without an entry (cookie)")          \
  X(invite_rate_id, counter, "packets", "invites over the rate of their id")                        \
  X(pending_entries, gauge, "entries", "answered invites that wait for a response")                 \

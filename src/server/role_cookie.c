@@ -61,13 +61,17 @@ static bool send_notice(struct bs_roles *r, const struct bs_input *in,
 	return true;
 }
 
+bool bs__invite_offers_retry(const struct bs_roles *r, const struct bs_invite *inv)
+{
+	return inv->has_ext && (inv->ext & r->w->conf->extensions & BS_EXT_RETRY);
+}
+
 bool bs__invite_retry(struct bs_roles *r, const struct bs_input *in, const struct bs_invite *inv,
 		      uint32_t ms)
 {
 	const struct bs_invite_notice m = { .seq = inv->seq, .has_retry = true, .retry_ms = ms };
 
-	if (!inv->has_ext || !(inv->ext & r->w->conf->extensions & BS_EXT_RETRY) ||
-	    !send_notice(r, in, &m))
+	if (!bs__invite_offers_retry(r, inv) || !send_notice(r, in, &m))
 		return false;
 	bs_count(r->w->counters, BS_C_invite_retry);
 	return true;

@@ -30,10 +30,15 @@ void bs__drain_set(struct bs_roles *r, const struct bs_msg_drain *m)
 
 bool bs__drain_refuses(struct bs_roles *r, const struct bs_input *in, const struct bs_invite *inv)
 {
+	const struct bs_ask_for q = {
+		.peer = in->peer,
+		.known = bs_admission_knows(&r->admission, in->peer, r->now_s),
+	};
+
 	if (!r->drain.on)
 		return false;
 	bs_count(r->w->counters, BS_C_invite_drained);
-	(void)bs__invite_retry(r, in, inv, AWAY_MS + bs__random32(r) % AWAY_MS);
+	(void)bs__invite_away(r, in, inv, &q, AWAY_MS + bs__random32(r) % AWAY_MS);
 	return true;
 }
 

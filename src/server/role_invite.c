@@ -16,6 +16,8 @@ enum {
 	FACTOR_NUM = 3,
 	FACTOR_DEN = 2,
 	LEGACY_LEN = 54,
+	/* Attachments end slowly: who finds no room need not look for it every few seconds. */
+	NO_ROOM_MS = 30000,
 	STOCK_LEN = 99, /* one character of id, no label: no device sends less */
 	PRF_PARTS = 5,
 };
@@ -319,17 +321,28 @@ static struct bs_pending_entry *entry_for(struct bs_roles *r, const struct bs_in
 	return e;
 }
 
+bool bs__invite_away(struct bs_roles *r, const struct bs_input *in, const struct bs_invite *inv,
+		     const struct bs_ask_for *q, uint32_t ms)
+{
+	return bs__invite_offers_retry(r, inv) &&
+	       bs_admission_notice(&r->admission, q, r->now_ms) && bs__invite_retry(r, in, inv, ms);
+}
+
 static void answer_attach(struct bs_roles *r, const struct bs_input *in,
-			  const struct bs_invite *inv, const struct bs_device *d, bool known)
+			  const struct bs_invite *inv, const struct bs_device *d,
+			  const struct bs_ask_for *q)
 {
 	struct bs_pending_entry *e;
 	bs_ssize len;
 
-	if (!bs__invite_mode_fits(r, d, inv) || !bs__invite_size_fits(r, inv, in->p.len, known))
+	if (!bs__invite_mode_fits(r, d, inv) || !bs__invite_size_fits(r, inv, in->p.len, q->known))
 		return;
-	e = entry_for(r, in, inv, d, known);
-	if (!e)
+	e = entry_for(r, in, inv, d, q->known);
+	if (!e) {
+		(void)bs__invite_away(r, in, inv, q,
+				      bs_admission_wait(BS_REFUSE_STRANGERS, bs__random32(r)));
 		return;
+	}
 	len = bs__attach_compose(r, e, d, bs__send_reserve(r), BS_UDP_BUF);
 	if (len < 0) {
 		bs_count(r->w->counters, BS_C_crypto_failed);
@@ -342,7 +355,7 @@ static void answer_attach(struct bs_roles *r, const struct bs_input *in,
 /* Where a registration begins; those that go on are not held up. */
 static bool is_paced(struct bs_roles *r, const struct bs_input *in, const struct bs_invite *inv)
 {
-	bool keeps = inv->has_ext && (inv->ext & r->w->conf->extensions & BS_EXT_RETRY);
+	bool keeps = bs__invite_offers_retry(r, inv);
 	uint32_t retry_ms;
 
 	if (bs_pace_take(&r->pace_in, keeps, bs__random32(r), r->now_ms, &retry_ms))
@@ -350,6 +363,18 @@ static bool is_paced(struct bs_roles *r, const struct bs_input *in, const struct
 	bs_count(r->w->counters, BS_C_invite_paced);
 	if (keeps)
 		(void)bs__invite_retry(r, in, inv, retry_ms);
+	return false;
+}
+
+/* A proof that finds no room is dropped, and its device believes that it is attached until its
+ * polls have told it otherwise: better said before. */
+static bool has_room(struct bs_roles *r, const struct bs_input *in, const struct bs_invite *inv,
+		     const struct bs_ask_for *q)
+{
+	if (r->slab.n < r->slab.cap || !bs__invite_offers_retry(r, inv))
+		return true;
+	bs_count(r->w->counters, BS_C_invite_no_room);
+	(void)bs__invite_away(r, in, inv, q, NO_ROOM_MS + bs__random32(r) % NO_ROOM_MS);
 	return false;
 }
 
@@ -375,14 +400,18 @@ static void answer(struct bs_roles *r, const struct bs_input *in, const struct b
 		verdict = bs_admission_stateless(&r->admission, &q, r->now_ms);
 	else
 		verdict = bs_admission_stock(&r->admission, &q, r->now_ms);
-	if (!is_admitted(r, verdict) || (!for_attach && !is_paced(r, in, inv)))
+	if (!is_admitted(r, verdict)) {
+		(void)bs__invite_away(r, in, inv, &q, bs_admission_wait(verdict, bs__random32(r)));
+		return;
+	}
+	if (for_attach ? !has_room(r, in, inv, &q) : !is_paced(r, in, inv))
 		return;
 	if (!for_attach)
 		answer_controller(r, in, inv);
 	else if (cookie)
 		bs__cookie_invite(r, in, inv, d, proven);
 	else
-		answer_attach(r, in, inv, d, q.known);
+		answer_attach(r, in, inv, d, &q);
 }
 
 void bs__invite_input(struct bs_roles *r, struct bs_input *in)

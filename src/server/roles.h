@@ -287,6 +287,8 @@ BS_MUSTCHECK int bs__cookie_open(struct bs_roles *r, struct bs_input *in,
 				 struct bs_key_block *c_key);
 /** An attachment without state ended: its number is spent for as long as its proof is fresh. */
 void bs__cookie_spent(struct bs_roles *r, uint32_t nsi);
+/** Whether a device comes back when it is told. */
+bool bs__invite_offers_retry(const struct bs_roles *r, const struct bs_invite *inv);
 /**
  * Tell a device that offered RETRY to come back after so many ms, instead of any other answer.
  * False, with nothing sent, when it did not offer it or conf does not grant it: such a device comes
@@ -295,6 +297,10 @@ void bs__cookie_spent(struct bs_roles *r, uint32_t nsi);
  */
 bool bs__invite_retry(struct bs_roles *r, const struct bs_input *in, const struct bs_invite *inv,
 		      uint32_t ms);
+/** The same to a source of which nothing is known, which is refused or finds no room: no more often
+ *  than admission allows. */
+bool bs__invite_away(struct bs_roles *r, const struct bs_input *in, const struct bs_invite *inv,
+		     const struct bs_ask_for *q, uint32_t ms);
 
 /* role_attach.c */
 void bs__attach_input(struct bs_roles *r, struct bs_input *in);

@@ -780,6 +780,26 @@ START_TEST(test_retry_of_the_controller)
 }
 END_TEST
 
+/* One word for each invite: whoever makes the server answer us cannot keep us waiting. */
+START_TEST(test_retry_counts_once)
+{
+	to_server(BS_EXT_RETRY);
+	bench_run(b, 4000);
+	expect_invite(4000, NULL);
+	ck_assert_int_eq(notice(BENCH_GSP, NULL, 5000), BS_OK);
+	bench_run(b, 4999);
+	bench_expect_none(b);
+	ck_assert_int_eq(notice(BENCH_GSP, NULL, 600000), BS_OK);
+	bench_run(b, 1);
+	expect_invite(9000, NULL);
+	/* The next invite may be put off again. */
+	ck_assert_int_eq(notice(BENCH_GSP, NULL, 20000), BS_OK);
+	bench_run(b, 20000);
+	expect_invite(29000, NULL);
+	bench_expect_none(b);
+}
+END_TEST
+
 Suite *bs_suite_attach_device(void);
 
 Suite *bs_suite_attach_device(void)
@@ -817,6 +837,7 @@ Suite *bs_suite_attach_device(void)
 		tcase_add_loop_test(tc, test_cookie_brings_back_the_invite, 0, 2);
 		tcase_add_loop_test(tc, test_retry_of_the_server, 0, (int)BS_LEN(waits));
 		tcase_add_test(tc, test_retry_of_the_controller);
+		tcase_add_test(tc, test_retry_counts_once);
 	}
 	suite_add_tcase(s, tc);
 	return s;

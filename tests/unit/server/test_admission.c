@@ -474,6 +474,93 @@ START_TEST(test_strangers_give_back)
 }
 END_TEST
 
+static uint32_t notices(const struct bs_ask_for *q, uint32_t n, uint32_t now_ms)
+{
+	uint32_t told = 0;
+
+	for (; n > 0; n--)
+		told += bs_admission_notice(&adm, q, now_ms);
+	return told;
+}
+
+/* Words to come back have buckets of their own: by source, and one for all. */
+START_TEST(test_notices_are_few)
+{
+	struct bs_endpoint ep = at(HOME, 1);
+	struct bs_ask_for q = { .peer = &ep, .number = TARGET };
+	uint32_t told;
+	uint32_t i;
+
+	open_tables(1);
+	ck_assert_uint_eq(notices(&q, 10000, 0), 5 * rates.address);
+	ck_assert_uint_eq(notices(&q, 10000, 1000), rates.address);
+	/* nothing is taken from those who are answered */
+	ck_assert_int_eq(bs_admission_stock(&adm, &q, 1000), BS_ADMIT);
+	ck_assert_int_eq(bs_admission_stateless(&adm, &q, 1000), BS_ADMIT);
+	/* its neighbours have what the prefix has left */
+	for (told = 0, i = 2; i < 250; i++) {
+		ep = at((HOME & ~UINT32_C(0xFF)) + i, 1);
+		told += notices(&q, 100, 1000);
+	}
+	ck_assert_uint_ge(told, 4 * rates.prefix);
+	ck_assert_uint_le(told, 5 * rates.prefix);
+	/* and all sources together what strangers have */
+	for (told = 0, i = 0; i < 4 * rates.strangers; i++) {
+		ep = at(HOME + (i << 8), 1);
+		told += notices(&q, 1, 3000);
+	}
+	ck_assert_uint_le(told, rates.strangers);
+	ck_assert_uint_ge(told, rates.strangers - 1);
+	close_tables();
+}
+END_TEST
+
+/* However little the others may be told, a network that is known has its own rate. */
+START_TEST(test_notices_of_a_crowd)
+{
+	struct bs_endpoint ep = at(HOME, 1);
+	struct bs_ask_for q = { .peer = &ep, .number = TARGET, .known = true };
+
+	open_tables(1);
+	ck_assert_uint_eq(notices(&q, 20000, 0), 5 * rates.known);
+	close_tables();
+}
+END_TEST
+
+/* No wait is longer than the device's own first gaps, and who was refused for its id comes back
+ * as one who is patient. */
+START_TEST(test_waits)
+{
+	struct bs_endpoint flood = at(HOME, 1);
+	struct bs_endpoint dev = at(HOME, 2);
+	struct bs_ask_for f = { .peer = &flood, .number = TARGET };
+	struct bs_ask_for q = { .peer = &dev, .number = TARGET };
+	uint32_t ms = 0;
+	unsigned i;
+
+	open_tables(1);
+	for (i = 0; i < 1000; i++) {
+		uint32_t w = bs_admission_wait((enum bs_verdict)(1 + i % 5), draw());
+
+		ck_assert_uint_ge(w, 4000);
+		ck_assert_uint_lt(w, 1 + i % 5 == BS_REFUSE_ID ? 8000 : 16000);
+	}
+	for (i = 0; i < 20; i++) {
+		/* a new attempt, which nobody remembers */
+		dev.port++;
+		while (bs_admission_stock(&adm, &f, ms) == BS_ADMIT)
+			;
+		ck_assert_int_eq(bs_admission_stock(&adm, &q, ms), BS_REFUSE_ID);
+		ms += bs_admission_wait(BS_REFUSE_ID, draw());
+		while (bs_admission_stock(&adm, &f, ms) == BS_ADMIT)
+			;
+		ck_assert_int_eq(bs_admission_stock(&adm, &q, ms), BS_ADMIT);
+		ms += 20000;
+	}
+	close_tables();
+}
+END_TEST
+
 Suite *bs_suite_admission(void);
 
 Suite *bs_suite_admission(void)
@@ -486,6 +573,9 @@ Suite *bs_suite_admission(void)
 	tcase_add_test(t, test_patience);
 	tcase_add_test(t, test_cookies_are_bounded_by_work_only);
 	tcase_add_test(t, test_strangers_give_back);
+	tcase_add_test(t, test_notices_are_few);
+	tcase_add_test(t, test_notices_of_a_crowd);
+	tcase_add_test(t, test_waits);
 	suite_add_tcase(s, t);
 	tcase_set_timeout(sim, 600);
 	tcase_add_loop_test(sim, test_a_stock_target, 0, 2 * FLOODS);

@@ -412,6 +412,139 @@ START_TEST(test_another_process_takes_the_cookie)
 }
 END_TEST
 
+/* Read a word to come back; its time. */
+static uint32_t retry_of(const uint8_t *buf, size_t n)
+{
+	struct bs_invite_notice m;
+	struct bs_packet p;
+
+	ck_assert_uint_eq(n, 24);
+	ck_assert_int_eq(bs_packet_decode(buf, n, &p), BS_OK);
+	ck_assert_int_eq(bs_invite_notice_decode(&p, &m), BS_OK);
+	ck_assert(m.has_retry && !m.cookie);
+	return m.retry_ms;
+}
+
+/* Ask until one is refused; what it was told, 0 for nothing. */
+static uint32_t refused(bool attach, uint32_t offer, enum bs_counter why)
+{
+	uint64_t before = rig_count(&rig, why);
+	uint8_t buf[512];
+	unsigned i;
+
+	for (i = 0; i < 200; i++) {
+		size_t n = ask(attach, offer, NULL, buf);
+
+		if (rig_count(&rig, why) > before)
+			return n > 0 ? retry_of(buf, n) : 0;
+	}
+	ck_abort_msg("never refused");
+	return 0;
+}
+
+static const struct {
+	const char *conf;
+	bool attach;
+	enum bs_counter why;
+	uint32_t below_ms;
+} away[] = {
+	{ "attach-rate-id = 1/s\nattach-burst-id = 3\n", true, BS_C_invite_rate_id, 8000 },
+	{ "attach-rate-unknown = 1/s\n", true, BS_C_invite_rate_source, 16000 },
+	{ "attach-rate-unknown = 1/s\n", false, BS_C_invite_rate_source, 16000 },
+	{ "attach-rate-prefix = 1/s\n", true, BS_C_invite_rate_prefix, 16000 },
+	{ "attach-rate-strangers = 1/s\n", true, BS_C_invite_rate_strangers, 16000 },
+};
+
+/* Every bucket that refuses a device which obeys tells it when to come; others hear nothing. */
+START_TEST(test_refused_and_told)
+{
+	uint32_t ms;
+
+	begin(away[_i].conf);
+	ck_assert_uint_eq(refused(away[_i].attach, BS_EXT_CLOSE, away[_i].why), 0);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_invite_retry), 0);
+	ms = refused(away[_i].attach, BS_EXT_RETRY, away[_i].why);
+	ck_assert_uint_ge(ms, 4000);
+	ck_assert_uint_lt(ms, away[_i].below_ms);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_invite_retry), 1);
+	teardown();
+}
+END_TEST
+
+/* The word is rationed as well: a burst of five and one a second, whoever asks. */
+START_TEST(test_told_no_more_often)
+{
+	uint8_t buf[512];
+	unsigned told = 0;
+	unsigned i;
+	bs_time t0;
+
+	begin("attach-rate-unknown = 1/s\n");
+	t0 = rig_now();
+	for (i = 0; i < 25; i++) {
+		size_t n = ask(true, BS_EXT_RETRY, NULL, buf);
+
+		told += n == 24;
+	}
+	ck_assert_uint_eq(rig_count(&rig, BS_C_invite_retry), told);
+	ck_assert_uint_ge(told, 5);
+	ck_assert_uint_le(told, 6 + (rig_now() - t0) / BS_TIME_MS(1000));
+	ck_assert_uint_lt(told, i);
+	teardown();
+}
+END_TEST
+
+/* No room for one more device, with and without a cookie: said before it proves itself for
+ * nothing. */
+START_TEST(test_no_room)
+{
+	struct rig_device *first;
+	uint8_t cookie[BS_COOKIE_LEN];
+	uint8_t buf[512];
+	uint32_t ms;
+
+	begin("max-devices = 1\n");
+	get_cookie(cookie);
+	first = rig_device(&rig, "cam2.base.test", 2, 0);
+	rig_start(first);
+	rig_until_attached(first);
+	ms = retry_of(buf, ask(true, BS_EXT_RETRY, NULL, buf));
+	ck_assert(ms >= 30000 && ms < 60000);
+	ms = retry_of(buf, ask(true, OFFER | BS_EXT_RETRY, cookie, buf));
+	ck_assert(ms >= 30000 && ms < 60000);
+	ck_assert_uint_eq(rig_count(&rig, BS_C_invite_no_room), 2);
+	/* who obeys nothing is challenged as ever */
+	ck_assert_uint_eq(ask(true, BS_EXT_CLOSE, NULL, buf), BS_ATTACH_REQUEST_LEN + 10);
+	teardown();
+}
+END_TEST
+
+/* The device SDK against a flood at its id: it waits as told, then it is let in. */
+START_TEST(test_a_device_waits_as_told)
+{
+	bs_time told;
+
+	begin("attach-rate-id = 1/s\nattach-burst-id = 3\n");
+	rig_device_free(rig.device[--rig.n_devices]);
+	dev = rig_stranger(&rig, ID, 1, BS_EXT_RETRY);
+	rig_rebind(dev);
+	(void)refused(true, BS_EXT_CLOSE, BS_C_invite_rate_id);
+	to(false);
+	rig_start(dev);
+	rig_until_count(&rig, BS_C_invite_retry, 1);
+	told = rig_now();
+	while (rig_now() < told + BS_TIME_MS(3500)) {
+		rig_turn(&rig, 100);
+		ck_assert_uint_eq(rig_count(&rig, BS_C_invite_retry), 1);
+		ck_assert(!rig_attached(dev));
+	}
+	rig_until_attached(dev);
+	ck_assert(rig_now() >= told + BS_TIME_MS(3900));
+	ck_assert(rig_now() < told + BS_TIME_MS(9000));
+	teardown();
+}
+END_TEST
+
 Suite *bs_suite_role_cookie(void);
 
 Suite *bs_suite_role_cookie(void)
@@ -451,6 +584,10 @@ Suite *bs_suite_role_cookie(void)
 	suite_add_tcase(s, brief);
 	tcase_set_timeout(own, 30);
 	tcase_add_loop_test(own, test_four_workers, 0, 2);
+	tcase_add_loop_test(own, test_refused_and_told, 0, (int)BS_LEN(away));
+	tcase_add_test(own, test_told_no_more_often);
+	tcase_add_test(own, test_no_room);
+	tcase_add_test(own, test_a_device_waits_as_told);
 	suite_add_tcase(s, own);
 	return s;
 }
