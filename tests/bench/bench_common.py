@@ -41,6 +41,13 @@ def cpu_seconds(pid):
         return (int(fields[11]) + int(fields[12])) / TICK
 
 
+def system_ticks(pid):
+    """(system, user and system) time of a process so far, in ticks of the kernel's accounting."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        user, system = map(int, f.read().rsplit(")", 1)[1].split()[11:13])
+    return system, user + system
+
+
 def wait_seconds(pid):
     """How long its threads were ready to run but no processor was free."""
     try:
@@ -101,9 +108,9 @@ def port_open(port):
         return False
 
 
-def node(devices, interval="10s", rows=None, **conf):
+def node(devices, interval="10s", rows=None, env=None, **conf):
     """A node with one worker on core 0, made for the bench: no limit on attaches, and in the
-    registry the devices of bsload, or those of the rows of an import file."""
+    registry the devices of bsload, or those of the rows of an import file.  env: the server's."""
     settings = {
         "workers": 1, "max_devices": devices + 100, "listen": "127.0.0.1", "log_level": "warning",
         "socket_buffer": "8MiB", "database_size": f"{1 + devices // 500000}GiB",
@@ -115,7 +122,7 @@ def node(devices, interval="10s", rows=None, **conf):
         "pending_per_prefix": 65536, "handshake_rate": "1000000/s"}
     settings.update(conf)
     n = bs.Node(**settings)
-    n.start()
+    n.start(env=env)
     csv = n.path("devices.csv")
     with open(csv, "w", encoding="ascii") as f:
         if rows:

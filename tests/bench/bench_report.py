@@ -52,7 +52,18 @@ def line(name, raw):
     if any(r.get("bottleneck") for r in raw):
         why = next(r["bottleneck"] for r in raw if r.get("bottleneck"))
         parts.append(f"[generator: {why}]")
+    if "splits" in raw[0]:
+        parts += split_lines(raw)
     return "  ".join(parts)
+
+
+def split_lines(raw):
+    """A line for each kind of thing whose cost is split: medians, and shares of the total."""
+    for kind, parts in raw[0]["splits"].items():
+        mid = {name: median(r["splits"][kind][name] for r in raw) for name in parts}
+        total = mid.pop("total")
+        yield f"\n  {kind:20} {number(total):>10}         " + ", ".join(
+            f"{name} {number(v)} ({100 * v / total:.0f}%)" for name, v in mid.items())
 
 
 def curve(raw):

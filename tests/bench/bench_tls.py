@@ -6,9 +6,17 @@ load from the same generator (bstls): PROCS handshakes under way at a time, in t
 second each, so that other work on the machine meets all of them alike.  Clients show CERTS
 different certificates one after the other, more than any memory of known chains holds, unless the
 row says that the chain is known.
+
+Row handshake-cost splits what a connection costs the node.  Measured: the process's CPU time per
+connection (schedstat); system time in it (the kernel's ticks), which is TCP and epoll, for the
+server calls the kernel for nothing else; and user time inside libcrypto by purpose, each call timed
+in the server at work (tlscost.c, which says what belongs to what).  Computed: the rest, which is
+libssl's state machine, sessions, the gate, the event loop, allocation.  What the timing itself
+costs is measured, too, and subtracted.
 """
 import os
 import signal
+import struct
 import subprocess
 import time
 
@@ -24,6 +32,11 @@ CERTS = 4096
 TURNS = 4
 # Devices that keep alive while handshakes flood the worker.
 FLOODED = 1000
+TLSCOST = bs.program("tests/bench/tlscost.so")
+# The parts as tlscost.c numbers them, and what of the user time is none of them.
+PARTS = ("sign", "verify", "decode", "exchange", "keys", "record", "ticket")
+COST_KINDS = {"full-13": ("13", "full", False), "resumed-13": ("13", "resumed", True),
+              "full-12": ("12", "full", False), "resumed-12": ("12", "resumed", True)}
 # Sessions of the row about their memory.
 SESSIONS = int(os.environ.get("BENCH_SESSIONS", "5000"))
 
@@ -186,6 +199,59 @@ def row_resumed13(seconds):
     return handshakes(seconds, "13", "resumed", True)
 
 
+class Sums:
+    """The file that tlscost.c keeps: nanoseconds, calls, interrupted calls, by part."""
+
+    ROW = struct.Struct("=QQQ")
+
+    def __init__(self, path):
+        self.path = path
+        with open(path, "wb") as f:
+            f.truncate(self.ROW.size * (len(PARTS) + 1))
+
+    def read(self):
+        with open(self.path, "rb") as f:
+            return [self.ROW.unpack(f.read(self.ROW.size)) for _ in range(len(PARTS) + 1)]
+
+
+def split(server, before, after, ticks):
+    """Microseconds per connection by part, of a server that has done server.count of them."""
+    clock_ns, clock_calls, _ = after[-1]
+    price = clock_ns / clock_calls
+    out, timing = {}, 0.0
+    for name, old, new in zip(PARTS, before, after):
+        ns, calls, cut = (b - a for a, b in zip(old, new))
+        # A call that was interrupted took what the others take.
+        own = (ns / calls - price / 2) * (calls + cut) if calls else 0
+        out[name] = own / 1e3 / server.count
+        timing += price * (calls + cut)
+    system, total = ticks
+    used = 1e6 * server.used / server.count - timing / 1e3 / server.count
+    out["tcp"] = 1e6 * server.used / server.count * system / total
+    out["rest"] = used - sum(out.values())
+    return {"total": used, **out, "timing": timing / 1e3 / server.count}
+
+
+def row_cost(seconds):
+    """Microseconds of the server per handshake, split: sign, verify, decode, record, TCP, more"""
+    folder = bs.temporary()
+    sums = Sums(os.path.join(folder, "tlscost"))
+    site = Site(peers=False, env={**os.environ, "LD_PRELOAD": TLSCOST, "TLSCOST": sums.path})
+    server = site.servers["basestationd"]
+    splits = {}
+    for kind, load in COST_KINDS.items():
+        site.turn(server, 0.2, *load)
+        server.count, server.used = 0, 0.0
+        before, ticks = sums.read(), common.system_ticks(server.pid)
+        site.turn(server, seconds, *load)
+        ticks = [b - a for a, b in zip(ticks, common.system_ticks(server.pid))]
+        splits[kind] = split(server, before, sums.read(), ticks)
+    site.stop()
+    if splits["full-13"]["sign"] <= 0:
+        raise SystemExit("bench: no call was timed; is OpenSSL linked statically?")
+    return {"value": splits["full-13"]["total"], "splits": splits}
+
+
 def gate_options(n, cert):
     """How bsload finds the gate of a node."""
     return ["--gate", f"127.0.0.1:{n.ports['client_port']}", "--server-name", "localhost", "--ca",
@@ -255,4 +321,5 @@ def row_flooded(seconds):
 ROWS = {"handshake-full-12": row_full12, "handshake-full-13": row_full13,
         "handshake-known-12": row_known12, "handshake-known-13": row_known13,
         "handshake-resumed-12": row_resumed12, "handshake-resumed-13": row_resumed13,
+        "handshake-cost": row_cost,
         "flooded": row_flooded, "session-memory": row_session_memory, "connect": row_connect}

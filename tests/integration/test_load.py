@@ -232,6 +232,47 @@ def soak():
 
 
 @test
+def bench_rows():
+    """What rows of the bench make of readings: a split that adds up, and no loss passed over"""
+    sys.path.insert(0, os.path.join(bs.SRC, "tests/bench"))
+    import bench_report
+    import bench_state
+    import bench_tls
+    sums = bench_tls.Sums(shared()[0].path("sums"))
+    before = sums.read()
+    equal(before, [(0, 0, 0)] * (len(bench_tls.PARTS) + 1), "a new file")
+    # 10 connections, each with one signature of 0.3 ms; two of these were interrupted.
+    after = [(0, 0, 0)] * len(bench_tls.PARTS) + [(100000, 1000, 0)]
+    after[0] = (8 * 300000, 8, 2)
+    server = bench_tls.Server(0, 0)
+    server.count, server.used = 10, 0.01
+    parts = bench_tls.split(server, before, after, (30, 100))
+    equal(round(parts["sign"]), 300, "signature, us")
+    equal(round(parts["tcp"]), 300, "system time, us")
+    equal(round(parts["timing"], 3), 0.1, "what the timing costs, us")
+    named = sum(v for k, v in parts.items() if k not in ("total", "timing"))
+    check(abs(named - parts["total"]) < 0.01, f"the parts are the total ({parts})")
+    line = bench_report.line("row", [{"value": 1000, "splits": {"full": parts}}])
+    check("sign 300 (30%)" in line, line)
+
+    counts = {"lost": 0, "started": 0, "requests": 9, "repeated": 0, "lost_here": 0}
+    phase = {"counts": counts, "attached": bench_state.POPULATION, "silence_s": 0.5,
+             "late": {"p99_ns": 0, "max_ns": 0}}
+    found = {"again": 0, "kernel_drops": 0, "serving_s": 1, "restore_ms": 1}
+    equal(bench_state.upgrade_result(phase, found)["value"], 500, "ms of silence")
+    for where, what in ((counts, "lost"), (counts, "started"), (found, "kernel_drops"),
+                        (found, "again")):
+        where[what] = 1
+        try:
+            bench_state.upgrade_result(phase, found)
+        except SystemExit as e:
+            check("upgrade:" in str(e), str(e))
+        else:
+            check(False, f"{what} = 1 was passed over")
+        where[what] = 0
+
+
+@test
 def wrong_arguments():
     """What cannot be understood ends with status 2 and one line"""
     for args in (["steady", "--devices", "x"], ["nonsense"], ["ids", "--prefix", "NO", "--devices",
