@@ -14,6 +14,8 @@
  *	---- go ----------------------------->  sockets, state, workers that stand still
  *	<------------------------ prepared ----
  *	---- commit ------------------------->  reads
+ *	names the new one to the service manager
+ *	closes ------------------------------>  says there that it is ready
  *
  * Until commit the old process can go on as if nothing had been; after it, never.  Whoever sees the
  * other end close gives up: the new process ends, the old one goes on.

@@ -474,6 +474,8 @@ int bs_node_start(struct bs_node *n, char *err, size_t cap)
 		}
 		bs_server_commit(n->server);
 		bs_server_thaw(n->server);
+		/* the workers serve; only what main has to say must come later */
+		bs__takeover_part(n->takeover);
 	}
 	return BS_OK;
 }

@@ -86,5 +86,7 @@ BS_MUSTCHECK int bs__takeover_control(struct bs_takeover *t, const struct bs_con
 BS_MUSTCHECK int bs__takeover_ready(struct bs_takeover *t, char *err, size_t cap);
 /** All is there: wait for the word to begin.  BS_OK, or an error with err filled. */
 BS_MUSTCHECK int bs__takeover_prepared(struct bs_takeover *t, char *err, size_t cap);
+/** After that: wait until the old process has told the service manager whose word counts now. */
+void bs__takeover_part(struct bs_takeover *t);
 
 #endif

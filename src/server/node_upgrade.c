@@ -16,6 +16,7 @@
 
 /* The old process is quick or dead: it waits for us, not we for it. */
 #define WORD_WAIT_MS 30000
+#define PART_WAIT_MS 1000
 /* After the last session, so that the answer to who asked for the upgrade leaves too. */
 #define LEAVE_AFTER BS_TIME_MS(500)
 
@@ -302,7 +303,6 @@ int bs__takeover_ready(struct bs_takeover *t, char *err, size_t cap)
 int bs__takeover_prepared(struct bs_takeover *t, char *err, size_t cap)
 {
 	const struct bs_handover_item *left = bs_handover_left(&t->items);
-	int rc;
 
 	/* what lies in a socket that nobody reads would be lost */
 	if (left) {
@@ -312,10 +312,15 @@ int bs__takeover_prepared(struct bs_takeover *t, char *err, size_t cap)
 			 left->what, left->worker);
 		return BS_ECONF;
 	}
-	rc = step(t, BS_HANDOVER_PREPARED, BS_HANDOVER_COMMIT, err, cap);
-	if (rc == BS_OK) {
-		close(t->sock);
-		t->sock = -1;
-	}
-	return rc;
+	return step(t, BS_HANDOVER_PREPARED, BS_HANDOVER_COMMIT, err, cap);
+}
+
+void bs__takeover_part(struct bs_takeover *t)
+{
+	char text[BS_HANDOVER_DATA_MAX + 1];
+
+	/* Nothing comes any more but the end, and when it does not, all the same. */
+	(void)!bs_handover_hear(t->sock, PART_WAIT_MS, text, sizeof(text));
+	close(t->sock);
+	t->sock = -1;
 }

@@ -104,10 +104,12 @@ static void on_prepared(struct bs_upgrade *u)
 		give_up(u, BS_ECLOSED, "the new process ended at the last moment");
 		return;
 	}
-	close_socket(u);
 	u->state = DONE;
 	bs_log_notice("upgrade, process %ld has taken over", (long)pid);
 	u->o.ops->committed(u->o.ctx, pid);
+	/* The new process waits for this with its word to the service manager, which believes it
+	 * only after ours. */
+	close_socket(u);
 	u->o.ops->ended(u->o.ctx, BS_OK, "");
 }
 

@@ -3,9 +3,11 @@
 """Upgrade in place: a new binary takes sockets and devices over, and nobody notices but who must."""
 import json
 import os
+import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -82,9 +84,13 @@ def node(**conf):
     return n.start()
 
 
+NO_CLIENTS = {"server_certificate": None, "server_key": None, "client_ca": None,
+              "client_crl": None}
+
+
 def plain(**conf):
     """A node that no client can come to."""
-    return node(server_certificate=None, server_key=None, client_ca=None, client_crl=None, **conf)
+    return node(**NO_CLIENTS, **conf)
 
 
 def in_use(**conf):
@@ -153,6 +159,57 @@ def by_signal():
     bs.check(n.pid != n.process.p.pid, "another process answers")
     bs.equal(n.process.wait(), 0, "status of the old process")
     n.stop()
+
+
+class Manager:
+    """What systemd hears: words in order, each with the process that sent it."""
+
+    def __init__(self, path):
+        self.s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.s.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self.s.bind(path)
+
+    def word(self, seconds=20):
+        """The next word and its sender, or None."""
+        self.s.settimeout(seconds * bs.SLOW)
+        try:
+            text, more, _, _ = self.s.recvmsg(400, socket.CMSG_SPACE(12))
+        except socket.timeout:
+            return None
+        return text.decode(), struct.unpack("3i", more[0][2])[0]
+
+    def reloads(self, n):
+        os.kill(n.pid, signal.SIGHUP)
+        text, pid = self.word()
+        bs.check(re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=[0-9]+", text), text)
+        bs.equal(pid, n.pid, "who reloads")
+        bs.equal(self.word(), ("READY=1", n.pid), "after the reload")
+
+
+@bs.test
+def tells_systemd():
+    """MAINPID from the old process, then READY=1 from the new one, which systemd hears from then on"""
+    n = Upgradable(**NO_CLIENTS)
+    systemd = Manager(n.path("notify"))
+    n.start(env={**os.environ, "NOTIFY_SOCKET": n.path("notify")})
+    bs.equal(systemd.word(), ("READY=1", n.pid), "first word")
+    systemd.reloads(n)
+    n.script("exit 3")
+    refused(n, "ended before it was ready")
+    n.install(bs.program("basestationd"))
+    for _ in range(3):
+        # nothing was said of the one that failed
+        old = n.upgrade()
+        bs.equal(systemd.word(), (f"MAINPID={n.pid}", old), "who names the new one")
+        bs.equal(systemd.word(), ("READY=1", n.pid), "its own first word")
+        systemd.reloads(n)
+    # one that has handed over goes without a word, for it is not the service that stops
+    bs.until("the old process has left", lambda: not running(old), 10)
+    os.kill(n.pid, signal.SIGTERM)
+    bs.equal(systemd.word(), ("STOPPING=1", n.pid), "last word")
+    bs.until("the end of the last process", lambda: not running(n.pid), 20)
+    bs.equal(systemd.word(0.1), None, "after the last word")
+    systemd.s.close()
 
 
 @bs.test
