@@ -108,16 +108,28 @@ static bool has_address(struct bs_endpoint ep)
 	return bs_endpoint_is_set(&ep);
 }
 
+static int share_port(int fd)
+{
+	int on = 1;
+
+	return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+}
+
+static int no_ip4(int fd)
+{
+	int on = 1;
+
+	return setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+}
+
 static int set_options(int fd, bool ip4, uint64_t buffer_bytes)
 {
 	int on = 1;
 	int buf = buffer_bytes > INT32_MAX / 2 ? INT32_MAX / 2 : (int)buffer_bytes;
 
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0)
-		return -1;
 	/* One pass through the kernel for a burst of one flow; without it each comes alone. */
 	(void)setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on));
-	if (!ip4 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) != 0)
+	if (!ip4 && no_ip4(fd) != 0)
 		return -1;
 	if (buf > 0) {
 		/* Root may exceed the system's limit; others get what it allows. */
@@ -129,43 +141,85 @@ static int set_options(int fd, bool ip4, uint64_t buffer_bytes)
 	return 0;
 }
 
-int bs_udp_open(struct bs_endpoint *ep, uint64_t buffer_bytes)
+static int bind_to(int fd, struct bs_endpoint *ep)
 {
 	union bs_sockaddr sa;
-	bool ip4 = bs_endpoint_is_ip4(ep);
 	socklen_t len = bs_sockaddr_set(&sa, ep);
-	int fd = socket(sa.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (bind(fd, &sa.sa, len) != 0 || getsockname(fd, &sa.sa, &len) != 0)
+		return -1;
+	bs_sockaddr_get(&sa, ep);
+	return 0;
+}
+
+/* A socket that has ep alone; ep's port is the one in use then. */
+static int hold(struct bs_endpoint *ep)
+{
+	bool ip4 = bs_endpoint_is_ip4(ep);
+	int fd = socket(ip4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int err;
 
 	if (fd < 0)
 		return open_error(errno);
-	if (set_options(fd, ip4, buffer_bytes) == 0 &&
-	    (has_address(*ep) || ask_local(fd, ip4) == 0) && bind(fd, &sa.sa, len) == 0 &&
-	    getsockname(fd, &sa.sa, &len) == 0) {
-		bs_sockaddr_get(&sa, ep);
+	if ((ip4 || no_ip4(fd) == 0) && bind_to(fd, ep) == 0)
 		return fd;
-	}
 	err = open_error(errno);
+	close(fd);
+	return err;
+}
+
+/* Asked for any port, the kernel takes one that another sharer of the same user has already, and
+ * the two rob each other.  So one that shares with nobody asks, and lets us in afterwards. */
+static int bind_to_free_port(int fd, struct bs_endpoint *ep)
+{
+	int holder = hold(ep);
+	int err = BS_OK;
+
+	if (holder < 0)
+		return holder;
+	if (share_port(holder) != 0 || share_port(fd) != 0 || bind_to(fd, ep) != 0)
+		err = open_error(errno);
+	close(holder);
+	return err;
+}
+
+static int bind_shared(int fd, struct bs_endpoint *ep)
+{
+	if (ep->port == 0)
+		return bind_to_free_port(fd, ep);
+	if (share_port(fd) != 0 || bind_to(fd, ep) != 0)
+		return open_error(errno);
+	return BS_OK;
+}
+
+int bs_udp_open(struct bs_endpoint *ep, uint64_t buffer_bytes)
+{
+	bool ip4 = bs_endpoint_is_ip4(ep);
+	int fd = socket(ip4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int err = BS_OK;
+
+	if (fd < 0)
+		return open_error(errno);
+	if (set_options(fd, ip4, buffer_bytes) != 0 ||
+	    (!has_address(*ep) && ask_local(fd, ip4) != 0))
+		err = open_error(errno);
+	if (err == BS_OK)
+		err = bind_shared(fd, ep);
+	if (err == BS_OK)
+		return fd;
 	close(fd);
 	return err;
 }
 
 int bs_udp_check_free(const struct bs_endpoint *ep)
 {
-	union bs_sockaddr sa;
-	socklen_t len = bs_sockaddr_set(&sa, ep);
-	int fd = socket(sa.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int on = 1;
-	int err = BS_OK;
+	struct bs_endpoint copy = *ep;
+	int fd = hold(&copy);
 
 	if (fd < 0)
-		return open_error(errno);
-	if ((!bs_endpoint_is_ip4(ep) &&
-	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) != 0) ||
-	    bind(fd, &sa.sa, len) != 0)
-		err = open_error(errno);
+		return fd;
 	close(fd);
-	return err;
+	return BS_OK;
 }
 
 void bs_udp_close(int fd)

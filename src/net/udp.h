@@ -25,8 +25,8 @@
 #define BS_UDP_BUF 1536
 
 /**
- * Open a non-blocking UDP socket on ep (port 0 = pick a free one) with SO_REUSEPORT, packet
- * information where ep leaves the address open, and, when buffer_bytes is not 0, that much receive
+ * Open a non-blocking UDP socket on ep (port 0 = pick one that nobody has, sharers included) with
+ * SO_REUSEPORT, packet information where ep leaves the address open, and, when buffer_bytes is not 0, that much receive
  * buffer.  IPv6 sockets are IPv6 only.  ep is updated to the endpoint in use.
  *
  * Returns the descriptor, or BS_EBUSY (address in use), BS_EPERM, BS_EUNREACH (no such address),

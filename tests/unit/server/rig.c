@@ -389,23 +389,35 @@ const struct bs_conf *rig_conf(const struct rig *r, const struct rig_options *o)
 	return conf;
 }
 
-void rig_init(struct rig *r, const struct rig_options *o)
+/* The port that was free a moment ago may be another program's by now. */
+static void bind_server(struct rig *r, const struct rig_options *o)
 {
 	struct bs_server_options so = { .gate = &gate_ops,
 					.no_steering = o->no_steering,
 					.clock = rig_clock() };
 	char err[256] = "";
+	unsigned tries = 0;
+	int rc;
 
+	do {
+		bs_conf_unref(r->conf);
+		r->conf = rig_conf(r, o);
+		so.conf = r->conf;
+		so.registry = r->box.reg;
+		rc = bs_server_bind(&so, &r->server, err, sizeof(err));
+	} while (rc == BS_EBUSY && o->single_port && ++tries < 5);
+	ck_assert_msg(rc == BS_OK, "%s", err);
+}
+
+void rig_init(struct rig *r, const struct rig_options *o)
+{
 	memset(r, 0, sizeof(*r));
 	start_clock();
 	pthread_mutex_init(&r->lock, NULL);
 	box_init(&r->box);
 	box_open(&r->box);
-	r->conf = rig_conf(r, o);
 	rig_of_gate = r;
-	so.conf = r->conf;
-	so.registry = r->box.reg;
-	ck_assert_msg(bs_server_bind(&so, &r->server, err, sizeof(err)) == BS_OK, "%s", err);
+	bind_server(r, o);
 	ck_assert_int_eq(bs_server_run(r->server, r->box.in), BS_OK);
 	bs_server_info(r->server, &r->info);
 	pthread_mutex_lock(&hands.lock);
@@ -480,12 +492,29 @@ void rig_step(struct rig *r, int ms)
 	bs_server_tick(r->server, rig_now());
 }
 
+/* What the server did until then, for whoever reads the log of a failed test. */
+static void show_counters(struct rig *r)
+{
+	uint64_t v[BS_COUNTER_N];
+	unsigned i;
+
+	bs_server_counters(r->server, v);
+	for (i = 0; i < BS_COUNTER_N; i++) {
+		if (v[i] > 0)
+			fprintf(stderr, "# %s %llu\n", bs_counter_table[i].name,
+				(unsigned long long)v[i]);
+	}
+}
+
 void rig_until(struct rig *r, bool (*fn)(struct rig *r, void *arg), void *arg)
 {
 	bs_time end = rig_now() + BS_TIME_MS(RIG_PATIENCE_MS);
 
 	while (!fn(r, arg)) {
-		ck_assert_msg(BS_TIME_DIFF(end, rig_now()) > 0, "it did not come true in time");
+		if (BS_TIME_DIFF(end, rig_now()) <= 0) {
+			show_counters(r);
+			ck_abort_msg("it did not come true in time");
+		}
 		rig_step(r, 10);
 	}
 }

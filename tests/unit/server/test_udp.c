@@ -9,6 +9,7 @@
 
 #include "net/sockaddr.h"
 #include "suite.h"
+#include "util/cursor.h"
 #include "util/endpoint.h"
 
 static struct bs_udp_rx *rx;
@@ -312,13 +313,30 @@ static int mtu_discovery(int fd)
 	return v;
 }
 
+enum {
+	IP_HEADER = 20,
+	UDP_HEADER = 8,
+};
+
+/* The next datagram to ep.  A raw socket holds what came by before it was bound, too. */
+static ssize_t read_raw(int raw, const struct bs_endpoint *ep, uint8_t *pkt, size_t cap)
+{
+	ssize_t len;
+
+	do {
+		wait_for(raw);
+		len = read(raw, pkt, cap);
+		ck_assert_int_ge(len, IP_HEADER + UDP_HEADER);
+	} while (bs_get_u16(pkt + IP_HEADER + 2) != ep->port);
+	return len;
+}
+
 /* Small datagrams leave without an identification, which costs the system a twentieth of them, and
  * the socket is as before, for larger ones. */
 START_TEST(test_small_ones_are_not_numbered)
 {
 	enum {
 		N = 16,
-		IP_HEADER = 20,
 		ID = 4, /* offsets in it */
 		FRAGMENT = 6,
 	};
@@ -344,11 +362,11 @@ START_TEST(test_small_ones_are_not_numbered)
 	ck_assert_int_eq(mtu_discovery(fa), before);
 	/* Only root may look at headers. */
 	for (i = 0; raw >= 0 && before == IP_PMTUDISC_WANT && i < N / 2; i++) {
-		wait_for(raw);
-		ck_assert_int_eq(read(raw, pkt, sizeof(pkt)), IP_HEADER + 8 + 24);
+		ck_assert_int_eq(read_raw(raw, &to[0], pkt, sizeof(pkt)),
+				 IP_HEADER + UDP_HEADER + 24);
 		ck_assert_mem_eq(pkt + ID, "\0", 2);
 		ck_assert_mem_eq(pkt + FRAGMENT, dont_fragment, 2);
-		ck_assert_uint_eq(pkt[IP_HEADER + 8], 2 * i);
+		ck_assert_uint_eq(pkt[IP_HEADER + UDP_HEADER], 2 * i);
 	}
 	/* What might be too long for a path is the system's to fragment. */
 	send_all(to, fa, N, BS_UDP_BUF);
@@ -402,6 +420,30 @@ START_TEST(test_open_errors)
 }
 END_TEST
 
+/* Two servers of one user that ask for any port must not meet on one.  Asked by sharers, the kernel
+ * gives out ports that are in use: some six of this many, by chance. */
+START_TEST(test_any_port_is_nobodys)
+{
+	enum {
+		N = 600
+	};
+	static bool taken[UINT16_MAX + 1];
+	static int fd[N];
+	unsigned i;
+
+	for (i = 0; i < N; i++) {
+		struct bs_endpoint ep = loopback(_i);
+
+		fd[i] = bs_udp_open(&ep, 0);
+		ck_assert_int_ge(fd[i], 0);
+		ck_assert(!taken[ep.port]);
+		taken[ep.port] = true;
+	}
+	for (i = 0; i < N; i++)
+		bs_udp_close(fd[i]);
+}
+END_TEST
+
 Suite *bs_suite_udp(void)
 {
 	Suite *s = suite_create("udp");
@@ -417,6 +459,7 @@ Suite *bs_suite_udp(void)
 	tcase_add_test(c, test_small_ones_are_not_numbered);
 	tcase_add_test(c, test_mtu_discovery_of_others_is_left_alone);
 	tcase_add_test(c, test_open_errors);
+	tcase_add_loop_test(c, test_any_port_is_nobodys, 0, 2);
 	suite_add_tcase(s, c);
 	return s;
 }
