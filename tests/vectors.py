@@ -347,6 +347,27 @@ def check_cookie():
     return 1
 
 
+def check_path():
+    """START and EP6 lie before SUITE, the pieces of a segment on their grid, a search is 48 bytes."""
+    for _, v, packets in scenarios("ext_path.txt"):
+        lists = [payloads(bytes.fromhex(f["hex"])) for f in packets]
+        assert [p[0] for p in lists[0]] == [0x35, 0x3F, 0x4B, 0x65, 0x70, 0x7A, 0x62, 0x62, 0x77,
+                                            0x36]
+        assert all(p[1] == 0x80 for p in lists[0][3:-1])
+        again = bytes.fromhex(packets[1]["text"])
+        assert len(again) == 48 and int.from_bytes(again[:4], "big") == 16
+        off = 0
+        for f, plist in zip(packets[2:5], lists[2:5]):
+            text = bytes.fromhex(f["text"])
+            assert [p[0] for p in plist] == [0x3D, 0x79, 0x36], f
+            assert plist[1][2] == off.to_bytes(2, "big") + len(v["segment"]).to_bytes(2, "big")
+            assert off % 512 == 0 and v["segment"][off:off + len(text)] == text
+            off += len(text)
+        assert off == len(v["segment"])
+        assert [p[0] for p in lists[5]] == [0x39, 0x62] and not any(lists[5][0][2])
+    return 1
+
+
 def check_ext_sizes():
     """Invites with EXT are padded, and no answer to them is longer."""
     sizes = {}
@@ -383,6 +404,9 @@ CHECKS = [
     ("ext_cookie.txt cookies and challenge", check_cookie),
     ("ext_cookie.txt sealed packets", lambda: check_sealed("ext_cookie.txt", 2)),
     ("ext_cookie.txt payload lists", lambda: check_lists("ext_cookie.txt", 9, {})),
+    ("ext_path.txt sealed packet", lambda: check_sealed("ext_path.txt", 1)),
+    ("ext_path.txt payload lists", lambda: check_lists("ext_path.txt", 6, {})),
+    ("ext_path.txt pieces and search", check_path),
     ("ext_device.txt sizes", check_ext_sizes),
     ("ext_device.txt payload lists", lambda: check_lists("ext_device.txt", 22, {})),
     ("control.txt sealed packets", lambda: check_sealed("control.txt")),
