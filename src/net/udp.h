@@ -26,8 +26,8 @@
 
 /**
  * Open a non-blocking UDP socket on ep (port 0 = pick one that nobody has, sharers included) with
- * SO_REUSEPORT, packet information where ep leaves the address open, and, when buffer_bytes is not 0, that much receive
- * buffer.  IPv6 sockets are IPv6 only.  ep is updated to the endpoint in use.
+ * SO_REUSEPORT, packet information where ep leaves the address open, and, when buffer_bytes is not
+ * 0, that much receive buffer.  IPv6 sockets are IPv6 only.  ep is updated to the endpoint in use.
  *
  * Returns the descriptor, or BS_EBUSY (address in use), BS_EPERM, BS_EUNREACH (no such address),
  * BS_EFULL (descriptors) or BS_EIO.
