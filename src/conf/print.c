@@ -182,7 +182,8 @@ static int print_example(FILE *out)
 		return BS_ENOMEM;
 	print_comment("basestation.conf - configuration of basestationd(8); basestation.conf(5) "
 		      "describes the keys. Each key stands here with its default, or with an "
-		      "example where it has none; take the # away to change it. Check with: "
+		      "example where it has none; take the # away to change it. A line without # "
+		      "differs from the default, for a service that is installed. Check with: "
 		      "basestationd -t -c FILE",
 		      out);
 	for (size_t i = 0; i < bs_conf_schema_n; i++) {
@@ -194,7 +195,8 @@ static int print_example(FILE *out)
 			 k->live ? "Reload changes it." : "A restart changes it.");
 		(void)fputc('\n', out);
 		print_comment(note, out);
-		(void)fputc('#', out);
+		if (!k->installed)
+			(void)fputc('#', out);
 		if (bs_conf_value_is_set(conf, k)) {
 			print_key(conf, k, out);
 		} else {

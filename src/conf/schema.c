@@ -75,6 +75,11 @@ static const struct bs_conf_word extension_words[] = {
  {                                                                                                 \
   .key = k, .type = t, .live = l, .offset = AT(f), .def = d, .example = e, .help = h               \
  }
+/* No default, for a server beside the installed one must not share it. */
+#define ROW_INSTALLED(k, t, l, f, e, h)                                                            \
+ {                                                                                                 \
+  .key = k, .type = t, .live = l, .offset = AT(f), .example = e, .installed = true, .help = h      \
+ }
 #define ROW_WORDS(k, t, l, f, w, d, h)                                                             \
  {                                                                                                 \
   .key = k, .type = t, .live = l, .offset = AT(f), .words = w, .def = d, .help = h                 \
@@ -124,7 +129,7 @@ const struct bs_conf_key bs_conf_schema[] = {
  ROW_TEXT("control-group", BS_CONF_NAME, RESTART, control_group, NULL, "adm",
 	"Group that may use the control socket beside root and user; not set: none."),
 
- ROW_TEXT("state-file", BS_CONF_PATH, RESTART, state_file, NULL, "/run/basestation/state",
+ ROW_INSTALLED("state-file", BS_CONF_PATH, RESTART, state_file, "/run/basestation/state",
 	"File on tmpfs that keeps attached devices over a restart; not set: they attach again."),
  ROW_BOOL("state-reserve", RESTART, state_reserve, "no",
 	"Take all the room of state-file at the start, so that max-devices is certain."),

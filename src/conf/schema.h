@@ -46,6 +46,7 @@ struct bs_conf_key {
 	const char *def; /**< default as it would be written; NULL: not set */
 	const struct bs_conf_word *words; /**< ENUM and FLAGS */
 	const char *example;              /**< shown where there is no default */
+	bool installed;                   /**< an installed service has the example in use */
 	const char *help;                 /**< one sentence */
 };
 

@@ -105,16 +105,21 @@ START_TEST(example_loads)
 	const struct bs_conf *defaults = bs_conf_new_default();
 	const struct bs_conf *full;
 	size_t keys = 0;
+	size_t in_use = 0;
 
-	ck_assert_uint_eq(bs_conf_diff(plain, defaults, NULL, 0), 0);
 	for (char *line = text; line != NULL; line = strchr(line, '\n')) {
 		line += *line == '\n';
+		in_use += line[0] != '#' && line[0] != '\n' && line[0] != '\0';
 		if (line[0] == '#' && line[1] != ' ' && line[1] != '#' && line[1] != '\0') {
 			line[0] = ' ';
 			keys++;
 		}
 	}
-	ck_assert_uint_eq(keys, bs_conf_schema_n);
+	ck_assert_uint_eq(keys + in_use, bs_conf_schema_n);
+	/* what an installed service has beyond the defaults, and nothing else */
+	ck_assert_uint_eq(in_use, 1);
+	ck_assert_uint_eq(bs_conf_diff(plain, defaults, NULL, 0), 1);
+	ck_assert_str_eq(plain->state_file, "/run/basestation/state");
 	full = load(text);
 	for (size_t i = 0; i < bs_conf_schema_n; i++) {
 		char value[1024];
