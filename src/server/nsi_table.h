@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * nsi_table.h - the one table of session numbers of a worker: attachments, pending attaches,
- * connections and probes, told apart by kind.
- *
- * Open addressing with linear probing in one array of 8-byte entries; removal moves entries back,
- * so there are no graves and a lookup never degrades.  Numbers are random, made here, so a
- * multiplication is hash enough.
+ * connections and probes, told apart by kind.  A table of util/numbers.h whose numbers are made
+ * here.
  *
  * Owner: one worker.  Allocates: at init only.
  */
 #ifndef BS_SERVER_NSI_TABLE_H
 #define BS_SERVER_NSI_TABLE_H
 
-#include "basestation/error.h"
+#include "util/numbers.h"
 
 enum bs_nsi_kind {
 	BS_NSI_NONE = 0, /**< not in the table */
@@ -28,15 +25,7 @@ enum bs_nsi_kind {
 #define BS_NSI_MIN (UINT32_C(1) << 20)
 
 struct bs_nsi_table {
-	struct bs_nsi_entry *entry;
-	uint32_t cap;
-	uint32_t n;
-	uint32_t limit; /**< entries it takes: four fifths of cap */
-};
-
-struct bs_nsi_entry {
-	uint32_t nsi;   /**< 0 = empty */
-	uint32_t value; /**< kind in the top 3 bits, index below */
+	struct bs_numbers numbers; /**< value: kind in the top 3 bits, index below */
 };
 
 /** Room for n entries.  BS_OK, BS_EINVAL or BS_ENOMEM. */

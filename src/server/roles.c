@@ -245,7 +245,7 @@ size_t bs_roles_device_bytes(void)
 	const size_t record = sizeof(struct bs_device_hot) + sizeof(struct bs_device_cold);
 
 	/* Tables of entries are four fifths full at their limit. */
-	return record + sizeof(struct bs_nsi_entry) * 5 / 4 + sizeof(struct bs_id_entry) * 5 / 4;
+	return record + sizeof(struct bs_number) * 5 / 4 + sizeof(struct bs_id_entry) * 5 / 4;
 }
 
 void bs__roles_clock(struct bs_roles *r)
@@ -435,7 +435,7 @@ uint32_t bs__nsi_take(struct bs_roles *r, enum bs_nsi_kind kind, uint32_t index)
 		int err = nsi ? bs_nsi_table_put(&r->nsi, nsi, kind, index) : BS_EEXIST;
 
 		if (!err) {
-			bs__fill_check(r, BS_FILL_NSI, r->nsi.n, r->nsi.limit);
+			bs__fill_check(r, BS_FILL_NSI, r->nsi.numbers.n, r->nsi.numbers.limit);
 			return nsi;
 		}
 		if (err == BS_EFULL)

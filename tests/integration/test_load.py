@@ -258,7 +258,8 @@ def bench_rows():
     counts = {"lost": 0, "started": 0, "requests": 9, "repeated": 0, "lost_here": 0}
     phase = {"counts": counts, "attached": bench_state.POPULATION, "silence_s": 0.5,
              "late": {"p99_ns": 0, "max_ns": 0}}
-    found = {"again": 0, "kernel_drops": 0, "serving_s": 1, "restore_ms": 1}
+    found = {"again": 0, "kernel_drops": 0, "kernel_drops_before": 5, "serving_s": 1,
+             "restore_ms": 1}
     equal(bench_state.upgrade_result(phase, found)["value"], 500, "ms of silence")
     for where, what in ((counts, "lost"), (counts, "started"), (found, "kernel_drops"),
                         (found, "again")):

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "crypto/openssl.h"
-#include "numbers.h"
 #include "util/cursor.h"
 #include "util/endpoint.h"
+#include "util/numbers.h"
 #include "wire/connect.h"
 #include "wire/invite.h"
 
@@ -78,7 +78,7 @@ struct devices {
 	struct bs_attach_device attached; /* whichever is looked at */
 	struct bs_endpoint server[SERVERS_MAX];
 	unsigned n_servers;
-	struct numbers numbers; /* shared addresses only */
+	struct bs_numbers numbers; /* shared addresses only; value: index of the device */
 	struct sockets sockets;
 	struct bs_openssl *openssl;
 	const struct bs_crypto *crypto;
@@ -182,6 +182,44 @@ static void enqueue(struct devices *d, uint32_t i)
 	d->queue[(d->queue_head + d->n_queue++) % d->conf.n] = i;
 }
 
+/* ---- numbers, where many devices share one address and nothing else tells them apart */
+
+static int make_numbers(struct devices *d)
+{
+	/* Twice as many as devices, so that a look-up is one step or two. */
+	const uint32_t cap = 2 * d->conf.n + 16;
+	struct bs_number *at = calloc(cap, sizeof(*at));
+
+	if (!at)
+		return BS_ENOMEM;
+	bs_numbers_init(&d->numbers, at, cap, cap - 1);
+	return BS_OK;
+}
+
+static uint32_t of_number(const struct devices *d, uint32_t number)
+{
+	const struct bs_number *e = bs_numbers_find(&d->numbers, number);
+
+	return e ? e->value : NONE;
+}
+
+/* The server may give a number again that another device still believes to be its own. */
+static void note_number(struct devices *d, uint32_t i)
+{
+	struct bs_number *e = bs_numbers_find(&d->numbers, d->dev[i].nsi);
+
+	if (e)
+		e->value = i;
+	else if (bs_numbers_put(&d->numbers, d->dev[i].nsi, i) != BS_OK)
+		d->counts.refused++; /* none of ours is 0, and there is room for all */
+}
+
+static void forget_number(struct devices *d, uint32_t i)
+{
+	if (of_number(d, d->dev[i].nsi) == i)
+		bs_numbers_remove(&d->numbers, d->dev[i].nsi);
+}
+
 static void forget(struct devices *d, uint32_t i)
 {
 	struct device *dev = &d->dev[i];
@@ -189,7 +227,7 @@ static void forget(struct devices *d, uint32_t i)
 	if (dev->flags & CONFIRMED)
 		d->n_attached--;
 	if (d->conf.shared && dev->state == ATTACHED)
-		numbers_drop(&d->numbers, dev->nsi);
+		forget_number(d, i);
 	give_attempt(d, dev);
 	bs_wipe(&d->key[i], sizeof(d->key[i]));
 	dev->nsi = 0;
@@ -225,7 +263,7 @@ static void settle(struct devices *d, struct attempt *a)
 	d->key[i] = a->attach.key.c;
 	dev->state = ATTACHED;
 	if (d->conf.shared)
-		numbers_put(&d->numbers, dev->nsi, i);
+		note_number(d, i);
 	give_attempt(d, dev);
 }
 
@@ -429,7 +467,7 @@ static uint32_t addressee(const struct devices *d, unsigned socket, const struct
 	if (!d->conf.shared)
 		return at < d->conf.n && d->dev[at].socket == socket ? at : NONE;
 	if (p->h.type == BS_TYPE_U_ALIVE || p->h.type == BS_TYPE_U_CONNECT)
-		return numbers_get(&d->numbers, p->h.nsi_sp);
+		return of_number(d, p->h.nsi_sp);
 	slot = at + socket * d->conf.shared;
 	return at < d->conf.shared && slot < d->conf.attempts ? d->attempt[slot].device : NONE;
 }
@@ -569,7 +607,7 @@ static int allocate(struct devices *d)
 	d->openssl = bs_openssl_new();
 	if (!d->dev || !d->key || !d->queue || !d->attempt || !d->free_attempt || !d->openssl)
 		return BS_ENOMEM;
-	if (c->shared && numbers_init(&d->numbers, c->n) != 0)
+	if (c->shared && make_numbers(d) != BS_OK)
 		return BS_ENOMEM;
 	d->crypto = bs_openssl_crypto(d->openssl);
 	return sockets_open(&d->sockets, c->poller, c->sockets, c->buffer_bytes);
@@ -612,7 +650,7 @@ void devices_free(struct devices *d)
 		return;
 	bs_attach_fini(&d->attached);
 	sockets_close(&d->sockets);
-	numbers_fini(&d->numbers);
+	free(d->numbers.at);
 	free(d->dev);
 	free(d->key);
 	free(d->queue);

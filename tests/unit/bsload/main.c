@@ -6,9 +6,9 @@
 int main(void)
 {
 	Suite *(*const suites[])(void) = {
-		bs_suite_bsload_histogram, bs_suite_bsload_ids,  bs_suite_bsload_numbers,
-		bs_suite_bsload_pace,      bs_suite_bsload_plan, bs_suite_bsload_proc,
-		bs_suite_bsload_report,    bs_suite_bsload_size,
+		bs_suite_bsload_histogram, bs_suite_bsload_ids,  bs_suite_bsload_pace,
+		bs_suite_bsload_plan,      bs_suite_bsload_proc, bs_suite_bsload_report,
+		bs_suite_bsload_size,
 	};
 	SRunner *sr = srunner_create(NULL);
 	int failed;

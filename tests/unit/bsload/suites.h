@@ -6,7 +6,6 @@
 
 Suite *bs_suite_bsload_histogram(void);
 Suite *bs_suite_bsload_ids(void);
-Suite *bs_suite_bsload_numbers(void);
 Suite *bs_suite_bsload_pace(void);
 Suite *bs_suite_bsload_plan(void);
 Suite *bs_suite_bsload_proc(void);

@@ -38,7 +38,7 @@ START_TEST(test_put_get_change_remove)
 	bs_nsi_table_remove(&t, 0x123456);
 	bs_nsi_table_remove(&t, 0);
 	ck_assert_int_eq(bs_nsi_table_get(&t, 0x123456, &i), BS_NSI_NONE);
-	ck_assert_uint_eq(t.n, 0);
+	ck_assert_uint_eq(t.numbers.n, 0);
 }
 END_TEST
 

@@ -245,7 +245,7 @@ static uint32_t check_all(bool loose)
 			of_this++;
 		}
 		ck_assert_uint_eq(r->slab.n, of_this);
-		ck_assert_uint_eq(r->nsi.n, of_this);
+		ck_assert_uint_eq(r->nsi.numbers.n, of_this);
 		ids += r->ids.n;
 		n += of_this;
 	}
