@@ -132,6 +132,11 @@ bool bs_tls_wants_write(const struct bs_tls *t)
 	return t->wants_write;
 }
 
+bool bs_tls_is_resumption(const struct bs_tls *t)
+{
+	return SSL_session_reused(t->ssl) == 1;
+}
+
 bool bs_tls_has_pending(const struct bs_tls *t)
 {
 	return !t->broken && SSL_has_pending(t->ssl) == 1;

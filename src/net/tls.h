@@ -207,6 +207,8 @@ BS_MUSTCHECK bs_ssize bs_tls_write(struct bs_tls *t, const uint8_t *buf, size_t 
 void bs_tls_close(struct bs_tls *t);
 /** Whether the last BS_EAGAIN waits for the transport to take bytes. */
 bool bs_tls_wants_write(const struct bs_tls *t);
+/** Whether the handshake goes by a ticket; known from the first message of the client on. */
+bool bs_tls_is_resumption(const struct bs_tls *t);
 /** Decrypted bytes that wait inside: bs_tls_read has some without the transport being ready. */
 bool bs_tls_has_pending(const struct bs_tls *t);
 /** Who the peer is; valid after the handshake, until bs_tls_free. */

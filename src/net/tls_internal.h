@@ -123,6 +123,18 @@ int bs__tls_own_start(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
  */
 BS_MUSTCHECK bool bs__tls_own_random(const struct bs__tls_lib *lib, uint8_t *buf, size_t len);
 
+/** X25519 of the same provider, see tls_kx.c. */
+struct bs__tls_kx;
+/** For the calling thread's default library context, which must live longer; NULL on failure. */
+struct bs__tls_kx *bs__tls_kx_new(void);
+void bs__tls_kx_free(struct bs__tls_kx *kx);
+/** What it offers of an operation. */
+const OSSL_ALGORITHM *bs__tls_kx_query(const struct bs__tls_kx *kx, int operation);
+/** That of the provider. */
+struct bs__tls_kx *bs__tls_own_kx(void *provctx);
+/** The default provider's groups of key agreement; both of our providers name them. */
+int bs__tls_capabilities(void *provctx, const char *what, OSSL_CALLBACK *cb, void *arg);
+
 /** Wall clock of a server context. */
 uint64_t bs__tls_clock(const struct bs_tls_server *s);
 /** Unix time of an ASN.1 time; 0 before 1970 or when not readable. */

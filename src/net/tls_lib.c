@@ -66,8 +66,8 @@ static const struct wanted wanted[] = {
 	{ OSSL_OP_MAC, NULL, { "HMAC" } },
 	{ OSSL_OP_KDF, NULL, { "HKDF", "TLS1-PRF" } }, /* that of TLS 1.3: tls_own.c */
 	{ OSSL_OP_RAND, NULL, { "CTR-DRBG", "SEED-SRC" } },
-	{ OSSL_OP_KEYMGMT, NULL, { "RSA", "RSA-PSS", "EC", "X25519", "ED25519", "ED448", "HMAC" } },
-	{ OSSL_OP_KEYEXCH, NULL, { "ECDH", "X25519" } },
+	{ OSSL_OP_KEYMGMT, NULL, { "RSA", "RSA-PSS", "EC", "ED25519", "ED448", "HMAC" } },
+	{ OSSL_OP_KEYEXCH, NULL, { "ECDH" } }, /* X25519: tls_kx.c */
 	{ OSSL_OP_SIGNATURE, NULL, { "RSA", "ECDSA", "ED25519", "ED448", "HMAC" } },
 	/* Public keys as they stand in certificates. */
 	{ OSSL_OP_DECODER,
@@ -125,8 +125,11 @@ static const OSSL_ALGORITHM *lend(void *provctx, int operation, int *no_cache)
 	return operation > 0 && operation < OPERATIONS ? offer.table[operation] : NULL;
 }
 
-/** The groups of key agreement are a capability; theirs are the default provider's. */
-static int lend_capabilities(void *provctx, const char *what, OSSL_CALLBACK *cb, void *arg)
+/**
+ * The groups of key agreement are a capability; ours are the default provider's.  OpenSSL takes of
+ * each provider only groups whose keys come from there.
+ */
+int bs__tls_capabilities(void *provctx, const char *what, OSSL_CALLBACK *cb, void *arg)
 {
 	OSSL_PROVIDER *prov = OSSL_PROVIDER_try_load(NULL, "default", 1);
 	int ok = prov && OSSL_PROVIDER_get_capabilities(prov, what, cb, arg);
@@ -144,7 +147,7 @@ static int start_lender(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
 {
 	static const OSSL_DISPATCH calls[] = {
 		{ OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))lend },
-		{ OSSL_FUNC_PROVIDER_GET_CAPABILITIES, (void (*)(void))lend_capabilities },
+		{ OSSL_FUNC_PROVIDER_GET_CAPABILITIES, (void (*)(void))bs__tls_capabilities },
 		{ 0, NULL },
 	};
 	OSSL_PROVIDER *prov = OSSL_PROVIDER_try_load(NULL, "default", 1);

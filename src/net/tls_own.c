@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tls_own.c - the two algorithms of a worker's TLS that are ours: key schedule and ticket cipher.
+ * tls_own.c - what of a worker's TLS is ours: key schedule, ticket cipher, key pairs (tls_kx.c).
  *
  * A provider beside the lender of tls_lib.c.  What it computes is what OpenSSL would compute; it is
  * here because of how OpenSSL 3.0 goes about it.
@@ -44,6 +44,7 @@ struct own {
 	const struct bs_crypto *crypto;
 	EVP_KDF *kdf;    /**< OpenSSL's own, for what is not hashed with SHA-256 */
 	EVP_CIPHER *aes; /**< what tickets are encrypted with */
+	struct bs__tls_kx *kx;
 };
 
 /* The key schedule. */
@@ -314,6 +315,13 @@ static int ticket_ctx_params(void *ctx, OSSL_PARAM params[])
 
 /* The provider. */
 
+struct bs__tls_kx *bs__tls_own_kx(void *provctx)
+{
+	const struct own *own = provctx;
+
+	return own->kx;
+}
+
 static const OSSL_ALGORITHM *query(void *provctx, int operation, int *no_cache)
 {
 	static const OSSL_DISPATCH kdf[] = {
@@ -346,7 +354,7 @@ static const OSSL_ALGORITHM *query(void *provctx, int operation, int *no_cache)
 	switch (operation) {
 	case OSSL_OP_KDF: return kdfs;
 	case OSSL_OP_CIPHER: return ciphers;
-	default: return NULL;
+	default: return bs__tls_kx_query(bs__tls_own_kx(provctx), operation);
 	}
 }
 
@@ -354,6 +362,7 @@ static void stop(void *provctx)
 {
 	struct own *own = provctx;
 
+	bs__tls_kx_free(own->kx);
 	EVP_KDF_free(own->kdf);
 	EVP_CIPHER_free(own->aes);
 	bs_openssl_free(own->backend);
@@ -381,6 +390,7 @@ int bs__tls_own_start(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
 {
 	static const OSSL_DISPATCH calls[] = {
 		{ OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))query },
+		{ OSSL_FUNC_PROVIDER_GET_CAPABILITIES, (void (*)(void))bs__tls_capabilities },
 		{ OSSL_FUNC_PROVIDER_TEARDOWN, (void (*)(void))stop },
 		{ 0, NULL },
 	};
@@ -392,7 +402,8 @@ int bs__tls_own_start(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
 	own->kdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_TLS1_3_KDF, NULL);
 	own->aes = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
 	own->backend = bs_openssl_new();
-	if (!own->kdf || !own->aes || !own->backend) {
+	own->kx = bs__tls_kx_new();
+	if (!own->kdf || !own->aes || !own->backend || !own->kx) {
 		stop(own);
 		return 0;
 	}

@@ -10,6 +10,11 @@
 
 /** Sessions with TLS bytes in waiting that one turn serves, beside the handshakes. */
 #define READS_PER_TURN 64
+/**
+ * Resumed handshakes that take as long as a full one.  A turn serves that many more of them: each
+ * one left over costs two changes of what the kernel watches.
+ */
+#define RESUMED_PER_FULL 4
 
 static bs_ssize io_read(void *ctx, uint8_t *buf, size_t cap)
 {
@@ -43,7 +48,10 @@ static void listen_for(struct bs_session *s)
 	s->listening = events != 0;
 	if (events == 0)
 		return;
-	ev_io_set(&s->io, s->fd, events);
+	/* Set again it would count as a new descriptor, which is a call to the kernel.  Stopped and
+	 * started as it was, within a turn, it is none: that is most of a handshake. */
+	if ((s->io.events & (EV_READ | EV_WRITE)) != events)
+		ev_io_set(&s->io, s->fd, events);
 	ev_io_start(loop, &s->io);
 }
 
@@ -393,18 +401,20 @@ static void greet(struct bs_session *s)
 		listen_for(s);
 }
 
-static void handshake(struct bs_session *s)
+/** Go on with a handshake; what it cost, as parts of a full one. */
+static unsigned handshake(struct bs_session *s)
 {
 	struct bs_gate *g = s->gate;
 	int err = bs_tls_handshake(s->tls);
+	unsigned cost = bs_tls_is_resumption(s->tls) ? 1 : RESUMED_PER_FULL;
 
 	if (err == BS_OK) {
 		greet(s);
-		return;
+		return cost;
 	}
 	if (err == BS_EAGAIN) {
 		listen_for(s);
-		return;
+		return cost;
 	}
 	take_stats(g);
 	/* Somebody who only opens and closes a port is no refusal. */
@@ -416,6 +426,7 @@ static void handshake(struct bs_session *s)
 		bs_count(g->w->counters, BS_C_gate_broken);
 	}
 	bs__session_end(s);
+	return cost;
 }
 
 static void on_io(struct ev_loop *loop, struct ev_io *io, int events)
@@ -439,7 +450,7 @@ static void on_io(struct ev_loop *loop, struct ev_io *io, int events)
 
 bool bs__session_work(struct bs_gate *g)
 {
-	unsigned handshakes = g->w->conf->handshakes_per_turn;
+	unsigned work = g->w->conf->handshakes_per_turn * RESUMED_PER_FULL;
 	unsigned reads = READS_PER_TURN;
 	/* What is queued meanwhile waits for the next turn. */
 	struct bs_session *last = g->ready_last;
@@ -457,8 +468,11 @@ bool bs__session_work(struct bs_gate *g)
 		if (was_last)
 			break;
 	}
-	for (; handshakes > 0 && (s = bs__lane_pop(g)); handshakes--)
-		handshake(s);
+	while (work > 0 && (s = bs__lane_pop(g))) {
+		unsigned cost = handshake(s);
+
+		work -= cost < work ? cost : work;
+	}
 	return worked;
 }
 

@@ -101,6 +101,11 @@ bool bs_tls_wants_write(const struct bs_tls *t)
 	return false;
 }
 
+bool bs_tls_is_resumption(const struct bs_tls *t)
+{
+	return false;
+}
+
 bool bs_tls_has_pending(const struct bs_tls *t)
 {
 	return st.in_len > 0;

@@ -46,7 +46,7 @@ static int dial_from(uint8_t host)
 }
 
 /** The first message of a handshake, which is all that a flood sends. */
-static size_t make_hello(uint8_t *buf, size_t cap)
+static size_t make_hello(SSL_SESSION *resume, uint8_t *buf, size_t cap)
 {
 	static const unsigned char alpn[] = "\x0d"
 					    "basestation/1";
@@ -58,6 +58,8 @@ static size_t make_hello(uint8_t *buf, size_t cap)
 	ck_assert_int_eq(SSL_CTX_set_alpn_protos(ctx, alpn, sizeof(alpn) - 1), 0);
 	ssl = SSL_new(ctx);
 	SSL_set_bio(ssl, BIO_new(BIO_s_mem()), out);
+	if (resume)
+		ck_assert_int_eq(SSL_set_session(ssl, resume), 1);
 	(void)SSL_connect(ssl);
 	n = BIO_read(out, buf, (int)cap);
 	ck_assert_int_gt(n, 0);
@@ -66,10 +68,10 @@ static size_t make_hello(uint8_t *buf, size_t cap)
 	return (size_t)n;
 }
 
-static void say_hello(int fd)
+static void say_hello_with(int fd, SSL_SESSION *resume)
 {
 	uint8_t buf[2048];
-	size_t len = make_hello(buf, sizeof(buf));
+	size_t len = make_hello(resume, buf, sizeof(buf));
 
 	ck_assert_int_eq(send(fd, buf, len, 0), (ssize_t)len);
 	/* Until the other end has it: then the next turn sees it, however busy the machine. */
@@ -78,6 +80,11 @@ static void say_hello(int fd)
 		if (left > 0)
 			(void)poll(NULL, 0, 1);
 	}
+}
+
+static void say_hello(int fd)
+{
+	say_hello_with(fd, NULL);
 }
 
 static bool is_answered(int fd)
@@ -210,6 +217,55 @@ START_TEST(a_client_does_not_wait_for_a_flood)
 }
 END_TEST
 
+/** Clients say hello at once; how many one turn answered, at most. */
+static unsigned most_per_turn(SSL_SESSION *resume)
+{
+	uint64_t accepted = fake_count(f, BS_C_gate_accepted);
+	unsigned most = 0, before = 0, now;
+	int fd[FLOOD / 2];
+
+	for (uint8_t i = 0; i < BS_LEN(fd); i++)
+		fd[i] = dial_from((uint8_t)(10 + i));
+	until_accepted(accepted + BS_LEN(fd));
+	for (size_t i = 0; i < BS_LEN(fd); i++)
+		say_hello_with(fd[i], resume);
+	for (int i = 0; i < TURNS && before < BS_LEN(fd); i++) {
+		fake_turn(f);
+		now = n_answered(fd, BS_LEN(fd));
+		if (now - before > most)
+			most = now - before;
+		before = now;
+	}
+	ck_assert_uint_eq(before, BS_LEN(fd));
+	for (size_t i = 0; i < BS_LEN(fd); i++)
+		close(fd[i]);
+	for (int i = 0; i < TURNS && fake_count(f, BS_C_gate_sessions) > 0; i++)
+		fake_turn(f);
+	return most;
+}
+
+START_TEST(a_turn_serves_four_resumptions_or_one_full_handshake)
+{
+	struct dude d = { 0 };
+	SSL_SESSION *ticket;
+	char byte;
+
+	dude_open(&d, f);
+	for (int i = 0; i < TURNS && !d.ticket; i++) {
+		(void)SSL_peek(d.ssl, &byte, 1);
+		fake_turn(f);
+	}
+	ticket = d.ticket;
+	ck_assert_ptr_nonnull(ticket);
+	d.ticket = NULL;
+	SSL_shutdown(d.ssl);
+	dude_close(&d);
+	ck_assert_uint_eq(most_per_turn(ticket), 4);
+	ck_assert_uint_eq(most_per_turn(NULL), 1);
+	SSL_SESSION_free(ticket);
+}
+END_TEST
+
 static unsigned n_ended(const int *fd, size_t n)
 {
 	unsigned ended = 0;
@@ -281,6 +337,7 @@ Suite *bs_suite_gate_lane(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_client_does_not_wait_for_a_flood);
+	tcase_add_test(tc, a_turn_serves_four_resumptions_or_one_full_handshake);
 	tcase_add_test(tc, who_has_most_makes_room_for_who_has_less);
 	tcase_add_test(tc, open_sessions_are_nobodys_room);
 	suite_add_tcase(s, tc);
