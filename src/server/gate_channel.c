@@ -2,7 +2,7 @@
 /*
  * gate_channel.c - what goes to a client that came by ticket: answers, kept for a client that
  * repeats its request because they were lost, and events, which nobody acknowledges and are
- * therefore sent more than once.
+ * therefore sent three times, and for a while again when the client shows that it is there.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -72,20 +72,36 @@ static void keep(struct bs_session *s, const struct bs_packet *p, const uint8_t 
 	memcpy(a->attempt, pl.data, sizeof(a->attempt));
 }
 
+/** Room for an event: a free place, or that of the oldest one that is not sent by itself. */
+static struct bs_channel_event *event_room(struct bs_gate_channel *ch)
+{
+	struct bs_channel_event *oldest = NULL;
+
+	for (size_t i = 0; i < BS_CHANNEL_EVENTS; i++) {
+		struct bs_channel_event *e = &ch->event[i];
+
+		if (!e->held)
+			return e;
+		if (e->left == 0 && (!oldest || BS_TIME_DIFF(e->born, oldest->born) < 0))
+			oldest = e;
+	}
+	return oldest;
+}
+
 /** An event about a connection: it is repeated, since nobody says that it came. */
 static void keep_event(struct bs_session *s, const struct bs_packet *p)
 {
 	struct bs_gate_event m;
-	struct bs_channel_event *e = NULL;
+	struct bs_channel_event *e;
 
 	if (bs_gate_event_decode(p, &m) != BS_OK || !m.has_status)
 		return;
-	for (size_t i = 0; i < BS_CHANNEL_EVENTS && !e; i++)
-		if (s->ticket->event[i].left == 0)
-			e = &s->ticket->event[i];
 	/* More at once than there is room for: those were sent once. */
+	e = event_room(s->ticket);
 	if (!e)
 		return;
+	e->held = true;
+	e->born = s->gate->w->now;
 	e->nsi = m.h.sp;
 	e->status = m.status.code;
 	e->left = BS_CHANNEL_EVENT_SENDS - 1;
@@ -145,7 +161,7 @@ static void send_event(struct bs_session *s, const struct bs_channel_event *e)
 bool bs__channel_is_busy(const struct bs_session *s)
 {
 	for (size_t i = 0; s->ticket && i < BS_CHANNEL_EVENTS; i++)
-		if (s->ticket->event[i].left > 0)
+		if (s->ticket->event[i].held)
 			return true;
 	return false;
 }
@@ -153,7 +169,37 @@ bool bs__channel_is_busy(const struct bs_session *s)
 void bs__channel_quiet(struct bs_session *s)
 {
 	for (size_t i = 0; s->ticket && i < BS_CHANNEL_EVENTS; i++)
-		s->ticket->event[i].left = 0;
+		s->ticket->event[i].held = false;
+}
+
+bool bs__channel_tell_again(struct bs_session *s)
+{
+	const bs_time now = s->gate->w->now;
+	bool told = false;
+
+	for (size_t i = 0; i < BS_CHANNEL_EVENTS; i++) {
+		struct bs_channel_event *e = &s->ticket->event[i];
+
+		if (!e->held || BS_TIME_DIFF(now, e->due) < 0)
+			continue;
+		e->due = now + BS_CHANNEL_EVENT_GAP;
+		send_event(s, e);
+		told = true;
+	}
+	return told;
+}
+
+static void event_tick(struct bs_session *s, struct bs_channel_event *e, bs_time now)
+{
+	if (!e->held)
+		return;
+	if (e->left > 0 && BS_TIME_DIFF(now, e->due) >= 0) {
+		e->left--;
+		e->due = now + BS_CHANNEL_EVENT_GAP;
+		send_event(s, e);
+	}
+	if (BS_TIME_DIFF(now, e->born) > (bs_time_diff)BS_CHANNEL_EVENT_LIFE)
+		e->held = false;
 }
 
 void bs__channel_tick(struct bs_session *s, bs_time now)
@@ -165,11 +211,7 @@ void bs__channel_tick(struct bs_session *s, bs_time now)
 		    BS_TIME_DIFF(now, ch->answer[i].at) > (bs_time_diff)BS_CHANNEL_ANSWER_LIFE)
 			drop_answer(&ch->answer[i]);
 	for (size_t i = 0; i < BS_CHANNEL_EVENTS; i++)
-		if (ch->event[i].left > 0 && BS_TIME_DIFF(now, ch->event[i].due) >= 0) {
-			ch->event[i].left--;
-			ch->event[i].due = now + BS_CHANNEL_EVENT_GAP;
-			send_event(s, &ch->event[i]);
-		}
+		event_tick(s, &ch->event[i], now);
 	if (s->state == BS_SESSION_TICKET && !s->attempts &&
 	    BS_TIME_DIFF(now, s->heard) >
 		    (bs_time_diff)(s->conns ? BS_CHANNEL_IDLE : BS_CHANNEL_UNUSED))

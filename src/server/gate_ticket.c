@@ -407,6 +407,15 @@ static struct bs_session *session_new(struct bs_gate *g, const struct request *r
 	return NULL;
 }
 
+/** The client shows where it is. */
+static void heard_from(struct bs_session *s, const struct request *r)
+{
+	s->heard = s->gate->w->now;
+	s->peer = *r->from;
+	s->local = *r->local;
+	s->ticket->socket = r->socket;
+}
+
 static struct bs_session *session_for(struct bs_gate *g, const struct request *r)
 {
 	struct bs_session *s =
@@ -420,10 +429,7 @@ static struct bs_session *session_for(struct bs_gate *g, const struct request *r
 		return NULL;
 	/* One that was quiet comes back. */
 	s->state = BS_SESSION_TICKET;
-	s->heard = g->w->now;
-	s->peer = *r->from;
-	s->local = *r->local;
-	s->ticket->socket = r->socket;
+	heard_from(s, r);
 	s->ticket->rtt_ms = 0;
 	for (size_t i = 0; i < r->n_seen; i++) {
 		const struct bs_ticket_seen *seen = &r->seen[i];
@@ -470,6 +476,20 @@ static void ping(struct bs_session *s, const struct bs_packet *p)
 		bs__channel_send(s, g->tx, (size_t)len);
 }
 
+/** What ended the ticket ended its connections as well: who still keeps them open has missed the
+ *  events, and learns more from these than from an error. */
+static bool tell_again(struct bs_gate *g, const struct request *r)
+{
+	struct bs_session *s =
+		bs_gate_map_get(&g->tickets->sessions, session_key(r->sealed.h.sp, r->sealed.h.cp));
+
+	if (r->inner.h.type != BS_TYPE_PING || !s ||
+	    !bs_equal_secret(s->ticket->secret, r->grant.secret, BS_TICKET_SECRET_LEN))
+		return false;
+	heard_from(s, r);
+	return bs__channel_tell_again(s);
+}
+
 static void serve(struct bs_gate *g, const struct request *r)
 {
 	struct bs_session *s;
@@ -484,6 +504,7 @@ static void serve(struct bs_gate *g, const struct request *r)
 		return;
 	}
 	bs_count(g->w->counters, BS_C_ticket_requests);
+	(void)bs__channel_tell_again(s);
 	switch (r->inner.h.flags == 0 ? r->inner.h.type : 0) {
 	case BS_TYPE_CONNECT: connect(s, &r->inner); break;
 	case BS_TYPE_DISCONNECT: disconnect(s, &r->inner); break;
@@ -507,10 +528,10 @@ static void judge(struct bs_gate *g, struct request *r)
 		(void)drop(g, BS_C_ticket_stamp);
 		return;
 	}
-	if (still_counts(g, r) != BS_OK)
-		send_error(g, r, BS_ST_CLIENT_CERT, "the ticket no longer counts");
-	else
+	if (still_counts(g, r) == BS_OK)
 		serve(g, r);
+	else if (!tell_again(g, r))
+		send_error(g, r, BS_ST_CLIENT_CERT, "the ticket no longer counts");
 }
 
 void bs__gate_ticket_input(struct bs_gate *g, const struct bs_packet *p,

@@ -22,10 +22,12 @@
 /** Answers to CONNECT kept for a client that repeats its request, and for how long. */
 #define BS_CHANNEL_ANSWERS     4u
 #define BS_CHANNEL_ANSWER_LIFE BS_TIME_MS(10000)
-/** Events that wait to be repeated, and how often each is sent. */
+/** Events that are repeated, how often by themselves, and for how long in answer to a packet of
+ *  the client: a client that missed them all says PING within that time. */
 #define BS_CHANNEL_EVENTS      8u
 #define BS_CHANNEL_EVENT_SENDS 3u
 #define BS_CHANNEL_EVENT_GAP   BS_TIME_MS(1000)
+#define BS_CHANNEL_EVENT_LIFE  BS_TIME_MS(35000)
 /** A session without a request under way is over after this. */
 #define BS_CHANNEL_IDLE BS_TIME_MS(15000)
 /** And one without a connection after this: a refusal may have to be repeated. */
@@ -44,7 +46,9 @@ struct bs_channel_answer {
 struct bs_channel_event {
 	uint32_t nsi;
 	uint16_t status;
-	uint8_t left; /**< times to send it; 0 = none */
+	uint8_t left; /**< times to send it by itself */
+	bool held;    /**< until born + BS_CHANNEL_EVENT_LIFE */
+	bs_time born;
 	bs_time due;
 	uint8_t text_len;
 	char text[63];
@@ -97,6 +101,8 @@ bs_ssize bs__channel_seal(struct bs_gate *g, const struct bs_channel_peer *to, c
 			  size_t len);
 /** Send an answer again that was made for this attempt; false when there is none. */
 bool bs__channel_repeat(struct bs_session *s, const uint8_t attempt[BS_ATTEMPT_LEN]);
+/** The client is there: send again what it may have missed; false when there is nothing. */
+bool bs__channel_tell_again(struct bs_session *s);
 void bs__channel_free(struct bs_gate_channel *ch);
 
 #endif

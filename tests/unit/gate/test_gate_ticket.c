@@ -555,11 +555,99 @@ START_TEST(a_revocation_ends_its_connections_and_says_so_three_times)
 	for (int i = 0; i < 99; i++)
 		fake_pass(f, 10);
 	ck_assert_uint_eq(f->n_udp, 1);
-	for (int i = 0; i < 10; i++)
+	for (int i = 0; i < 36; i++)
 		fake_pass(f, 1000);
 	ck_assert_uint_eq(f->n_udp, BS_CHANNEL_EVENT_SENDS);
 	/* And then nothing is left of it. */
 	ck_assert_uint_eq(fake_count(f, BS_C_gate_sessions), 0);
+}
+END_TEST
+
+static void ping(void)
+{
+	struct bs_gate_head head = { h.cp, 0, ++h.seq };
+	uint8_t buf[256];
+	bs_ssize n = bs_gate_ping_encode(&head, false, buf, sizeof(buf));
+
+	seal(buf, (size_t)n);
+	send_to(1);
+}
+
+/* All three were lost: the PING that keeps the way open brings it once more, although the ticket
+ * is void, wherever the client is now. */
+START_TEST(a_ping_brings_what_was_missed)
+{
+	struct bs_gate_event e;
+	struct bs_packet p;
+
+	open_conn("cam1.test", "ATTEMPT1", NSI);
+	revoke_client();
+	told(BS_MSG_REVOKE_CLIENT);
+	for (int i = 0; i < 25; i++)
+		fake_pass(f, 1000);
+	/* at another address first: it proves that one as ever */
+	h.from.port++;
+	ping();
+	take_challenge(0);
+	ping();
+	p = answer();
+	ck_assert_int_eq(bs_gate_event_decode(&p, &e), BS_OK);
+	ck_assert_uint_eq(e.h.sp, NSI);
+	ck_assert_uint_eq(e.status.code, BS_ST_REFUSED);
+	ck_assert_uint_eq(f->n_udp, 1);
+	/* That is no way to make the server talk, and ends. */
+	ping();
+	ck_assert_uint_eq(status(BS_TYPE_ERROR), BS_ST_CLIENT_CERT);
+	for (int i = 0; i < 11; i++)
+		fake_pass(f, 1000);
+	ping();
+	ck_assert_uint_eq(status(BS_TYPE_ERROR), BS_ST_CLIENT_CERT);
+	ck_assert_uint_eq(fake_count(f, BS_C_gate_sessions), 0);
+}
+END_TEST
+
+/* The same where the ticket is good and one of two connections has ended. */
+START_TEST(a_ping_of_a_good_ticket_too)
+{
+	struct bs_store_request req = { .op = BS_STORE_RULE_DELETE };
+
+	open_conn("cam1.test", "ATTEMPT1", NSI);
+	open_conn("cam2.test", "ATTEMPT2", NSI + 1);
+	req.u.rule.id = rule;
+	ck_assert_int_eq(box_do(&f->box, &req).status, BS_OK);
+	told(BS_MSG_REVOKE_RULE);
+	for (int i = 0; i < 20; i++)
+		fake_pass(f, 1000);
+	ping();
+	/* the event, and the answer with a new challenge */
+	ck_assert_uint_eq(f->n_udp, 2);
+	ck_assert_uint_eq(answer().h.type, BS_TYPE_PING);
+	for (int i = 0; i < 20; i++)
+		fake_pass(f, 1000);
+	ping();
+	ck_assert_uint_eq(f->n_udp, 1);
+}
+END_TEST
+
+/* More events than are kept, in one moment and later: the young ones replace the old. */
+START_TEST(the_youngest_events_are_kept)
+{
+	uint32_t i;
+
+	for (i = 0; i < 2 * BS_CHANNEL_EVENTS; i++) {
+		char attempt[16];
+		struct bs_message m = { .kind = BS_MSG_CONN_CLOSED };
+
+		snprintf(attempt, sizeof(attempt), "ATTEMP%02u", (unsigned)i);
+		m.ref = open_conn("cam1.test", attempt, NSI + i);
+		m.u.conn.nsi = NSI + i;
+		m.u.conn.status = BS_ST_CLOSED;
+		f->ops->message(f->g, &m);
+		for (int k = 0; k < 3; k++)
+			fake_pass(f, 1000);
+	}
+	ping();
+	ck_assert_uint_eq(f->n_udp, BS_CHANNEL_EVENTS + 1);
 }
 END_TEST
 
@@ -575,7 +663,7 @@ START_TEST(the_same_after_the_session_went_quiet)
 	told(BS_MSG_REVOKE_CLIENT);
 	ck_assert_uint_eq(fake_sent(f, BS_MSG_DISCONNECT)->u.conn.nsi, NSI);
 	ck_assert_uint_eq(status(BS_TYPE_EVENT), BS_ST_REFUSED);
-	for (int i = 0; i < 10; i++)
+	for (int i = 0; i < 36; i++)
 		fake_pass(f, 1000);
 	ck_assert_uint_eq(fake_count(f, BS_C_gate_sessions), 0);
 }
@@ -878,6 +966,9 @@ Suite *bs_suite_gate_ticket(void)
 	tcase_add_test(tc, no_answer_is_longer_than_a_request);
 	tcase_add_test(tc, a_revoked_client_has_no_ticket_any_more);
 	tcase_add_test(tc, a_revocation_ends_its_connections_and_says_so_three_times);
+	tcase_add_test(tc, a_ping_brings_what_was_missed);
+	tcase_add_test(tc, a_ping_of_a_good_ticket_too);
+	tcase_add_test(tc, the_youngest_events_are_kept);
 	tcase_add_test(tc, the_same_after_the_session_went_quiet);
 	tcase_add_test(tc, a_withdrawn_right_ends_what_it_allowed);
 	tcase_add_test(tc, a_client_that_was_disabled_has_lost_its_tickets_for_good);
