@@ -22,6 +22,9 @@
 __extension__ typedef unsigned __int128 u128;
 
 typedef struct bs__fe fe;
+/** Two words of an entry, which a vector unit takes at once; loose: wherever they are. */
+typedef uint64_t pair __attribute__((vector_size(16)));
+typedef uint64_t loose_pair __attribute__((vector_size(16), aligned(8), may_alias));
 
 # define LIMB_BITS 51
 # define LIMB_MASK ((UINT64_C(1) << LIMB_BITS) - 1)
@@ -29,6 +32,8 @@ typedef struct bs__fe fe;
 # define DIGITS  64
 # define ROWS    32
 # define ENTRIES 8
+/** Words of an entry. */
+# define WORDS ((int)(sizeof(struct bs__ge_add) / sizeof(uint64_t)))
 
 /** A point as x = X/Z, y = Y/Z, xy = T/Z. */
 struct ge {
@@ -231,17 +236,20 @@ static struct bs__ge_add to_add(const struct ge *p)
 	fe i = invert(&p->z), x = mul(&p->x, &i), y = mul(&p->y, &i), xy = mul(&x, &y);
 	fe s = add(&y, &x), d = sub(&y, &x), t = mul(&xy, &twice_d);
 
-	return (struct bs__ge_add){ canonical(s), canonical(d), canonical(t) };
+	return (struct bs__ge_add){ canonical(s), canonical(d), canonical(t), 0 };
 }
 
 /** Take b where mask is all ones. */
-static inline void move_if(struct bs__ge_add *a, const struct bs__ge_add *b, uint64_t mask)
+static inline void move_if(fe *a, const fe *b, uint64_t mask)
 {
-	for (int i = 0; i < 5; i++) {
-		a->sum.v[i] ^= mask & (a->sum.v[i] ^ b->sum.v[i]);
-		a->diff.v[i] ^= mask & (a->diff.v[i] ^ b->diff.v[i]);
-		a->xy2d.v[i] ^= mask & (a->xy2d.v[i] ^ b->xy2d.v[i]);
-	}
+	for (int i = 0; i < 5; i++)
+		a->v[i] ^= mask & (a->v[i] ^ b->v[i]);
+}
+
+/** All ones when a and b, both below 2^63, are equal. */
+static inline uint64_t mask_equal(uint64_t a, uint64_t b)
+{
+	return 0 - (((a ^ b) - 1) >> 63);
 }
 
 /** digit times a row's first point; digit is -8 to 8, and nobody sees from outside which. */
@@ -250,12 +258,27 @@ static inline struct bs__ge_add select_entry(const struct bs__ge_add row[ENTRIES
 	static const fe zero;
 	const uint64_t negative = 0 - (uint64_t)((uint8_t)digit >> 7);
 	const uint64_t size = ((uint64_t)(int64_t)digit ^ negative) - negative;
-	struct bs__ge_add r = { one, one, { { 0 } } }, n;
+	pair sum[WORDS / 2] = { { 0, 0 } };
+	struct bs__ge_add r;
+	fe swap, minus;
 
-	for (uint64_t j = 0; j < ENTRIES; j++)
-		move_if(&r, &row[j], 0 - (((size ^ (j + 1)) - 1) >> 63));
-	n = (struct bs__ge_add){ r.diff, r.sum, sub(&zero, &r.xy2d) };
-	move_if(&r, &n, negative);
+	/* Two words at a time, of every entry. */
+	for (uint64_t j = 0; j < ENTRIES; j++) {
+		const loose_pair *entry = (const loose_pair *)&row[j];
+		const uint64_t mask = mask_equal(size, j + 1);
+
+		for (int i = 0; i < WORDS / 2; i++)
+			sum[i] |= entry[i] & (pair){ mask, mask };
+	}
+	memcpy(&r, sum, sizeof(r));
+	/* No entry was taken: the neutral point. */
+	r.sum.v[0] |= 1 & mask_equal(size, 0);
+	r.diff.v[0] |= 1 & mask_equal(size, 0);
+	swap = r.sum;
+	move_if(&r.sum, &r.diff, negative);
+	move_if(&r.diff, &swap, negative);
+	minus = sub(&zero, &r.xy2d);
+	move_if(&r.xy2d, &minus, negative);
 	return r;
 }
 

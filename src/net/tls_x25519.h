@@ -25,6 +25,7 @@ struct bs__fe {
 /** A point of the twisted Edwards curve as it is added: y + x, y - x, 2dxy. */
 struct bs__ge_add {
 	struct bs__fe sum, diff, xy2d;
+	uint64_t even; /**< fills up to an even number of words; 0 */
 };
 
 /** 1 to 8 times 256^i times the base point. */

@@ -211,6 +211,7 @@ struct bs_session {
 	uint8_t state;       /**< enum bs_session_state, 0 = free */
 	bool queued;
 	bool listening; /**< io is started */
+	bool drained;   /**< the last read of the handshake took all that was there */
 	int fd;
 	uint16_t in_len;
 	uint8_t *in;  /**< heap, the beginning of a packet; NULL = none */

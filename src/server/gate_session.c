@@ -18,9 +18,15 @@
 
 static bs_ssize io_read(void *ctx, uint8_t *buf, size_t cap)
 {
-	const struct bs_session *s = ctx;
+	struct bs_session *s = ctx;
+	bs_ssize n;
 
-	return bs_tcp_read(s->fd, buf, cap);
+	/* OpenSSL always asks for more; what has come since, the loop tells. */
+	if (s->drained && s->state == BS_SESSION_HANDSHAKE)
+		return BS_EAGAIN;
+	n = bs_tcp_read(s->fd, buf, cap);
+	s->drained = n > 0 && (size_t)n < cap;
+	return n;
 }
 
 static bs_ssize io_write(void *ctx, const uint8_t *buf, size_t len)
@@ -405,9 +411,12 @@ static void greet(struct bs_session *s)
 static unsigned handshake(struct bs_session *s)
 {
 	struct bs_gate *g = s->gate;
-	int err = bs_tls_handshake(s->tls);
-	unsigned cost = bs_tls_is_resumption(s->tls) ? 1 : RESUMED_PER_FULL;
+	int err;
+	unsigned cost;
 
+	s->drained = false;
+	err = bs_tls_handshake(s->tls);
+	cost = bs_tls_is_resumption(s->tls) ? 1 : RESUMED_PER_FULL;
 	if (err == BS_OK) {
 		greet(s);
 		return cost;
