@@ -10,6 +10,7 @@
 #include <openssl/x509.h>
 #include <stdatomic.h>
 
+#include "crypto/crypto.h"
 #include "net/tls.h"
 
 /** A PEM text of our own, NUL behind its len bytes. */
@@ -130,6 +131,9 @@ struct bs__tls_kx *bs__tls_kx_new(void);
 void bs__tls_kx_free(struct bs__tls_kx *kx);
 /** What it offers of an operation. */
 const OSSL_ALGORITHM *bs__tls_kx_query(const struct bs__tls_kx *kx, int operation);
+/** What tls_mac.c offers, and what it computes with: the worker's own, and OpenSSL's. */
+const OSSL_ALGORITHM *bs__tls_mac_query(void);
+void bs__tls_own_mac(void *provctx, const struct bs_crypto **crypto, EVP_MAC **theirs);
 /** That of the provider. */
 struct bs__tls_kx *bs__tls_own_kx(void *provctx);
 /** The default provider's groups of key agreement; both of our providers name them. */

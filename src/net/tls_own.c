@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tls_own.c - what of a worker's TLS is ours: key schedule, ticket cipher, key pairs (tls_kx.c).
+ * tls_own.c - what of a worker's TLS is ours: key schedule, tickets; tls_kx.c, tls_mac.c: the rest.
  *
  * A provider beside the lender of tls_lib.c.  What it computes is what OpenSSL would compute; it is
  * here because of how OpenSSL 3.0 goes about it.
@@ -44,6 +44,7 @@ struct own {
 	const struct bs_crypto *crypto;
 	EVP_KDF *kdf;    /**< OpenSSL's own, for what is not hashed with SHA-256 */
 	EVP_CIPHER *aes; /**< what tickets are encrypted with */
+	EVP_MAC *mac;    /**< OpenSSL's own, for what is not hashed with SHA-256 */
 	struct bs__tls_kx *kx;
 };
 
@@ -322,6 +323,14 @@ struct bs__tls_kx *bs__tls_own_kx(void *provctx)
 	return own->kx;
 }
 
+void bs__tls_own_mac(void *provctx, const struct bs_crypto **crypto, EVP_MAC **theirs)
+{
+	const struct own *own = provctx;
+
+	*crypto = own->crypto;
+	*theirs = own->mac;
+}
+
 static const OSSL_ALGORITHM *query(void *provctx, int operation, int *no_cache)
 {
 	static const OSSL_DISPATCH kdf[] = {
@@ -354,6 +363,7 @@ static const OSSL_ALGORITHM *query(void *provctx, int operation, int *no_cache)
 	switch (operation) {
 	case OSSL_OP_KDF: return kdfs;
 	case OSSL_OP_CIPHER: return ciphers;
+	case OSSL_OP_MAC: return bs__tls_mac_query();
 	default: return bs__tls_kx_query(bs__tls_own_kx(provctx), operation);
 	}
 }
@@ -363,6 +373,7 @@ static void stop(void *provctx)
 	struct own *own = provctx;
 
 	bs__tls_kx_free(own->kx);
+	EVP_MAC_free(own->mac);
 	EVP_KDF_free(own->kdf);
 	EVP_CIPHER_free(own->aes);
 	bs_openssl_free(own->backend);
@@ -402,8 +413,9 @@ int bs__tls_own_start(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
 	own->kdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_TLS1_3_KDF, NULL);
 	own->aes = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
 	own->backend = bs_openssl_new();
+	own->mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 	own->kx = bs__tls_kx_new();
-	if (!own->kdf || !own->aes || !own->backend || !own->kx) {
+	if (!own->kdf || !own->aes || !own->mac || !own->backend || !own->kx) {
 		stop(own);
 		return 0;
 	}
