@@ -25,6 +25,7 @@ _shared = {}
 
 def node():
     if not _shared:
+        bs.forget_freed_memory()
         n = bs.Node(workers=1, log_level="warning", max_devices=2000, alive_interval="1s",
                     alive_retry="500ms", alive_unreachable="20s", alive_timeout="40s").start()
         rows = n.path("devices.csv")
