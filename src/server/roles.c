@@ -258,6 +258,12 @@ void bs__roles_clock(struct bs_roles *r)
 	bs_state_beat(r->shard, r->w->now - r->start);
 }
 
+void bs__roles_stood(struct bs_roles *r, bs_time passed)
+{
+	r->start += passed;
+	bs__roles_clock(r);
+}
+
 uint32_t bs__tick_of_ms(const struct bs_roles *r, uint32_t due_ms)
 {
 	int32_t ahead = (int32_t)(due_ms - r->now_ms);

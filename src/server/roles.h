@@ -190,6 +190,8 @@ size_t bs_roles_device_bytes(void);
 void bs__roles_conf(struct bs_roles *r);
 /** Time went on: set the clocks; then run what is due, at most so many timers. */
 void bs__roles_clock(struct bs_roles *r);
+/** Time went on by so much in which this worker could not work: the uptime stands still. */
+void bs__roles_stood(struct bs_roles *r, bs_time passed);
 /** What is done once a tick: all timers but those of devices. */
 void bs__roles_tick(struct bs_roles *r);
 /** Some of the keepalives that are due; true when there are more. */

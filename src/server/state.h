@@ -25,7 +25,8 @@
  *   attempts, events     rings for people
  *
  * Time.  All times in the records are milliseconds of the server's uptime, and that clock stands
- * still while no server runs: a new process goes on at the moment of the last beat.  So nobody is
+ * still while no server runs: a new process goes on at the moment of the last beat, once its
+ * workers run, for to take over a million records lasts as long as many keepalives.  So nobody is
  * taken for silent because we were, a clock that jumped changes nothing, and the keepalives go on
  * spread as they were: a restart makes no storm.
  *

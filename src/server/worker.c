@@ -92,6 +92,16 @@ static void read_clock(struct bs_worker *w)
 		bs__roles_clock(w->roles);
 }
 
+/* The uptime stood still since the clock was read last: whoever became due meanwhile is not asked
+ * all at once, and nobody is silent because we were. */
+static void pass_over(struct bs_worker *w)
+{
+	const bs_time then = w->now;
+
+	bs__clock_read(w->events->shared->clock, w->index, &w->now, &w->unix_ms);
+	bs__roles_stood(w->roles, w->now - then);
+}
+
 /* ---- out ---- */
 
 static void flush(struct bs_worker *w)
@@ -321,13 +331,14 @@ static void stand_still(struct bs_worker *w)
 {
 	struct pollfd p = { .fd = bs_post_fd(w->post, w->index), .events = POLLIN };
 
+	read_clock(w);
 	while (w->events->frozen && !w->events->stopping) {
 		flush(w);
 		wake_others(w);
 		if (poll(&p, 1, -1) > 0)
 			read_mail(w);
+		pass_over(w);
 	}
-	read_clock(w);
 }
 
 static void on_mail(struct ev_loop *loop, ev_io *io, int revents)
@@ -597,7 +608,9 @@ static void *run(void *arg)
 	(void)pthread_setname_np(pthread_self(), name);
 #endif
 	pin(w);
-	read_clock(w);
+	/* Records were taken over since init, which takes a while where there are many; so does the
+	 * gate. */
+	pass_over(w);
 	if (w->gate_ops) {
 		w->gate = w->gate_ops->new (w, e->shared->gate_shared);
 		if (!w->gate)
@@ -606,6 +619,7 @@ static void *run(void *arg)
 	if (e->shared->gateway_shared)
 		w->gateway = bs_gateway_new(w, e->shared->gateway_shared);
 	start_watchers(w);
+	pass_over(w);
 	w->events->frozen = e->shared->frozen;
 	stand_still(w);
 	if (!e->stopping)

@@ -386,6 +386,14 @@ START_TEST(test_no_storm)
 		ck_assert_int_ge((int32_t)(now_ms - r->slab.hot[i].alive.seen_ms), 0);
 	}
 	ck_assert(r->recheck_running);
+	/* nor does the time count that it took until the worker could begin */
+	r->w->now += BS_TIME_MS(700);
+	bs__roles_stood(r, BS_TIME_MS(700));
+	ck_assert_uint_eq(r->now_ms, now_ms);
+	r->w->now += BS_TIME_MS(700);
+	bs__roles_clock(r);
+	ck_assert_uint_gt(r->now_ms, now_ms + 700 - 2 * BS_TICK_MS);
+	ck_assert_uint_lt(r->now_ms, now_ms + 700 + 2 * BS_TICK_MS);
 }
 END_TEST
 
