@@ -16,7 +16,7 @@ void example_init(struct example *e, const char *program)
 	e->conf.version = "1.0";
 	e->conf.extensions = BS_EXT_IP6 | BS_EXT_AUTH_ALIVE | BS_EXT_INTERVAL | BS_EXT_ATTEMPT |
 			     BS_EXT_CLOSE | BS_EXT_GCM | BS_EXT_FAST_STREAM | BS_EXT_PAIR |
-			     BS_EXT_PATH;
+			     BS_EXT_PATH | BS_EXT_COOKIE | BS_EXT_RETRY;
 	e->conf.secret = e->secret;
 }
 

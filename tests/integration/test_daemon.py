@@ -529,6 +529,11 @@ def notice_before_a_limit():
     devices = [node.device(f"d{i}.example") for i in range(2)]
     node.process.expect(r"notice: limits, max-devices comes near \(2 of 2 in use\)")
     third = node.device("d3.example", start=False).start(attached=False)
+    bs.until("it is put off, with a word", lambda: node.stat("invite_no_room") > 0)
+    bs.equal(node.stat("invite_retry"), node.stat("invite_no_room"), "told")
+    bs.equal(node.stat("attach_slab_full"), 0, "refused after a proof")
+    third.kill()
+    third = node.device("d4.example", "--extensions", "0", start=False).start(attached=False)
     bs.until("the refusal is counted", lambda: node.stat("attach_slab_full") > 0)
     bs.equal(node.status()["devices_attached"], 2, "attached")
     third.kill()

@@ -113,8 +113,9 @@ def answer_travels():
     info = json.loads(n.connect(n.cert, "info", d.id, "--json").stdout)
     bs.check(info["path"] in ("direct", "local"), f"path {info['path']}")
     bs.equal(info["client"]["identity"], CLIENT, "identity")
-    bs.equal(sorted(info["extensions"]), ["ATTEMPT", "AUTH_ALIVE", "CLOSE", "FAST_STREAM", "GCM",
-                                          "IP6", "PATH"], "extensions")
+    bs.equal(sorted(info["extensions"]), ["ATTEMPT", "AUTH_ALIVE", "CLOSE", "COOKIE",
+                                          "FAST_STREAM", "GCM", "IP6", "PATH", "RETRY"],
+             "extensions")
     caller = json.dumps(n.rpc(n.cert, d.id, "get_caller.json"))
     bs.check(CLIENT in caller, f"the device takes the caller for {caller}")
     bs.check(info["client"]["key_fp"][:32] in caller, "fingerprint is not that of the key")
