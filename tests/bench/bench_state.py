@@ -29,7 +29,7 @@ def kept_node(devices):
     # Repetitions no faster than a tenth of the interval: on a machine that is too slow for the
     # load they would be most of it.
     n = common.node(devices, f"{INTERVAL_S}s", log_level="notice", state_file=state,
-                    alive_retry=f"{INTERVAL_S / 10:g}s", alive_unreachable=f"{2 * INTERVAL_S}s",
+                    alive_retry=f"{INTERVAL_S * 100}ms", alive_unreachable=f"{2 * INTERVAL_S}s",
                     alive_timeout=f"{4 * INTERVAL_S}s")
     n.set(**{k: n.ports[k] for k in ("controller_port", "attach_port")})
     try:
