@@ -124,20 +124,9 @@ int bs__tls_own_start(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
  */
 BS_MUSTCHECK bool bs__tls_own_random(const struct bs__tls_lib *lib, uint8_t *buf, size_t len);
 
-/** X25519 of the same provider, see tls_kx.c. */
-struct bs__tls_kx;
-/** For the calling thread's default library context, which must live longer; NULL on failure. */
-struct bs__tls_kx *bs__tls_kx_new(void);
-void bs__tls_kx_free(struct bs__tls_kx *kx);
-/** What it offers of an operation. */
-const OSSL_ALGORITHM *bs__tls_kx_query(const struct bs__tls_kx *kx, int operation);
 /** What tls_mac.c offers, and what it computes with: the worker's own, and OpenSSL's. */
 const OSSL_ALGORITHM *bs__tls_mac_query(void);
 void bs__tls_own_mac(void *provctx, const struct bs_crypto **crypto, EVP_MAC **theirs);
-/** That of the provider. */
-struct bs__tls_kx *bs__tls_own_kx(void *provctx);
-/** The default provider's groups of key agreement; both of our providers name them. */
-int bs__tls_capabilities(void *provctx, const char *what, OSSL_CALLBACK *cb, void *arg);
 
 /** Wall clock of a server context. */
 uint64_t bs__tls_clock(const struct bs_tls_server *s);

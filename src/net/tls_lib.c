@@ -67,8 +67,8 @@ static const struct wanted wanted[] = {
 	  NULL,
 	  { "HKDF", "TLS1-PRF" } }, /* that of TLS 1.3: tls_own.c, HMAC: tls_mac.c */
 	{ OSSL_OP_RAND, NULL, { "CTR-DRBG", "SEED-SRC" } },
-	{ OSSL_OP_KEYMGMT, NULL, { "RSA", "RSA-PSS", "EC", "ED25519", "ED448", "HMAC" } },
-	{ OSSL_OP_KEYEXCH, NULL, { "ECDH" } }, /* X25519: tls_kx.c */
+	{ OSSL_OP_KEYMGMT, NULL, { "RSA", "RSA-PSS", "EC", "X25519", "ED25519", "ED448", "HMAC" } },
+	{ OSSL_OP_KEYEXCH, NULL, { "ECDH", "X25519" } },
 	{ OSSL_OP_SIGNATURE, NULL, { "RSA", "ECDSA", "ED25519", "ED448", "HMAC" } },
 	/* Public keys as they stand in certificates. */
 	{ OSSL_OP_DECODER,
@@ -126,11 +126,8 @@ static const OSSL_ALGORITHM *lend(void *provctx, int operation, int *no_cache)
 	return operation > 0 && operation < OPERATIONS ? offer.table[operation] : NULL;
 }
 
-/**
- * The groups of key agreement are a capability; ours are the default provider's.  OpenSSL takes of
- * each provider only groups whose keys come from there.
- */
-int bs__tls_capabilities(void *provctx, const char *what, OSSL_CALLBACK *cb, void *arg)
+/** The groups of key agreement are a capability; theirs are the default provider's. */
+static int lend_capabilities(void *provctx, const char *what, OSSL_CALLBACK *cb, void *arg)
 {
 	OSSL_PROVIDER *prov = OSSL_PROVIDER_try_load(NULL, "default", 1);
 	int ok = prov && OSSL_PROVIDER_get_capabilities(prov, what, cb, arg);
@@ -148,7 +145,7 @@ static int start_lender(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
 {
 	static const OSSL_DISPATCH calls[] = {
 		{ OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))lend },
-		{ OSSL_FUNC_PROVIDER_GET_CAPABILITIES, (void (*)(void))bs__tls_capabilities },
+		{ OSSL_FUNC_PROVIDER_GET_CAPABILITIES, (void (*)(void))lend_capabilities },
 		{ 0, NULL },
 	};
 	OSSL_PROVIDER *prov = OSSL_PROVIDER_try_load(NULL, "default", 1);

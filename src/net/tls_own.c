@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tls_own.c - what of a worker's TLS is ours: key schedule, tickets; tls_kx.c, tls_mac.c: the rest.
+ * tls_own.c - what of a worker's TLS is ours: key schedule and tickets; HMAC is in tls_mac.c.
  *
  * A provider beside the lender of tls_lib.c.  What it computes is what OpenSSL would compute; it is
  * here because of how OpenSSL 3.0 goes about it.
@@ -45,7 +45,6 @@ struct own {
 	EVP_KDF *kdf;    /**< OpenSSL's own, for what is not hashed with SHA-256 */
 	EVP_CIPHER *aes; /**< what tickets are encrypted with */
 	EVP_MAC *mac;    /**< OpenSSL's own, for what is not hashed with SHA-256 */
-	struct bs__tls_kx *kx;
 };
 
 /* The key schedule. */
@@ -316,13 +315,6 @@ static int ticket_ctx_params(void *ctx, OSSL_PARAM params[])
 
 /* The provider. */
 
-struct bs__tls_kx *bs__tls_own_kx(void *provctx)
-{
-	const struct own *own = provctx;
-
-	return own->kx;
-}
-
 void bs__tls_own_mac(void *provctx, const struct bs_crypto **crypto, EVP_MAC **theirs)
 {
 	const struct own *own = provctx;
@@ -364,7 +356,7 @@ static const OSSL_ALGORITHM *query(void *provctx, int operation, int *no_cache)
 	case OSSL_OP_KDF: return kdfs;
 	case OSSL_OP_CIPHER: return ciphers;
 	case OSSL_OP_MAC: return bs__tls_mac_query();
-	default: return bs__tls_kx_query(bs__tls_own_kx(provctx), operation);
+	default: return NULL;
 	}
 }
 
@@ -372,7 +364,6 @@ static void stop(void *provctx)
 {
 	struct own *own = provctx;
 
-	bs__tls_kx_free(own->kx);
 	EVP_MAC_free(own->mac);
 	EVP_KDF_free(own->kdf);
 	EVP_CIPHER_free(own->aes);
@@ -401,7 +392,6 @@ int bs__tls_own_start(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
 {
 	static const OSSL_DISPATCH calls[] = {
 		{ OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))query },
-		{ OSSL_FUNC_PROVIDER_GET_CAPABILITIES, (void (*)(void))bs__tls_capabilities },
 		{ OSSL_FUNC_PROVIDER_TEARDOWN, (void (*)(void))stop },
 		{ 0, NULL },
 	};
@@ -414,8 +404,7 @@ int bs__tls_own_start(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
 	own->aes = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
 	own->backend = bs_openssl_new();
 	own->mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	own->kx = bs__tls_kx_new();
-	if (!own->kdf || !own->aes || !own->mac || !own->backend || !own->kx) {
+	if (!own->kdf || !own->aes || !own->mac || !own->backend) {
 		stop(own);
 		return 0;
 	}

@@ -3,7 +3,6 @@
  * test_<name>.c.  No include guard: main.c includes it twice. */
 BS_SUITE(tls)
 BS_SUITE(tls_cache)
-BS_SUITE(tls_kx)
 BS_SUITE(tls_mac)
 BS_SUITE(tls_own)
 BS_SUITE(tls_peer)
