@@ -166,6 +166,24 @@ START_TEST(test_a_device_attaches_without_state)
 }
 END_TEST
 
+/* While a key is rolled out, the device gets in by its first invite, whichever it has. */
+START_TEST(test_both_keys_of_a_rotation)
+{
+	struct bs_store_request req = { .op = BS_STORE_DEVICE_ROTATE };
+	struct rig_device *d = _i == 0 ? dev : rig_stranger(&rig, ID, 2, OFFER);
+
+	snprintf(req.u.device.id, sizeof(req.u.device.id), ID);
+	memset(req.u.device.secret, 2, sizeof(req.u.device.secret));
+	req.u.device.has_secret = true;
+	ck_assert_int_eq(box_do(&rig.box, &req).status, BS_OK);
+	rig_start(d);
+	rig_until_count(&rig, BS_C_attach_stateless, 1);
+	ck_assert(rig_attached(d));
+	ck_assert_uint_eq(rig_count(&rig, BS_C_invite_attach), 1);
+	rig_until_count(&rig, BS_C_alive_answered, 3);
+}
+END_TEST
+
 /* One port for both roles; a bad cookie from the first costs a round trip and nothing else. */
 START_TEST(test_without_a_cookie_it_gets_one)
 {
@@ -559,6 +577,7 @@ Suite *bs_suite_role_cookie(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 30);
 	tcase_add_test(t, test_a_device_attaches_without_state);
+	tcase_add_loop_test(t, test_both_keys_of_a_rotation, 0, 2);
 	tcase_add_test(t, test_without_a_cookie_it_gets_one);
 	tcase_add_test(t, test_the_controller_gives_the_same);
 	tcase_add_test(t, test_proof);
