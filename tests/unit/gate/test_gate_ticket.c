@@ -606,8 +606,8 @@ START_TEST(a_ping_brings_what_was_missed)
 }
 END_TEST
 
-/* The same where the ticket is good and one of two connections has ended. */
-START_TEST(a_ping_of_a_good_ticket_too)
+/* Two connections; then the right to the first of them is withdrawn. */
+static void withdraw_right_to_cam1(void)
 {
 	struct bs_store_request req = { .op = BS_STORE_RULE_DELETE };
 
@@ -616,6 +616,12 @@ START_TEST(a_ping_of_a_good_ticket_too)
 	req.u.rule.id = rule;
 	ck_assert_int_eq(box_do(&f->box, &req).status, BS_OK);
 	told(BS_MSG_REVOKE_RULE);
+}
+
+/* The same where the ticket is good and one of two connections has ended. */
+START_TEST(a_ping_of_a_good_ticket_too)
+{
+	withdraw_right_to_cam1();
 	for (int i = 0; i < 20; i++)
 		fake_pass(f, 1000);
 	ping();
@@ -671,13 +677,7 @@ END_TEST
 
 START_TEST(a_withdrawn_right_ends_what_it_allowed)
 {
-	struct bs_store_request req = { .op = BS_STORE_RULE_DELETE };
-
-	open_conn("cam1.test", "ATTEMPT1", NSI);
-	open_conn("cam2.test", "ATTEMPT2", NSI + 1);
-	req.u.rule.id = rule;
-	ck_assert_int_eq(box_do(&f->box, &req).status, BS_OK);
-	told(BS_MSG_REVOKE_RULE);
+	withdraw_right_to_cam1();
 	ck_assert_uint_eq(fake_n_sent(f, BS_MSG_DISCONNECT), 1);
 	ck_assert_uint_eq(fake_sent(f, BS_MSG_DISCONNECT)->u.conn.nsi, NSI);
 	/* The ticket is good for the rest, and no device answers otherwise than one that is not. */
