@@ -63,9 +63,8 @@ static const struct wanted wanted[] = {
 	{ OSSL_OP_CIPHER,
 	  NULL,
 	  { "AES-128-GCM", "AES-256-GCM", "ChaCha20-Poly1305", "AES-256-CBC" } },
-	{ OSSL_OP_KDF,
-	  NULL,
-	  { "HKDF", "TLS1-PRF" } }, /* that of TLS 1.3: tls_own.c, HMAC: tls_mac.c */
+	/* TLS 1.3's is in tls_own.c, HMAC in tls_mac.c. */
+	{ OSSL_OP_KDF, NULL, { "HKDF", "TLS1-PRF" } },
 	{ OSSL_OP_RAND, NULL, { "CTR-DRBG", "SEED-SRC" } },
 	{ OSSL_OP_KEYMGMT, NULL, { "RSA", "RSA-PSS", "EC", "X25519", "ED25519", "ED448", "HMAC" } },
 	{ OSSL_OP_KEYEXCH, NULL, { "ECDH", "X25519" } },
