@@ -10,6 +10,10 @@
 
 #include "util/endpoint.h"
 
+#ifndef MSG_MORE
+#define MSG_MORE 0
+#endif
+
 /** Errors of the socket calls as codes. */
 static int code_of_errno(int e)
 {
@@ -102,7 +106,19 @@ int bs_tcp_listen(const struct bs_endpoint *ep, int backlog)
 		close(fd);
 		return err;
 	}
+	/* Accepted sockets take it over.  Without it a session works too, only slower. */
+	if (fd >= 0)
+		(void)set_on(fd, IPPROTO_TCP, TCP_NODELAY);
 	return fd;
+}
+
+void bs_tcp_await_bytes(int listener)
+{
+#ifdef TCP_DEFER_ACCEPT
+	(void)set_on(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT);
+#else
+	(void)listener;
+#endif
 }
 
 int bs_tcp_probe_free(const struct bs_endpoint *ep)
@@ -115,7 +131,7 @@ int bs_tcp_probe_free(const struct bs_endpoint *ep)
 	return BS_OK;
 }
 
-int bs_tcp_accept(int listener, struct bs_endpoint *peer, struct bs_endpoint *local)
+int bs_tcp_accept(int listener, struct bs_endpoint *peer)
 {
 	union address a;
 	socklen_t len = sizeof(a);
@@ -124,10 +140,6 @@ int bs_tcp_accept(int listener, struct bs_endpoint *peer, struct bs_endpoint *lo
 	if (fd < 0)
 		return code_of_errno(errno);
 	from_address(&a, peer);
-	/* Without it a session works too, only slower: not worth refusing for. */
-	(void)set_on(fd, IPPROTO_TCP, TCP_NODELAY);
-	if (local && bs_tcp_local(fd, local) != BS_OK)
-		memset(local, 0, sizeof(*local));
 	return fd;
 }
 
@@ -151,9 +163,9 @@ bs_ssize bs_tcp_read(int fd, uint8_t *buf, size_t cap)
 	return code_of_errno(errno) == BS_EAGAIN ? BS_EAGAIN : BS_EIO;
 }
 
-bs_ssize bs_tcp_write(int fd, const uint8_t *buf, size_t len)
+bs_ssize bs_tcp_write(int fd, const uint8_t *buf, size_t len, bool more)
 {
-	ssize_t n = send(fd, buf, len, MSG_NOSIGNAL);
+	ssize_t n = send(fd, buf, len, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
 
 	if (n >= 0)
 		return (bs_ssize)n;

@@ -24,17 +24,25 @@ BS_MUSTCHECK int bs_tcp_listen(const struct bs_endpoint *ep, int backlog);
  */
 BS_MUSTCHECK int bs_tcp_probe_free(const struct bs_endpoint *ep);
 /**
- * Take one connection; the descriptor is non-blocking, close-on-exec and without Nagle's delay.
- * Returns it and fills peer and local (may be NULL); BS_EAGAIN when none waits, BS_EFULL when
- * descriptors or memory ran out, BS_EIO.
+ * Hand out connections only when their first bytes are there: whoever only opens one costs neither
+ * a descriptor nor a turn of the loop.  A hint; after a second or two they come without bytes.
  */
-BS_MUSTCHECK int bs_tcp_accept(int listener, struct bs_endpoint *peer, struct bs_endpoint *local);
+void bs_tcp_await_bytes(int listener);
+/**
+ * Take one connection; the descriptor is non-blocking, close-on-exec and without Nagle's delay.
+ * Returns it and fills peer; BS_EAGAIN when none waits, BS_EFULL when descriptors or memory ran
+ * out, BS_EIO.
+ */
+BS_MUSTCHECK int bs_tcp_accept(int listener, struct bs_endpoint *peer);
 /** The endpoint that a socket is bound to.  BS_OK or BS_EIO. */
 BS_MUSTCHECK int bs_tcp_local(int fd, struct bs_endpoint *ep);
 /** Up to cap bytes: their number, 0 at the end of the stream, BS_EAGAIN, BS_EIO. */
 BS_MUSTCHECK bs_ssize bs_tcp_read(int fd, uint8_t *buf, size_t cap);
-/** Up to len bytes: their number, BS_EAGAIN, BS_EIO. */
-BS_MUSTCHECK bs_ssize bs_tcp_write(int fd, const uint8_t *buf, size_t len);
+/**
+ * Up to len bytes: their number, BS_EAGAIN, BS_EIO.  more: nobody waits for them, so that they may
+ * go with what is written next, or with the end; the kernel keeps them for 0.2 s or so at most.
+ */
+BS_MUSTCHECK bs_ssize bs_tcp_write(int fd, const uint8_t *buf, size_t len, bool more);
 /** Probe a silent peer from 60 s on, so that one that is gone does not stay for ever. */
 void bs_tcp_keepalive(int fd);
 /** Send no more: the peer reads the end of the stream. */

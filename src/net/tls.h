@@ -123,8 +123,11 @@ struct bs_tls_io {
 	void *ctx;
 	/** Up to cap bytes into buf: their number, 0 at the end, BS_EAGAIN, BS_EIO. */
 	bs_ssize (*read)(void *ctx, uint8_t *buf, size_t cap);
-	/** Up to len bytes from buf: their number, BS_EAGAIN, BS_EIO. */
-	bs_ssize (*write)(void *ctx, const uint8_t *buf, size_t len);
+	/**
+	 * Up to len bytes from buf: their number, BS_EAGAIN, BS_EIO.  more: the peer does not wait
+	 * for them (a ticket), so they may go with what is written next.
+	 */
+	bs_ssize (*write)(void *ctx, const uint8_t *buf, size_t len, bool more);
 };
 
 /** Sums of one server context; read by its worker. */

@@ -11,6 +11,8 @@
 
 /** Connections taken from one listener per turn. */
 #define ACCEPT_PER_TURN 16
+/** Steps of handshakes in a tick above which waiting for more of them pays: each comes alone then. */
+#define BUSY_PER_TICK 20
 /** Pause after running out of descriptors. */
 #define ACCEPT_PAUSE BS_TIME_MS(100)
 /** Verified chains that a worker remembers. */
@@ -66,8 +68,7 @@ static void notice_full(struct bs_gate *g)
 	}
 }
 
-static void take(struct bs_gate *g, int fd, const struct bs_endpoint *peer,
-		 const struct bs_endpoint *local)
+static void take(struct bs_gate *g, int fd, const struct bs_endpoint *peer)
 {
 	struct bs_worker *w = g->w;
 	uint32_t now_ms = (uint32_t)(w->now / BS_TIME_MS(1));
@@ -79,7 +80,7 @@ static void take(struct bs_gate *g, int fd, const struct bs_endpoint *peer,
 		bs_tcp_close(fd);
 		return;
 	}
-	if (!bs__session_new(g, fd, source, peer, local)) {
+	if (!bs__session_new(g, fd, source, peer)) {
 		bs_count(w->counters, BS_C_gate_full);
 		bs_log_limited(&g->log_full, w->now, BS_LOG_WARNING,
 			       "gate, client refused: max-clients is reached");
@@ -109,11 +110,11 @@ static void on_accept(struct ev_loop *loop, struct ev_io *io, int events)
 	struct bs_gate *g = l->gate;
 
 	for (int i = 0; i < ACCEPT_PER_TURN && g->accepting; i++) {
-		struct bs_endpoint peer, local;
-		int fd = bs_tcp_accept(io->fd, &peer, &local);
+		struct bs_endpoint peer;
+		int fd = bs_tcp_accept(io->fd, &peer);
 
 		if (fd >= 0) {
-			take(g, fd, &peer, &local);
+			take(g, fd, &peer);
 			continue;
 		}
 		if (fd == BS_EAGAIN)
@@ -129,20 +130,18 @@ static void on_accept(struct ev_loop *loop, struct ev_io *io, int events)
 
 /* Turns of the loop. */
 
-static void on_prepare(struct ev_loop *loop, struct ev_prepare *p, int events)
+static bool gate_turn(struct bs_gate *g)
 {
-	struct bs_gate *g = (struct bs_gate *)((char *)p - offsetof(struct bs_gate, prepare));
-
-	/* Before sleeping the loop has sent its datagrams and messages.  Where there was work here,
-	 * an idle watcher lets it turn at once: for what is left and for messages from it. */
-	if (bs__session_work(g) || g->ready || g->lane_first)
-		ev_idle_start(loop, &g->idle);
-	else
-		ev_idle_stop(loop, &g->idle);
+	bs__session_work(g);
+	return g->ready || g->lane_first;
 }
 
-static void on_idle(struct ev_loop *loop, struct ev_idle *idle, int events)
+static bool gate_is_busy(struct bs_gate *g)
 {
+	bool busy = g->steps > BUSY_PER_TICK;
+
+	g->steps = 0;
+	return busy;
 }
 
 static void sweep(struct bs_gate *g, bs_time now)
@@ -313,8 +312,6 @@ static void gate_free(struct bs_gate *g)
 	if (!g)
 		return;
 	gate_drain(g, 0);
-	ev_prepare_stop(g->w->loop, &g->prepare);
-	ev_idle_stop(g->w->loop, &g->idle);
 	for (uint32_t i = 0; i < g->fresh; i++) {
 		bs__session_end(&g->session[i]);
 		if (g->session[i].state == BS_SESSION_GHOST)
@@ -413,12 +410,6 @@ static void make_watchers(struct bs_gate *g)
 		ev_io_init(&l->io, on_accept, sh->fd[g->w->index * sh->n_listen + i], EV_READ);
 		ev_set_priority(&l->io, EV_MINPRI);
 	}
-	ev_prepare_init(&g->prepare, on_prepare);
-	/* Behind the worker's own, which sends the datagrams. */
-	ev_set_priority(&g->prepare, EV_MINPRI);
-	ev_idle_init(&g->idle, on_idle);
-	ev_set_priority(&g->idle, EV_MINPRI);
-	ev_prepare_start(g->w->loop, &g->prepare);
 }
 
 static struct bs_gate *gate_new(struct bs_worker *w, void *shared)
@@ -475,6 +466,8 @@ const struct bs_gate_ops *bs_gate_ops(void)
 		.probe = bs__gate_probe,
 		.ticket = bs__gate_ticket_input,
 		.message = gate_message,
+		.turn = gate_turn,
+		.is_busy = gate_is_busy,
 		.tick = gate_tick,
 		.conf_changed = gate_conf_changed,
 		.drain = gate_drain,

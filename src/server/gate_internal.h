@@ -261,8 +261,7 @@ struct bs_gate {
 	uint32_t ended;       /**< and that were ended, as far as they had not left */
 	uint8_t near_full;    /**< bit per table: the notice was given */
 	bs_time accept_again; /**< after running out of descriptors */
-	struct ev_prepare prepare;
-	struct ev_idle idle;
+	uint32_t steps;       /**< of handshakes, since is_busy was asked */
 	struct bs_session *ready, *ready_last; /**< TLS is up and has bytes for us */
 	struct bs_gate_lane lane[BS_GATE_LANES];
 	struct bs_gate_lane *lane_first, *lane_last; /**< lanes with handshakes that can go on */
@@ -327,7 +326,9 @@ void bs__channel_tick(struct bs_session *s, bs_time now);
  * A session for an accepted socket (taken in every case) of this source; NULL when it was refused.
  */
 struct bs_session *bs__session_new(struct bs_gate *g, int fd, uint64_t source,
-				   const struct bs_endpoint *peer, const struct bs_endpoint *local);
+				   const struct bs_endpoint *peer);
+/** Ask which endpoint of ours the client came to; of a channel it is known. */
+void bs__session_learn_local(struct bs_session *s);
 /** A session without a transport, zeroed, of state HANDSHAKE; NULL when there is no room. */
 struct bs_session *bs__session_new_bare(struct bs_gate *g);
 /** Whether it can be told something: TLS is up, or it has a channel. */
@@ -342,8 +343,8 @@ void bs__session_release(struct bs_session *s);
 void bs__session_send(struct bs_session *s, const uint8_t *buf, size_t len);
 /** Queue a packet that an encoder made in g->tx; a negative length is an internal error. */
 void bs__session_send_tx(struct bs_session *s, bs_ssize len);
-/** Work through the queue of sessions, within the budget of one turn; whether there was any. */
-bool bs__session_work(struct bs_gate *g);
+/** Work through the queue of sessions, within the budget of one turn. */
+void bs__session_work(struct bs_gate *g);
 /** Time limits of one session. */
 void bs__session_tick(struct bs_session *s, bs_time now);
 

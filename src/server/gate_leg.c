@@ -76,7 +76,7 @@ static bool push(struct bs_session *s)
 	struct bs_gate_leg *l = s->leg;
 
 	while (l->len > 0) {
-		bs_ssize n = bs_tcp_write(l->fd, l->out + l->off, l->len);
+		bs_ssize n = bs_tcp_write(l->fd, l->out + l->off, l->len, false);
 
 		if (n == BS_EAGAIN)
 			break;

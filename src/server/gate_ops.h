@@ -54,6 +54,13 @@ struct bs_gate_ops {
 	 * wipes the slot once more on return).
 	 */
 	void (*message)(struct bs_gate *g, struct bs_message *m);
+	/**
+	 * The end of a turn of the loop: a turn's worth of the handshakes and reads in waiting.
+	 * True: there is more, so the loop must not sleep.
+	 */
+	bool (*turn)(struct bs_gate *g);
+	/** Whether so many handshakes went on since the last call that waiting for more pays. */
+	bool (*is_busy)(struct bs_gate *g);
 	/** Every tick (10 ms). */
 	void (*tick)(struct bs_gate *g, bs_time now);
 	/** The conf snapshot changed: w->conf is the new one. */

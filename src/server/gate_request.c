@@ -165,6 +165,8 @@ static void answer_hello(struct bs_session *s, const struct bs_gate_hello *m)
 	struct bs_gate *g = s->gate;
 	struct bs_gate_hello_answer a;
 
+	/* Here, as most handshakes of a flood come to no HELLO. */
+	bs__session_learn_local(s);
 	memset(&a, 0, sizeof(a));
 	a.h = m->h;
 	a.h.sp = s->probe.nsi;

@@ -29,11 +29,11 @@ static bs_ssize io_read(void *ctx, uint8_t *buf, size_t cap)
 	return n;
 }
 
-static bs_ssize io_write(void *ctx, const uint8_t *buf, size_t len)
+static bs_ssize io_write(void *ctx, const uint8_t *buf, size_t len, bool more)
 {
 	const struct bs_session *s = ctx;
 
-	return bs_tcp_write(s->fd, buf, len);
+	return bs_tcp_write(s->fd, buf, len, more);
 }
 
 /** Watch the socket for what the session waits for. */
@@ -457,13 +457,12 @@ static void on_io(struct ev_loop *loop, struct ev_io *io, int events)
 		serve(s);
 }
 
-bool bs__session_work(struct bs_gate *g)
+void bs__session_work(struct bs_gate *g)
 {
 	unsigned work = g->w->conf->handshakes_per_turn * RESUMED_PER_FULL;
 	unsigned reads = READS_PER_TURN;
 	/* What is queued meanwhile waits for the next turn. */
 	struct bs_session *last = g->ready_last;
-	bool worked = g->ready || g->lane_first;
 	struct bs_session *s;
 
 	while (g->ready && reads > 0) {
@@ -481,8 +480,8 @@ bool bs__session_work(struct bs_gate *g)
 		unsigned cost = handshake(s);
 
 		work -= cost < work ? cost : work;
+		g->steps++;
 	}
-	return worked;
 }
 
 /** Ghosts looked at before a new session is refused. */
@@ -532,13 +531,19 @@ struct bs_session *bs__session_new_bare(struct bs_gate *g)
 	return s;
 }
 
+void bs__session_learn_local(struct bs_session *s)
+{
+	if (s->fd >= 0 && bs_tcp_local(s->fd, &s->local) != BS_OK)
+		memset(&s->local, 0, sizeof(s->local));
+}
+
 bool bs__session_hears(const struct bs_session *s)
 {
 	return s->state == BS_SESSION_OPEN || s->ticket;
 }
 
 struct bs_session *bs__session_new(struct bs_gate *g, int fd, uint64_t source,
-				   const struct bs_endpoint *peer, const struct bs_endpoint *local)
+				   const struct bs_endpoint *peer)
 {
 	struct bs_session *s = bs__session_new_bare(g);
 
@@ -558,11 +563,11 @@ struct bs_session *bs__session_new(struct bs_gate *g, int fd, uint64_t source,
 	}
 	bs__lane_join(s, source);
 	s->peer = *peer;
-	s->local = *local;
 	ev_io_init(&s->io, on_io, fd, EV_READ);
 	/* Datagrams are served before TLS. */
 	ev_set_priority(&s->io, EV_MINPRI);
-	listen_for(s);
+	/* The listener waits for first bytes, so that most often they are there. */
+	enqueue(s);
 	return s;
 }
 

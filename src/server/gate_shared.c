@@ -286,6 +286,8 @@ static int listen_on(struct bs_gate_shared *sh, const struct bs_conf *conf, unsi
 	}
 	*fd = bs_tcp_listen(&ep, BACKLOG);
 	err = *fd < 0 ? *fd : BS_OK;
+	if (err == BS_OK)
+		bs_tcp_await_bytes(*fd);
 	/* Port 0: the first socket picks, all others follow. */
 	if (err == BS_OK && sh->port == 0) {
 		err = bs_tcp_local(*fd, &ep);

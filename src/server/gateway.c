@@ -303,7 +303,7 @@ static void on_accept(struct ev_loop *loop, struct ev_io *io, int events)
 	(void)events;
 	for (int i = 0; i < ACCEPT_PER_TURN; i++) {
 		struct bs_endpoint peer;
-		int fd = bs_tcp_accept(io->fd, &peer, NULL);
+		int fd = bs_tcp_accept(io->fd, &peer);
 
 		if (fd >= 0) {
 			admit(g, fd, &peer);

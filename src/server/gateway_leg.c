@@ -19,7 +19,7 @@ bs_ssize bs__gw_read(const struct bs_gw_leg *l, uint8_t *buf, size_t cap)
 
 bs_ssize bs__gw_write(const struct bs_gw_leg *l, const uint8_t *buf, size_t len)
 {
-	return l->port ? l->port->write(l->ctx, buf, len) : bs_tcp_write(l->fd, buf, len);
+	return l->port ? l->port->write(l->ctx, buf, len) : bs_tcp_write(l->fd, buf, len, false);
 }
 
 void bs__gw_shutdown(struct bs_gw_leg *l)

@@ -66,6 +66,7 @@ struct bs_worker_loop {
 	ev_check clock;
 	ev_prepare flush;
 	ev_idle more;   /* active while timers are left over: the loop does not wait then */
+	ev_idle unread; /* the same for work of the gate */
 	ev_idle gather; /* active while the loop sleeps by the clock, see pace_loop() */
 	uint8_t wake[BS_CONF_WORKERS_MAX + 1];
 	bool wake_any;
@@ -461,7 +462,7 @@ static void run_timers(struct bs_worker *w)
  * many come, half a millisecond's worth of them is taken at once.  Nor is a busy socket watched
  * then: the system tells a watcher of each datagram that comes, and of the room that each one sent
  * has left behind, which is a thirtieth of what a round trip costs.  Bytes for the TCP relay come
- * in pieces as small: they wait, too. */
+ * in pieces as small, and so do the steps of handshakes: they wait, too. */
 static void pace_loop(struct bs_worker *w)
 {
 	struct bs_worker_loop *e = w->events;
@@ -470,6 +471,8 @@ static void pace_loop(struct bs_worker *w)
 
 	/* Asked in any case: it counts from one tick to the next. */
 	if (w->gateway && bs_gateway_is_busy(w->gateway))
+		any = true;
+	if (w->gate && w->gate_ops->is_busy(w->gate))
 		any = true;
 	for (i = 0; i < w->n_sockets && !e->retired; i++) {
 		struct udp_watcher *u = &e->udp[i];
@@ -529,7 +532,22 @@ static void on_more(struct ev_loop *loop, ev_idle *idle, int revents)
 	(void)idle;
 }
 
-/* The end of a turn: everything that was queued leaves in as few calls as possible. */
+/* True while the gate has more to do; what this turn of it says leaves with it. */
+static bool run_gate(struct bs_worker *w)
+{
+	bool more = w->gate && w->gate_ops->turn(w->gate);
+
+	flush(w);
+	wake_others(w);
+	if (more)
+		ev_idle_start(w->loop, &w->events->unread);
+	else
+		ev_idle_stop(w->loop, &w->events->unread);
+	return more;
+}
+
+/* The end of a turn: everything that was queued leaves in as few calls as possible, datagrams before
+ * the gate begins its long computations. */
 static void on_flush(struct ev_loop *loop, ev_prepare *p, int revents)
 {
 	struct bs_worker *w = p->data;
@@ -540,7 +558,7 @@ static void on_flush(struct ev_loop *loop, ev_prepare *p, int revents)
 		run_timers(w);
 	flush(w);
 	wake_others(w);
-	if (ev_is_active(&w->events->gather) && !ev_is_active(&w->events->more))
+	if (!run_gate(w) && ev_is_active(&w->events->gather) && !ev_is_active(&w->events->more))
 		gather(w);
 }
 
@@ -575,6 +593,7 @@ static void start_watchers(struct bs_worker *w)
 	ev_set_priority(&e->more, PRI_TIMER);
 	e->more.data = w;
 	ev_idle_init(&e->gather, on_more);
+	ev_idle_init(&e->unread, on_more);
 	ev_prepare_init(&e->flush, on_flush);
 	e->flush.data = w;
 	ev_prepare_start(w->loop, &e->flush);

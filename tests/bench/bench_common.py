@@ -69,15 +69,17 @@ class Usage:
 
     def __init__(self, pid):
         self.pid = pid
-        self.cpu = self.waited = 0.0
+        self.cpu = self.waited = self.wall = 0.0
 
     def __enter__(self):
+        self._begin = time.monotonic()
         self._cpu, self._wait = cpu_seconds(self.pid), wait_seconds(self.pid)
         return self
 
     def __exit__(self, *_):
         self.cpu = cpu_seconds(self.pid) - self._cpu
         self.waited = wait_seconds(self.pid) - self._wait
+        self.wall = time.monotonic() - self._begin
 
 
 def pin(pid, core=SERVER_CORE):

@@ -5,7 +5,8 @@ All three run on the same OpenSSL with the same certificate, client CA and CRL, 
 load from the same generator (bstls): PROCS handshakes under way at a time, in turns of a part of a
 second each, so that other work on the machine meets all of them alike.  Clients show CERTS
 different certificates one after the other, more than any memory of known chains holds, unless the
-row says that the chain is known.
+row says that the chain is known.  The rows of resumed handshakes have a further peer, "full": the
+node's own full handshakes with such clients, in the same turns.
 
 Row handshake-cost splits what a connection costs the node.  Measured: the process's CPU time per
 connection (schedstat); system time in it (the kernel's ticks), which is TCP and epoll, for the
@@ -18,7 +19,6 @@ import os
 import signal
 import struct
 import subprocess
-import time
 
 import bench_common as common
 import bench_udp
@@ -42,11 +42,15 @@ SESSIONS = int(os.environ.get("BENCH_SESSIONS", "5000"))
 
 
 class Server:
-    """A process that is measured."""
+    """A process that is measured, with one kind of load."""
 
     def __init__(self, pid, port, alpn="-", process=None):
         self.pid, self.port, self.alpn, self.process = pid, port, alpn, process
-        self.count, self.used = 0, 0.0
+        self.forget()
+
+    def forget(self):
+        """Begin the bill."""
+        self.count, self.used, self.wall = 0, 0.0, 0.0
 
     def stop(self):
         if self.process:
@@ -145,6 +149,7 @@ frontend f
             raise SystemExit(f"bench: {failed} handshakes failed, {done} succeeded")
         server.count += done
         server.used += u.cpu
+        server.wall += u.wall
 
 
 def children(pid):
@@ -155,18 +160,24 @@ def children(pid):
 def handshakes(seconds, version, mode, known):
     """Handshakes per CPU-second of the node and of each peer."""
     site = Site()
-    there = {name: s for name, s in site.servers.items() if s}
-    for s in there.values():
-        site.turn(s, 0.2, version, mode, known)
-        s.count, s.used = 0, 0.0
+    load = {name: (s, version, mode, known) for name, s in site.servers.items() if s}
+    if mode == "resumed":
+        own = site.servers["basestationd"]
+        load["full"] = Server(own.pid, own.port, own.alpn), version, "full", False
+    for server, *kind in load.values():
+        site.turn(server, 0.2, *kind)
+        server.forget()
     for _ in range(TURNS):
-        for s in there.values():
-            site.turn(s, seconds / TURNS, version, mode, known)
+        for server, *kind in load.values():
+            site.turn(server, seconds / TURNS, *kind)
     site.stop()
-    if not all(s.count for s in there.values()):
-        raise SystemExit("bench: no handshake in the whole turn of a server")
-    rate = {name: s and s.count / s.used for name, s in site.servers.items()}
-    return {"value": rate.pop("basestationd"), "peers": rate}
+    rate = dict.fromkeys(site.servers)
+    for name, (server, *_) in load.items():
+        if not server.count:
+            raise SystemExit("bench: no handshake in the whole turn of a server")
+        rate[name] = server.count / server.used
+    return {"value": rate.pop("basestationd"), "peers": rate,
+            "busy": {name: server.used / server.wall for name, (server, *_) in load.items()}}
 
 
 def row_full12(seconds):
@@ -241,7 +252,7 @@ def row_cost(seconds):
     splits = {}
     for kind, load in COST_KINDS.items():
         site.turn(server, 0.2, *load)
-        server.count, server.used = 0, 0.0
+        server.forget()
         before, ticks = sums.read(), common.system_ticks(server.pid)
         site.turn(server, seconds, *load)
         ticks = [b - a for a, b in zip(ticks, common.system_ticks(server.pid))]
@@ -299,9 +310,7 @@ def row_flooded(seconds):
     before = common.cpu_seconds(server.pid)
     bs.until("the flood", lambda: common.cpu_seconds(server.pid) - before > 0.5)
     with common.Usage(server.pid) as u:
-        begin = time.monotonic()
         phase = polls(n, seconds)
-        wall = time.monotonic() - begin
     # A client from another address, meanwhile: it does not wait for the flood.
     r = subprocess.run(site.generator(server, seconds, "13", "full", True, procs=1,
                                       source="127.0.0.9"),
@@ -314,7 +323,7 @@ def row_flooded(seconds):
     site.stop()
     return common.note(phase, value=phase["poll"]["p99_ns"] / 1e6, peers={
         "no flood": calm["poll"]["p99_ns"] / 1e6}, p50_ms=phase["poll"]["p50_ns"] / 1e6,
-        busy=u.cpu / wall, waited_share=u.waited / wall, client_handshakes=int(done),
+        busy=u.cpu / u.wall, waited_share=u.waited / u.wall, client_handshakes=int(done),
         client_failed=int(failed), client_slowest_ms=1e3 * float(slowest))
 
 

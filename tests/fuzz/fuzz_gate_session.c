@@ -211,12 +211,12 @@ bs_ssize bs_tcp_read(int fd, uint8_t *buf, size_t cap)
 	return BS_EAGAIN;
 }
 
-bs_ssize bs_tcp_write(int fd, const uint8_t *buf, size_t len)
+bs_ssize bs_tcp_write(int fd, const uint8_t *buf, size_t len, bool more)
 {
 	return BS_EAGAIN;
 }
 
-int bs_tcp_accept(int listener, struct bs_endpoint *peer, struct bs_endpoint *local)
+int bs_tcp_accept(int listener, struct bs_endpoint *peer)
 {
 	return BS_EAGAIN;
 }
@@ -342,6 +342,10 @@ int bs_tcp_pair(int fd[2])
 int bs_tcp_listen(const struct bs_endpoint *ep, int backlog)
 {
 	return BS_EIO;
+}
+
+void bs_tcp_await_bytes(int listener)
+{
 }
 
 int bs_tcp_probe_free(const struct bs_endpoint *ep)

@@ -223,9 +223,15 @@ void fake_free(struct fake *f)
 	free(f);
 }
 
+void fake_loop(struct fake *f)
+{
+	(void)f->ops->turn(f->g);
+	ev_run(f->w.loop, EVRUN_NOWAIT);
+}
+
 void fake_turn(struct fake *f)
 {
-	ev_run(f->w.loop, EVRUN_NOWAIT);
+	fake_loop(f);
 	f->ops->tick(f->g, f->w.now);
 }
 
@@ -374,6 +380,14 @@ int fake_tcp(struct fake *f)
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	ck_assert_int_eq(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
 	ck_assert_int_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	return fd;
+}
+
+int fake_knock(struct fake *f)
+{
+	int fd = fake_tcp(f);
+
+	ck_assert_int_eq(write(fd, "\x16", 1), 1);
 	return fd;
 }
 

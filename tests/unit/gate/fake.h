@@ -49,7 +49,9 @@ struct fake {
 /** Set up: PKI, registry with two devices (cam1, cam2), conf, gate.  extra: more conf lines. */
 struct fake *fake_new(const char *extra);
 void fake_free(struct fake *f);
-/** One turn of the loop and a tick. */
+/** One turn of the loop. */
+void fake_loop(struct fake *f);
+/** The same and a tick. */
 void fake_turn(struct fake *f);
 /** Move the clock and tick. */
 void fake_pass(struct fake *f, uint32_t ms);
@@ -76,6 +78,8 @@ uint32_t fake_number(struct fake *f, const char *id);
 
 /** A TCP connection to the gate and nothing on it; non-blocking. */
 int fake_tcp(struct fake *f);
+/** The same with a first byte, without which the kernel keeps it back. */
+int fake_knock(struct fake *f);
 
 /** A client of the fake. */
 struct dude {

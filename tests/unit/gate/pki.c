@@ -319,10 +319,14 @@ static bs_ssize link_read(void *ctx, uint8_t *buf, size_t cap)
 	return n > 0 ? n : BS_EAGAIN;
 }
 
-static bs_ssize link_write(void *ctx, const uint8_t *buf, size_t len)
+static bs_ssize link_write(void *ctx, const uint8_t *buf, size_t len, bool more)
 {
 	struct pki_link *l = ctx;
 
+	if (more)
+		l->unhurried++;
+	else
+		l->hurried++;
 	return BIO_write(SSL_get_rbio(l->cli), buf, (int)len);
 }
 

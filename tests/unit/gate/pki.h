@@ -67,6 +67,8 @@ struct pki_link {
 	SSL_SESSION *ticket; /**< newest that came; the link owns it */
 	int client_error;    /**< SSL_get_error of the client's failure, 0 = none */
 	int alert;           /**< alert that the client received, -1 = none */
+	unsigned hurried;    /**< writes of the server that the client waits for */
+	unsigned unhurried;  /**< and those that may go with the next one */
 };
 
 /** How the client behaves. */

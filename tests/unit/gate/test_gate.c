@@ -39,6 +39,7 @@ START_TEST(every_call_of_the_table_is_there)
 
 	ck_assert(ops->bind && ops->unbind && ops->reload && ops->main_tick && ops->port);
 	ck_assert(ops->new && ops->free && ops->probe && ops->message && ops->tick);
+	ck_assert(ops->turn && ops->is_busy);
 	ck_assert(ops->conf_changed && ops->drain);
 	ops->unbind(NULL);
 	ops->free(NULL);
@@ -51,7 +52,7 @@ START_TEST(sessions_beyond_the_limit_are_refused_and_counted)
 
 	ck_assert_uint_eq(f->g->cap, 14);
 	for (int i = 0; i < 20; i++)
-		fd[i] = fake_tcp(f);
+		fd[i] = fake_knock(f);
 	turns(10);
 	/* The notice comes before the refusal, once. */
 	ck_assert_uint_eq(f->g->near_full, 1);
@@ -64,7 +65,7 @@ START_TEST(sessions_beyond_the_limit_are_refused_and_counted)
 	ck_assert_uint_eq(fake_count(f, BS_C_gate_sessions), 0);
 	ck_assert_uint_eq(f->g->near_full, 0);
 	/* And there is room again. */
-	fd[0] = fake_tcp(f);
+	fd[0] = fake_knock(f);
 	turns(3);
 	ck_assert_uint_eq(fake_count(f, BS_C_gate_sessions), 1);
 	close(fd[0]);
@@ -102,7 +103,7 @@ START_TEST(one_address_does_not_take_every_handshake)
 	int fd[10];
 
 	for (int i = 0; i < 10; i++)
-		fd[i] = fake_tcp(f);
+		fd[i] = fake_knock(f);
 	turns(5);
 	ck_assert_uint_eq(fake_count(f, BS_C_gate_accepted), 10);
 	ck_assert_uint_eq(fake_count(f, BS_C_gate_source_rate), 6);
@@ -111,7 +112,7 @@ START_TEST(one_address_does_not_take_every_handshake)
 		close(fd[i]);
 	turns(5);
 	fake_pass(f, 1000);
-	fd[0] = fake_tcp(f);
+	fd[0] = fake_knock(f);
 	turns(3);
 	ck_assert_uint_eq(fake_count(f, BS_C_gate_sessions), 1);
 	close(fd[0]);
@@ -121,7 +122,7 @@ END_TEST
 START_TEST(without_descriptors_accepting_pauses_and_goes_on)
 {
 	struct rlimit had, none;
-	int fd = fake_tcp(f);
+	int fd = fake_knock(f);
 	int highest = dup(fd);
 
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &had), 0);
@@ -152,7 +153,7 @@ START_TEST(drain_says_goodbye_and_takes_nobody_in)
 
 	memset(&d, 0, sizeof(d));
 	dude_open(&d, f);
-	fd = fake_tcp(f);
+	fd = fake_knock(f);
 	turns(2);
 	f->ops->drain(f->g, 0);
 	f->ops->drain(f->g, 0);
@@ -162,7 +163,7 @@ START_TEST(drain_says_goodbye_and_takes_nobody_in)
 	ck_assert_uint_eq(e.h.sp, 0);
 	ck_assert(dude_ended(&d));
 	ck_assert_uint_eq(fake_count(f, BS_C_gate_sessions), 0);
-	int late = fake_tcp(f);
+	int late = fake_knock(f);
 
 	turns(5);
 	fake_pass(f, 500);

@@ -132,13 +132,13 @@ END_TEST
 
 START_TEST(a_handshake_that_does_not_come_ends)
 {
-	int fd = fake_tcp(f);
+	int fd = fake_knock(f);
 
 	for (int i = 0; i < 5; i++)
 		fake_turn(f);
 	ck_assert_uint_eq(fake_count(f, BS_C_gate_sessions), 1);
-	/* One byte of a record each second. */
-	static const char record[] = "\x16\x03\x01\x02";
+	/* One more byte of the record each second. */
+	static const char record[] = "\x03\x01\x02\x00";
 
 	for (size_t i = 0; i < sizeof(record); i++) {
 		ck_assert_int_eq(write(fd, &record[i], 1), 1);
@@ -253,15 +253,38 @@ START_TEST(handshakes_have_a_budget_per_turn)
 	g = f->g;
 	/* All four are accepted and readable; each turn takes one handshake from the queue. */
 	for (int i = 0; i < 3; i++)
-		ev_run(f->w.loop, EVRUN_NOWAIT);
+		fake_loop(f);
 	unsigned queued = 0;
 
 	for (uint32_t i = 0; i < g->fresh; i++)
 		queued += g->session[i].queued;
 	ck_assert_uint_ge(queued, 1);
 	for (int i = 0; i < 8; i++)
-		ev_run(f->w.loop, EVRUN_NOWAIT);
+		fake_loop(f);
 	ck_assert_ptr_null(g->ready);
+	for (int i = 0; i < 4; i++)
+		close(fd[i]);
+}
+END_TEST
+
+/** The worker waits for more of them then, half a millisecond in each turn. */
+START_TEST(many_steps_of_handshakes_make_the_gate_busy)
+{
+	static const char record[] = "\x03\x01\x02\x00\x01\x00";
+	int fd[4];
+
+	ck_assert(!f->ops->is_busy(f->g));
+	for (int i = 0; i < 4; i++)
+		fd[i] = fake_knock(f);
+	for (size_t k = 0; k < sizeof(record) - 1; k++) {
+		for (int i = 0; i < 4; i++)
+			ck_assert_int_eq(write(fd[i], &record[k], 1), 1);
+		(void)poll(NULL, 0, 2);
+		for (int i = 0; i < 8; i++)
+			fake_loop(f);
+	}
+	ck_assert(f->ops->is_busy(f->g));
+	ck_assert(!f->ops->is_busy(f->g));
 	for (int i = 0; i < 4; i++)
 		close(fd[i]);
 }
@@ -311,6 +334,7 @@ Suite *bs_suite_gate_session(void)
 	tcase_add_test(tc, a_client_that_does_not_read_is_dropped);
 	tcase_add_test(tc, what_waits_is_sent_when_the_client_reads_again);
 	tcase_add_test(tc, handshakes_have_a_budget_per_turn);
+	tcase_add_test(tc, many_steps_of_handshakes_make_the_gate_busy);
 	tcase_add_test(tc, a_session_is_resumed_with_its_identity);
 	suite_add_tcase(s, tc);
 	return s;

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <linux/tcp.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -60,21 +61,27 @@ START_TEST(a_connection_is_taken_and_carries_bytes)
 	struct bs_endpoint ep = _i ? loopback6(0) : loopback4(0);
 	struct bs_endpoint peer, local;
 	uint8_t buf[16];
+	int no_delay = 0;
 	int lfd = bs_tcp_listen(&ep, 8);
 
 	ck_assert_int_ge(lfd, 0);
 	ck_assert_int_eq(bs_tcp_local(lfd, &ep), BS_OK);
 	ck_assert_uint_ne(ep.port, 0);
-	ck_assert_int_eq(bs_tcp_accept(lfd, &peer, &local), BS_EAGAIN);
+	ck_assert_int_eq(bs_tcp_accept(lfd, &peer), BS_EAGAIN);
 	int cli = dial(&ep);
 
 	ck_assert(ready(lfd, POLLIN));
-	int srv = bs_tcp_accept(lfd, &peer, &local);
+	int srv = bs_tcp_accept(lfd, &peer);
 
 	ck_assert_int_ge(srv, 0);
+	ck_assert_int_eq(bs_tcp_local(srv, &local), BS_OK);
 	ck_assert(bs_endpoint_equal(&local, &ep));
 	ck_assert_uint_ne(peer.port, 0);
 	ck_assert_mem_eq(peer.ip, ep.ip, sizeof(peer.ip));
+	socklen_t len = sizeof(no_delay);
+
+	ck_assert_int_eq(getsockopt(srv, IPPROTO_TCP, TCP_NODELAY, &no_delay, &len), 0);
+	ck_assert_int_ne(no_delay, 0);
 	ck_assert(fcntl(srv, F_GETFL) & O_NONBLOCK);
 	ck_assert(fcntl(srv, F_GETFD) & FD_CLOEXEC);
 
@@ -82,7 +89,7 @@ START_TEST(a_connection_is_taken_and_carries_bytes)
 	ck_assert_int_eq(write(cli, "abc", 3), 3);
 	ck_assert(ready(srv, POLLIN));
 	ck_assert_int_eq(bs_tcp_read(srv, buf, sizeof(buf)), 3);
-	ck_assert_int_eq(bs_tcp_write(srv, buf, 3), 3);
+	ck_assert_int_eq(bs_tcp_write(srv, buf, 3, false), 3);
 	ck_assert_int_eq(read(cli, buf, sizeof(buf)), 3);
 	close(cli);
 	ck_assert(ready(srv, POLLIN));
@@ -90,6 +97,110 @@ START_TEST(a_connection_is_taken_and_carries_bytes)
 	bs_tcp_close(srv);
 	bs_tcp_close(lfd);
 	bs_tcp_close(-1);
+}
+END_TEST
+
+/** A listener on a port of its own; ep is where it listens. */
+static int listen_here(struct bs_endpoint *ep)
+{
+	*ep = loopback4(0);
+	int lfd = bs_tcp_listen(ep, 8);
+
+	ck_assert_int_ge(lfd, 0);
+	ck_assert_int_eq(bs_tcp_local(lfd, ep), BS_OK);
+	return lfd;
+}
+
+static unsigned segments_received(int fd)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	ck_assert_int_eq(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len), 0);
+	return info.tcpi_segs_in;
+}
+
+/** Where this process is kept waiting between the two writes, the first one leaves alone. */
+#define TRIES 20
+
+START_TEST(unhurried_bytes_go_with_the_next_or_the_end)
+{
+	struct bs_endpoint ep, peer;
+	int lfd = listen_here(&ep);
+	unsigned together = 0;
+	uint8_t buf[16];
+
+	for (int i = 0; i < TRIES; i++) {
+		int cli = dial(&ep);
+
+		ck_assert(ready(lfd, POLLIN));
+		int srv = bs_tcp_accept(lfd, &peer);
+
+		ck_assert_int_eq(bs_tcp_write(srv, (const uint8_t *)"abc", 3, true), 3);
+		if (_i == 0)
+			ck_assert_int_eq(bs_tcp_write(srv, (const uint8_t *)"de", 2, false), 2);
+		bs_tcp_close(srv);
+		ck_assert_int_eq(recv(cli, buf, _i ? 3 : 5, MSG_WAITALL), _i ? 3 : 5);
+		ck_assert_mem_eq(buf, "abcde", _i ? 3 : 5);
+		ck_assert_int_eq(read(cli, buf, sizeof(buf)), 0);
+		/* The answer to SYN, the bytes, and the end, alone or with them. */
+		together += segments_received(cli) == (_i ? 2 : 3);
+		close(cli);
+	}
+	ck_assert_uint_gt(together, 0);
+	bs_tcp_close(lfd);
+}
+END_TEST
+
+START_TEST(unhurried_bytes_alone_do_not_wait_for_ever)
+{
+	struct bs_endpoint ep, peer;
+	int lfd = listen_here(&ep);
+	int cli = dial(&ep);
+	uint8_t buf[16];
+
+	ck_assert(ready(lfd, POLLIN));
+	int srv = bs_tcp_accept(lfd, &peer);
+
+	ck_assert_int_eq(bs_tcp_write(srv, (const uint8_t *)"abc", 3, true), 3);
+	ck_assert(ready(cli, POLLIN));
+	ck_assert_int_eq(read(cli, buf, sizeof(buf)), 3);
+	close(cli);
+	bs_tcp_close(srv);
+	bs_tcp_close(lfd);
+}
+END_TEST
+
+START_TEST(a_connection_without_bytes_waits_outside_for_a_while)
+{
+	struct bs_endpoint ep, peer;
+	int lfd = listen_here(&ep);
+	unsigned waited = 0;
+	uint8_t buf[16];
+
+	bs_tcp_await_bytes(lfd);
+	for (int i = 0; i < TRIES; i++) {
+		int cli = dial(&ep);
+		int early = bs_tcp_accept(lfd, &peer);
+
+		waited += early == BS_EAGAIN;
+		ck_assert_int_eq(write(cli, "abc", 3), 3);
+		ck_assert(early >= 0 || ready(lfd, POLLIN));
+		int srv = early >= 0 ? early : bs_tcp_accept(lfd, &peer);
+
+		if (early == BS_EAGAIN)
+			ck_assert_int_eq(bs_tcp_read(srv, buf, sizeof(buf)), 3);
+		bs_tcp_close(srv);
+		close(cli);
+	}
+	ck_assert_uint_gt(waited, 0);
+	/* But not for ever: whoever says nothing shall meet a time limit of ours. */
+	int cli = dial(&ep);
+
+	ck_assert(ready(lfd, POLLIN));
+	bs_tcp_close(bs_tcp_accept(lfd, &peer));
+	close(cli);
+	bs_tcp_close(lfd);
 }
 END_TEST
 
@@ -148,16 +259,16 @@ START_TEST(a_reader_that_does_not_read_blocks_the_writer)
 	int cli = dial(&ep);
 
 	ck_assert(ready(lfd, POLLIN));
-	int srv = bs_tcp_accept(lfd, &peer, NULL);
+	int srv = bs_tcp_accept(lfd, &peer);
 
 	do
-		n = bs_tcp_write(srv, block, sizeof(block));
+		n = bs_tcp_write(srv, block, sizeof(block), false);
 	while (n > 0);
 	ck_assert_int_eq(n, BS_EAGAIN);
 	close(cli);
 	ck_assert(ready(srv, POLLHUP));
 	/* The other side is gone: an error, and no signal. */
-	ck_assert_int_eq(bs_tcp_write(srv, block, sizeof(block)), BS_EIO);
+	ck_assert_int_eq(bs_tcp_write(srv, block, sizeof(block), false), BS_EIO);
 	bs_tcp_close(srv);
 	bs_tcp_close(lfd);
 }
@@ -185,6 +296,9 @@ Suite *bs_suite_tcp(void)
 	TCase *tc = tcase_create("tcp");
 
 	tcase_add_loop_test(tc, a_connection_is_taken_and_carries_bytes, 0, 2);
+	tcase_add_loop_test(tc, unhurried_bytes_go_with_the_next_or_the_end, 0, 2);
+	tcase_add_test(tc, unhurried_bytes_alone_do_not_wait_for_ever);
+	tcase_add_test(tc, a_connection_without_bytes_waits_outside_for_a_while);
 	tcase_add_test(tc, two_listeners_share_a_port);
 	tcase_add_test(tc, a_port_of_somebody_else_is_busy);
 	tcase_add_test(tc, an_address_that_is_not_here_is_unreachable);

@@ -111,6 +111,9 @@ START_TEST(a_good_client_talks_both_ways)
 	ck_assert_uint_eq(bs_tls_peer_get(l.srv)->proved_s, PKI_NOW);
 	ck_assert(!bs_tls_peer_get(l.srv)->resumed);
 	ck_assert_uint_eq(bs_tls_server_stats(s)->full, 1);
+	/* A client of TLS 1.2 waits for all of it, one of 1.3 for all but the ticket. */
+	ck_assert_uint_eq(l.unhurried, _i);
+	ck_assert_uint_eq(l.hurried, _i ? 1 : 2);
 
 	ck_assert_int_eq(bs_tls_read(l.srv, buf, sizeof(buf)), BS_EAGAIN);
 	ck_assert_int_eq(SSL_write(l.cli, "question", 8), 8);
@@ -122,6 +125,7 @@ START_TEST(a_good_client_talks_both_ways)
 	ck_assert_int_eq(bs_tls_write(l.srv, (const uint8_t *)"answer", 6), 6);
 	ck_assert_int_eq(SSL_read(l.cli, buf, sizeof(buf)), 6);
 	ck_assert_mem_eq(buf, "answer", 6);
+	ck_assert_uint_eq(l.unhurried, _i);
 
 	bs_tls_close(l.srv);
 	ck_assert_int_eq(SSL_read(l.cli, buf, sizeof(buf)), 0);

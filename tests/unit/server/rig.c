@@ -239,6 +239,12 @@ static void gate_drain(struct bs_gate *g, bs_time span)
 	(void)span;
 }
 
+static bool gate_is_idle(struct bs_gate *g)
+{
+	(void)g;
+	return false;
+}
+
 static const struct bs_gate_ops gate_ops = {
 	.bind = gate_bind,
 	.collect = gate_collect,
@@ -251,6 +257,8 @@ static const struct bs_gate_ops gate_ops = {
 	.probe = gate_probe,
 	.ticket = gate_probe,
 	.message = gate_message,
+	.turn = gate_is_idle,
+	.is_busy = gate_is_idle,
 	.tick = gate_tick,
 	.conf_changed = gate_nothing,
 	.drain = gate_drain,
