@@ -11,7 +11,7 @@
 #include "util/endpoint.h"
 
 #ifndef MSG_MORE
-#define MSG_MORE 0
+# define MSG_MORE 0
 #endif
 
 /** Errors of the socket calls as codes. */

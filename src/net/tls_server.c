@@ -84,8 +84,7 @@ static int bio_read(BIO *b, char *buf, size_t cap, size_t *n)
 /** A ticket of TLS 1.3 follows the end of the handshake: the peer may already say something. */
 static bool is_ticket(const SSL *ssl)
 {
-	return SSL_get_state(ssl) == TLS_ST_SW_SESSION_TICKET &&
-	       SSL_version(ssl) == TLS1_3_VERSION;
+	return SSL_get_state(ssl) == TLS_ST_SW_SESSION_TICKET && SSL_version(ssl) == TLS1_3_VERSION;
 }
 
 static int bio_write(BIO *b, const char *buf, size_t len, size_t *n)

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """bench_tls - rows of the client gate: mutual RSA-2048 handshakes beside nginx and HAProxy.
 
-All three run on the same OpenSSL with the same certificate, client CA and CRL, and get the same
-load from the same generator (bstls): PROCS handshakes under way at a time, in turns of a part of a
-second each, so that other work on the machine meets all of them alike.  Clients show CERTS
-different certificates one after the other, more than any memory of known chains holds, unless the
-row says that the chain is known.  The rows of resumed handshakes have a further peer, "full": the
-node's own full handshakes with such clients, in the same turns.
+All three run on the same OpenSSL with the same certificate, client CA and CRL, take connections
+when their first bytes are there, and get the same load from the same generator (bstls): PROCS
+handshakes under way at a time, in turns of a part of a second each, so that other work on the
+machine meets all of them alike.  Clients show CERTS different certificates one after the other,
+more than any memory of known chains holds, unless the row says that the chain is known.  The rows
+of resumed handshakes have a further peer, "full": the node's own full handshakes with such clients,
+in the same turns.
 
 Row handshake-cost splits what a connection costs the node.  Measured: the process's CPU time per
 connection (schedstat); system time in it (the kernel's ticks), which is TCP and epoll, for the
@@ -89,7 +90,7 @@ class Site:
             f.write(f"""worker_processes 1; daemon off; pid {n.path('nginx.pid')};
 error_log {n.path('nginx.log')}; user root;
 events {{ worker_connections 8192; multi_accept on; }}
-http {{ access_log off; server {{ listen 127.0.0.1:{port} ssl backlog=1024;
+http {{ access_log off; server {{ listen 127.0.0.1:{port} ssl backlog=1024 deferred;
 ssl_certificate {n.path('server.crt')}; ssl_certificate_key {n.path('server.key')};
 ssl_client_certificate {n.path('ca/ca.crt')}; ssl_verify_client on; ssl_crl {n.path('ca/ca.crl')};
 ssl_protocols TLSv1.2 TLSv1.3; ssl_session_tickets on; ssl_ecdh_curve X25519;
@@ -124,7 +125,7 @@ defaults
 frontend f
  bind 127.0.0.1:{port} ssl crt {pem} ca-file {n.path('ca/ca.crt')} crl-file \
 {n.path('ca/ca.crl')} verify required ssl-min-ver TLSv1.2 ciphers ECDHE+AES128+AESGCM ciphersuites \
-{SUITE} curves X25519 backlog 1024
+{SUITE} curves X25519 backlog 1024 defer-accept
  http-request return status 204
 """)
         p = subprocess.Popen([program, "-db", "-q", "-f", conf], stdout=subprocess.DEVNULL,

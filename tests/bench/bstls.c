@@ -135,8 +135,7 @@ static SSL *handshake(const struct plan *p, SSL_CTX *ctx, X509 *cert, EVP_PKEY *
 	SSL *ssl = SSL_new(ctx);
 	int fd = dial(p);
 
-	if (!ssl || fd < 0 || SSL_set_fd(ssl, fd) != 1 ||
-	    (ss && SSL_set_session(ssl, ss) != 1) ||
+	if (!ssl || fd < 0 || SSL_set_fd(ssl, fd) != 1 || (ss && SSL_set_session(ssl, ss) != 1) ||
 	    (!ss && (SSL_use_certificate(ssl, cert) != 1 || SSL_use_PrivateKey(ssl, key) != 1)) ||
 	    SSL_connect(ssl) != 1) {
 		SSL_free(ssl);
