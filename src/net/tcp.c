@@ -106,10 +106,15 @@ int bs_tcp_listen(const struct bs_endpoint *ep, int backlog)
 		close(fd);
 		return err;
 	}
-	/* Accepted sockets take it over.  Without it a session works too, only slower. */
 	if (fd >= 0)
-		(void)set_on(fd, IPPROTO_TCP, TCP_NODELAY);
+		bs_tcp_no_delay(fd);
 	return fd;
+}
+
+void bs_tcp_no_delay(int fd)
+{
+	/* Without it a session works too, only slower: not worth refusing for. */
+	(void)set_on(fd, IPPROTO_TCP, TCP_NODELAY);
 }
 
 void bs_tcp_await_bytes(int listener)
@@ -141,6 +146,14 @@ int bs_tcp_accept(int listener, struct bs_endpoint *peer)
 		return code_of_errno(errno);
 	from_address(&a, peer);
 	return fd;
+}
+
+bool bs_tcp_is_readable(int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+	       code_of_errno(errno) != BS_EAGAIN;
 }
 
 int bs_tcp_local(int fd, struct bs_endpoint *ep)

@@ -24,12 +24,20 @@ BS_MUSTCHECK int bs_tcp_listen(const struct bs_endpoint *ep, int backlog);
  */
 BS_MUSTCHECK int bs_tcp_probe_free(const struct bs_endpoint *ep);
 /**
- * Hand out connections only when their first bytes are there: whoever only opens one costs neither
- * a descriptor nor a turn of the loop.  A hint; after a second or two they come without bytes.
+ * No delay of small segments; accepted sockets take it over.  bs_tcp_listen() has done it: for a
+ * listener that another process opened.
+ */
+void bs_tcp_no_delay(int fd);
+/**
+ * Hand out connections only when their first bytes (or their end) are there: whoever only opens one
+ * costs no descriptor.  A hint; after a second or two they come without bytes.
  */
 void bs_tcp_await_bytes(int listener);
+/** Whether reading would bring bytes, the end or an error. */
+bool bs_tcp_is_readable(int fd);
 /**
- * Take one connection; the descriptor is non-blocking, close-on-exec and without Nagle's delay.
+ * Take one connection; the descriptor is non-blocking, close-on-exec and, as the listener, without
+ * Nagle's delay.
  * Returns it and fills peer; BS_EAGAIN when none waits, BS_EFULL when descriptors or memory ran
  * out, BS_EIO.
  */
@@ -40,7 +48,8 @@ BS_MUSTCHECK int bs_tcp_local(int fd, struct bs_endpoint *ep);
 BS_MUSTCHECK bs_ssize bs_tcp_read(int fd, uint8_t *buf, size_t cap);
 /**
  * Up to len bytes: their number, BS_EAGAIN, BS_EIO.  more: nobody waits for them, so that they may
- * go with what is written next, or with the end; the kernel keeps them for 0.2 s or so at most.
+ * go with what is written next, or with the end; without either the kernel sends them after the time
+ * in which it would repeat a segment, 0.2 s or more.
  */
 BS_MUSTCHECK bs_ssize bs_tcp_write(int fd, const uint8_t *buf, size_t len, bool more);
 /** Probe a silent peer from 60 s on, so that one that is gone does not stay for ever. */

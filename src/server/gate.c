@@ -11,8 +11,12 @@
 
 /** Connections taken from one listener per turn. */
 #define ACCEPT_PER_TURN 16
-/** Steps of handshakes in a tick above which waiting for more of them pays: each comes alone then. */
-#define BUSY_PER_TICK 20
+/**
+ * Steps of handshakes in a tick above which waiting for more of them pays, and below which it does
+ * not any more: one client after the other reaches neither, and two in each turn keep it up.
+ */
+#define BUSY_PER_TICK 60
+#define CALM_PER_TICK 30
 /** Pause after running out of descriptors. */
 #define ACCEPT_PAUSE BS_TIME_MS(100)
 /** Verified chains that a worker remembers. */
@@ -138,10 +142,9 @@ static bool gate_turn(struct bs_gate *g)
 
 static bool gate_is_busy(struct bs_gate *g)
 {
-	bool busy = g->steps > BUSY_PER_TICK;
-
+	g->busy = g->steps > (g->busy ? CALM_PER_TICK : BUSY_PER_TICK);
 	g->steps = 0;
-	return busy;
+	return g->busy;
 }
 
 static void sweep(struct bs_gate *g, bs_time now)

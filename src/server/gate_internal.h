@@ -262,6 +262,7 @@ struct bs_gate {
 	uint8_t near_full;    /**< bit per table: the notice was given */
 	bs_time accept_again; /**< after running out of descriptors */
 	uint32_t steps;       /**< of handshakes, since is_busy was asked */
+	bool busy;            /**< what it said */
 	struct bs_session *ready, *ready_last; /**< TLS is up and has bytes for us */
 	struct bs_gate_lane lane[BS_GATE_LANES];
 	struct bs_gate_lane *lane_first, *lane_last; /**< lanes with handshakes that can go on */

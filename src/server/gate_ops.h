@@ -56,10 +56,11 @@ struct bs_gate_ops {
 	void (*message)(struct bs_gate *g, struct bs_message *m);
 	/**
 	 * The end of a turn of the loop: a turn's worth of the handshakes and reads in waiting.
-	 * True: there is more, so the loop must not sleep.
+	 * True: there is more, so the loop must not sleep.  Also while draining and after the
+	 * devices have gone to another process, but not while the worker stands still.
 	 */
 	bool (*turn)(struct bs_gate *g);
-	/** Whether so many handshakes went on since the last call that waiting for more pays. */
+	/** Every tick: so many handshakes went on since the last one that waiting for more pays. */
 	bool (*is_busy)(struct bs_gate *g);
 	/** Every tick (10 ms). */
 	void (*tick)(struct bs_gate *g, bs_time now);

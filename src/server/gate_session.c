@@ -566,8 +566,12 @@ struct bs_session *bs__session_new(struct bs_gate *g, int fd, uint64_t source,
 	ev_io_init(&s->io, on_io, fd, EV_READ);
 	/* Datagrams are served before TLS. */
 	ev_set_priority(&s->io, EV_MINPRI);
-	/* The listener waits for first bytes, so that most often they are there. */
-	enqueue(s);
+	/* The listener waits for first bytes, so that most often they are there.  Who says nothing
+	 * shall not cost what TLS takes for a handshake. */
+	if (bs_tcp_is_readable(fd))
+		enqueue(s);
+	else
+		listen_for(s);
 	return s;
 }
 
@@ -655,7 +659,7 @@ void bs__session_tick(struct bs_session *s, bs_time now)
 		bs_count(c, BS_C_gate_handshake_timeout);
 		break;
 	case BS_SESSION_HELLO:
-		/* Counted from TCP: slow handshakes do not buy time. */
+		/* Counted from the first byte: slow handshakes do not buy time. */
 		if (age <= (bs_time_diff)conf->hello_timeout)
 			return;
 		bs_count(c, BS_C_gate_hello_timeout);

@@ -265,8 +265,12 @@ static int inherit(struct bs_gate_shared *sh, struct bs_handover *h, unsigned wo
 		return BS_ECONF;
 	}
 	sh->port = it->ep.port;
-	sh->fd[worker * sh->n_listen + at] =
-		bs_handover_take(h, BS_HANDOVER_CLIENT, (uint16_t)worker, (uint16_t)at);
+	int fd = bs_handover_take(h, BS_HANDOVER_CLIENT, (uint16_t)worker, (uint16_t)at);
+
+	/* Another version may have listened without them, and can live with them. */
+	bs_tcp_no_delay(fd);
+	bs_tcp_await_bytes(fd);
+	sh->fd[worker * sh->n_listen + at] = fd;
 	return BS_OK;
 }
 

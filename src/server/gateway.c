@@ -72,8 +72,11 @@ static int inherit(struct bs_gateway_shared *sh, struct bs_handover *h, unsigned
 		return BS_ECONF;
 	}
 	sh->port = it->ep.port;
-	sh->fd[worker * sh->n_listen + at] =
-		bs_handover_take(h, BS_HANDOVER_GATEWAY, (uint16_t)worker, (uint16_t)at);
+	int fd = bs_handover_take(h, BS_HANDOVER_GATEWAY, (uint16_t)worker, (uint16_t)at);
+
+	/* Another version may have listened without it, and can live with it. */
+	bs_tcp_no_delay(fd);
+	sh->fd[worker * sh->n_listen + at] = fd;
 	return BS_OK;
 }
 

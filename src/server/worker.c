@@ -444,7 +444,8 @@ static void on_clock(struct ev_loop *loop, ev_check *c, int revents)
 	bs_count(w->counters, BS_C_loop_turns);
 	take_conf(w);
 	for (i = 0; i < w->n_sockets && ev_is_active(&w->events->gather); i++) {
-		if (!ev_is_active(&w->events->udp[i].io))
+		/* A retired worker watches none: they are another process's. */
+		if (!ev_is_active(&w->events->udp[i].io) && !w->events->retired)
 			read_socket(w, i);
 	}
 }
@@ -469,7 +470,7 @@ static void pace_loop(struct bs_worker *w)
 	bool any = false;
 	unsigned i;
 
-	/* Asked in any case: it counts from one tick to the next. */
+	/* Both are asked in any case: they count from one tick to the next. */
 	if (w->gateway && bs_gateway_is_busy(w->gateway))
 		any = true;
 	if (w->gate && w->gate_ops->is_busy(w->gate))
@@ -532,7 +533,8 @@ static void on_more(struct ev_loop *loop, ev_idle *idle, int revents)
 	(void)idle;
 }
 
-/* True while the gate has more to do; what this turn of it says leaves with it. */
+/* True while the gate has more to do: it has taken the sockets of that work out of the loop, so
+ * nothing else would wake it.  What it says now must leave now, for the same reason. */
 static bool run_gate(struct bs_worker *w)
 {
 	bool more = w->gate && w->gate_ops->turn(w->gate);

@@ -47,6 +47,8 @@ def line(name, raw):
             continue
         ratio = median(r["value"] / peer_value(r, peer) for r in raw if peer_value(r, peer))
         parts.append(f"{peer} {number(theirs)} ({ratio:.2f})")
+    if "busy" in raw[0]:
+        parts.append(busy(raw))
     if "crypto_share" in raw[0]:
         parts.append(f"{100 * median(r['crypto_share'] for r in raw):.0f}% in the cipher")
     if any(r.get("bottleneck") for r in raw):
@@ -55,6 +57,15 @@ def line(name, raw):
     if "splits" in raw[0]:
         parts += split_lines(raw)
     return "  ".join(parts)
+
+
+def busy(raw):
+    """How much of a processor each server of the row used: idle ones pay for going to sleep."""
+    first = raw[0]["busy"]
+    if not isinstance(first, dict):
+        return f"{100 * median(r['busy'] for r in raw):.0f}% busy"
+    return "busy: " + ", ".join(
+        f"{name} {100 * median(r['busy'][name] for r in raw):.0f}%" for name in first)
 
 
 def split_lines(raw):

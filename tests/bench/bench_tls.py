@@ -6,12 +6,12 @@ when their first bytes are there, and get the same load from the same generator 
 handshakes under way at a time, in turns of a part of a second each, so that other work on the
 machine meets all of them alike.  Clients show CERTS different certificates one after the other,
 more than any memory of known chains holds, unless the row says that the chain is known.  The rows
-of resumed handshakes have a further peer, "full": the node's own full handshakes with such clients,
+of resumed handshakes have a further peer, "own full": the node's own full handshakes with such clients,
 in the same turns.
 
 Row handshake-cost splits what a connection costs the node.  Measured: the process's CPU time per
-connection (schedstat); system time in it (the kernel's ticks), which is TCP and epoll, for the
-server calls the kernel for nothing else; and user time inside libcrypto by purpose, each call timed
+connection (schedstat); system time in it (the kernel's ticks), which is TCP, epoll
+and waiting, for the server calls the kernel for nothing else; and user time inside libcrypto by purpose, each call timed
 in the server at work (tlscost.c, which says what belongs to what).  Computed: the rest, which is
 libssl's state machine, sessions, the gate, the event loop, allocation.  What the timing itself
 costs is measured, too, and subtracted.
@@ -164,7 +164,7 @@ def handshakes(seconds, version, mode, known):
     load = {name: (s, version, mode, known) for name, s in site.servers.items() if s}
     if mode == "resumed":
         own = site.servers["basestationd"]
-        load["full"] = Server(own.pid, own.port, own.alpn), version, "full", False
+        load["own full"] = Server(own.pid, own.port, own.alpn), version, "full", False
     for server, *kind in load.values():
         site.turn(server, 0.2, *kind)
         server.forget()

@@ -206,6 +206,10 @@ static void gate_tick(struct bs_gate *g, bs_time t)
 
 	(void)t;
 	pthread_mutex_lock(&g->rig->lock);
+	g->rig->work_ticks += g->rig->work > 0;
+	if (g->rig->turns > g->rig->most_turns)
+		g->rig->most_turns = g->rig->turns;
+	g->rig->turns = 0;
 	if (g->rig->n_done < g->rig->n_orders &&
 	    g->rig->order[g->rig->n_done].gate == g->w->index) {
 		m = g->rig->order[g->rig->n_done];
@@ -239,10 +243,26 @@ static void gate_drain(struct bs_gate *g, bs_time span)
 	(void)span;
 }
 
-static bool gate_is_idle(struct bs_gate *g)
+static bool gate_turn(struct bs_gate *g)
 {
-	(void)g;
-	return false;
+	bool more;
+
+	pthread_mutex_lock(&g->rig->lock);
+	more = g->rig->work > 0;
+	g->rig->work -= more;
+	g->rig->turns++;
+	pthread_mutex_unlock(&g->rig->lock);
+	return more;
+}
+
+static bool gate_is_busy(struct bs_gate *g)
+{
+	bool busy;
+
+	pthread_mutex_lock(&g->rig->lock);
+	busy = g->rig->busy;
+	pthread_mutex_unlock(&g->rig->lock);
+	return busy;
 }
 
 static const struct bs_gate_ops gate_ops = {
@@ -257,8 +277,8 @@ static const struct bs_gate_ops gate_ops = {
 	.probe = gate_probe,
 	.ticket = gate_probe,
 	.message = gate_message,
-	.turn = gate_is_idle,
-	.is_busy = gate_is_idle,
+	.turn = gate_turn,
+	.is_busy = gate_is_busy,
 	.tick = gate_tick,
 	.conf_changed = gate_nothing,
 	.drain = gate_drain,

@@ -52,6 +52,12 @@ struct rig {
 	unsigned gates; /**< alive */
 	unsigned flood; /**< fill the mailbox to this worker, plus one, before the next order */
 	bool hang_up;   /**< gates disconnect what they are told is connected, at once */
+	/* The part of a gate in a worker's turns. */
+	unsigned work;       /**< turns after which gates still say that there is more to do */
+	unsigned work_ticks; /**< ticks that passed meanwhile */
+	bool busy;           /**< gates say that waiting pays */
+	unsigned turns;      /**< since the last tick */
+	unsigned most_turns; /**< between two ticks */
 };
 
 /** How a rig is made. */

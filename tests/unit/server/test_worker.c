@@ -320,6 +320,52 @@ static struct rig_device *legacy_device(bool marked)
 	return d;
 }
 
+/* A copy of a field of the rig that workers write. */
+static unsigned look(const unsigned *field)
+{
+	unsigned v;
+
+	pthread_mutex_lock(&rig.lock);
+	v = *field;
+	pthread_mutex_unlock(&rig.lock);
+	return v;
+}
+
+/* A loop that slept would turn once in a tick. */
+START_TEST(test_work_of_the_gate_keeps_the_loop_awake)
+{
+	enum {
+		WORK = 1000
+	};
+
+	pthread_mutex_lock(&rig.lock);
+	rig.work = WORK;
+	pthread_mutex_unlock(&rig.lock);
+	for (int i = 0; i < RIG_PATIENCE_MS && look(&rig.work) > 0; i += 10)
+		rig_turn(&rig, 10);
+	ck_assert_uint_eq(look(&rig.work), 0);
+	ck_assert_uint_lt(look(&rig.work_ticks), WORK / 4);
+}
+END_TEST
+
+/* Neither sleeping until something comes nor spinning: many turns in a tick. */
+START_TEST(test_a_busy_gate_makes_the_loop_turn_by_the_clock)
+{
+	struct rig_device *d = rig_device(&rig, "cam1.base.test", 1, 0);
+
+	pthread_mutex_lock(&rig.lock);
+	rig.busy = true;
+	pthread_mutex_unlock(&rig.lock);
+	for (int i = 0; i < RIG_PATIENCE_MS && look(&rig.most_turns) < 6; i += 10)
+		rig_turn(&rig, 10);
+	ck_assert_uint_ge(look(&rig.most_turns), 6);
+	/* Devices are served meanwhile. */
+	rig_start(d);
+	rig_until_attached(d);
+	rig_until_count(&rig, BS_C_alive_answered, 2);
+}
+END_TEST
+
 START_TEST(test_legacy_needs_conf_and_mark)
 {
 	struct rig_options o = { .workers = 1 };
@@ -391,6 +437,8 @@ Suite *bs_suite_worker(void)
 	tcase_add_checked_fixture(one, setup, teardown);
 	tcase_set_timeout(one, 30);
 	add_one(one);
+	tcase_add_test(one, test_work_of_the_gate_keeps_the_loop_awake);
+	tcase_add_test(one, test_a_busy_gate_makes_the_loop_turn_by_the_clock);
 	suite_add_tcase(s, one);
 	tcase_add_checked_fixture(two, setup_two, teardown);
 	tcase_set_timeout(two, 30);
