@@ -62,6 +62,8 @@ struct bs__tls_lib {
 	OSSL_LIB_CTX *tls;   /**< what handshakes run in */
 	OSSL_LIB_CTX *none;  /**< offers nothing; the thread's default while OpenSSL works */
 	OSSL_PROVIDER *full, *lender, *own, *nothing;
+	bool shares; /**< the next pair of keys is kept in pair, for the handshakes of a tick */
+	void *pair;  /**< of the default provider in whole; NULL = none */
 };
 
 /** A CRL that was found to be good, and the certificate of the CA set that signed it; borrowed. */
@@ -108,9 +110,16 @@ struct bs_tls {
 BS_MUSTCHECK int bs__tls_lib_init(struct bs__tls_lib *lib);
 /** After everything that was made in it. */
 void bs__tls_lib_fini(struct bs__tls_lib *lib);
-/** Around every call that may open a session: what leave has to be told. */
-OSSL_LIB_CTX *bs__tls_lib_enter(const struct bs__tls_lib *lib);
+/** Around every call that may open a session or make keys: what leave has to be told. */
+OSSL_LIB_CTX *bs__tls_lib_enter(struct bs__tls_lib *lib);
 void bs__tls_lib_leave(const struct bs__tls_lib *lib, OSSL_LIB_CTX *before);
+
+/** The default provider's X25519 keys with a pair that is shared; their table must be static. */
+const OSSL_DISPATCH *bs__tls_share_wrap(const OSSL_DISPATCH *theirs);
+/** Wipe the pair that is shared, and whether the next one will be. */
+void bs__tls_share_forget(struct bs__tls_lib *lib, bool shares);
+/** The calling thread's handshakes are those of lib from here on; NULL = nobody's. */
+void bs__tls_share_work(struct bs__tls_lib *lib);
 
 /** The provider of tls_own.c, and what it offers beside OpenSSL's own names. */
 #define BS__TLS_OWN           "basestation-own"

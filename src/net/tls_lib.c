@@ -7,8 +7,8 @@
  * provider's 90 decoders that costs more than the private-key operation of the handshake, and a
  * full handshake does it twice.  So a context of our own has one provider, "basestation-tls", which
  * lends everything from the default provider but of decoders and key types only those of the
- * list below.  The code that runs is the default provider's own, with a context of its own behind
- * it, so that no lock inside is shared between workers.
+ * list below.  The code that runs is the default provider's own (but for tls_share.c), with a
+ * context of its own behind it, so that no lock inside is shared between workers.
  *
  * A third context offers nothing at all.  It is the thread's default while TLS works: a session
  * that is packed into a ticket is unpacked once more by OpenSSL itself, certificate included, in
@@ -97,8 +97,12 @@ static bool shorten(const OSSL_ALGORITHM *all, const struct wanted *w,
 			 (!w->property || strstr(a->property_definition, w->property))))
 			a++;
 		n++;
-		if (a && a->algorithm_names)
-			out[found++] = *a;
+		if (!a || !a->algorithm_names)
+			continue;
+		out[found] = *a;
+		if (w->operation == OSSL_OP_KEYMGMT && is_named(a->algorithm_names, "X25519"))
+			out[found].implementation = bs__tls_share_wrap(a->implementation);
+		found++;
 	}
 	return n == found;
 }
@@ -159,6 +163,7 @@ static int start_lender(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
 
 void bs__tls_lib_fini(struct bs__tls_lib *lib)
 {
+	bs__tls_share_forget(lib, false);
 	OSSL_PROVIDER_unload(lib->own);
 	OSSL_PROVIDER_unload(lib->lender);
 	OSSL_LIB_CTX_free(lib->tls);
@@ -201,13 +206,15 @@ fail:
 	return BS_ENOMEM;
 }
 
-OSSL_LIB_CTX *bs__tls_lib_enter(const struct bs__tls_lib *lib)
+OSSL_LIB_CTX *bs__tls_lib_enter(struct bs__tls_lib *lib)
 {
+	bs__tls_share_work(lib);
 	return lib->none ? OSSL_LIB_CTX_set0_default(lib->none) : NULL;
 }
 
 void bs__tls_lib_leave(const struct bs__tls_lib *lib, OSSL_LIB_CTX *before)
 {
+	bs__tls_share_work(NULL);
 	if (lib->none)
 		OSSL_LIB_CTX_set0_default(before);
 }

@@ -323,8 +323,16 @@ int bs_tls_server_new(struct bs_tls_pem *pem, struct bs_tls_keys *keys,
 
 void bs_tls_server_free(struct bs_tls_server *s)
 {
-	if (s)
-		server_unref(s);
+	if (!s)
+		return;
+	/* Sessions may keep it, but nobody will tick it any more. */
+	bs__tls_share_forget(&s->lib, false);
+	server_unref(s);
+}
+
+void bs_tls_server_tick(struct bs_tls_server *s)
+{
+	bs__tls_share_forget(&s->lib, true);
 }
 
 void bs_tls_server_set_keys(struct bs_tls_server *s, struct bs_tls_keys *keys)

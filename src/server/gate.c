@@ -214,6 +214,7 @@ static void gate_tick(struct bs_gate *g, bs_time now)
 {
 	if (bs__gate_refresh(g))
 		bs__gate_recheck_begin(g, true);
+	bs_tls_server_tick(g->tls);
 	if (!g->accepting && !g->draining && BS_TIME_DIFF(now, g->accept_again) >= 0)
 		start_accepting(g);
 	bs__gate_connect_tick(g, now);

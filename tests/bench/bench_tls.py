@@ -2,7 +2,7 @@
 """bench_tls - rows of the client gate: mutual RSA-2048 handshakes beside nginx and HAProxy.
 
 All three run on the same OpenSSL with the same certificate, client CA and CRL, take connections
-when their first bytes are there, and get the same load from the same generator (bstls): PROCS
+when their first bytes are there, and get the same load from the same generator (bstls): UNDER_WAY
 handshakes under way at a time, in turns of a part of a second each, so that other work on the
 machine meets all of them alike.  Clients show CERTS different certificates one after the other,
 more than any memory of known chains holds, unless the row says that the chain is known.  The rows
@@ -26,7 +26,7 @@ import bench_udp
 import bs
 
 BSTLS = bs.program("tests/bench/bstls")
-PROCS = 8
+UNDER_WAY = 16
 # What the node prefers; the peers get the same.
 SUITE = "TLS_AES_128_GCM_SHA256"
 CERTS = 4096
@@ -134,10 +134,10 @@ frontend f
         common.pin(p.pid)
         return Server(p.pid, port, process=p)
 
-    def generator(self, server, seconds, version, mode, known, procs=PROCS, source="127.0.0.1"):
+    def generator(self, server, seconds, version, mode, known, under_way=UNDER_WAY, source="127.0.0.1"):
         """The command of one run of the generator."""
         return [str(a) for a in (
-            *common.ON_LOAD_CORE, BSTLS, f"127.0.0.1/{source}", server.port, seconds, procs, version, mode,
+            *common.ON_LOAD_CORE, BSTLS, f"127.0.0.1/{source}", server.port, seconds, under_way, version, mode,
             self.n.path("ca/ca.crt"), self.cert if known else self.many, self.key, server.alpn)]
 
     def turn(self, server, seconds, version, mode, known):
@@ -307,13 +307,13 @@ def row_flooded(seconds):
     calm = polls(n, seconds)
     # Nice, so that it does not keep the devices from seeing their answers.
     flood = subprocess.Popen(["nice", "-n", "19", *site.generator(
-        server, 600, "13", "flood", True, procs=64)], stdout=subprocess.DEVNULL)
+        server, 600, "13", "flood", True, under_way=64)], stdout=subprocess.DEVNULL)
     before = common.cpu_seconds(server.pid)
     bs.until("the flood", lambda: common.cpu_seconds(server.pid) - before > 0.5)
     with common.Usage(server.pid) as u:
         phase = polls(n, seconds)
     # A client from another address, meanwhile: it does not wait for the flood.
-    r = subprocess.run(site.generator(server, seconds, "13", "full", True, procs=1,
+    r = subprocess.run(site.generator(server, seconds, "13", "full", True, under_way=1,
                                       source="127.0.0.9"),
                        stdout=subprocess.PIPE, text=True, check=True)
     done, failed, slowest = r.stdout.split("end ", 1)[1].split()

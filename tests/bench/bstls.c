@@ -2,10 +2,10 @@
 /*
  * bstls.c - the client load of the TLS rows: handshakes against any TLS server, by the same code.
  *
- * Processes rather than threads, so that no lock inside OpenSSL makes the generator slow.  Each
- * works through its own handshakes one after the other, with blocking sockets; the number of
- * processes is the number of handshakes under way.  A handshake counts when the server's close
- * was seen too, so that tickets and the end of the connection are in the server's bill.
+ * One process with many connections under way, so that it stays in the caches and is seldom woken;
+ * only floods and sessions that are held have a process for each.  A handshake counts when the
+ * server's close was seen too, so that tickets and the end of the connection are in the server's
+ * bill.
  *
  * It must outrun the server: one that waits for its clients goes to sleep after each of their
  * messages, and that would be in its bill as well.  So handshakes run in the library context of
@@ -13,6 +13,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -22,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -38,7 +40,7 @@
 struct plan {
 	struct sockaddr_in to, from;
 	double seconds;
-	int procs;
+	int procs; /* handshakes under way */
 	int version;
 	bool resume, idle, flood;
 	const char *ca, *certs, *key, *alpn;
@@ -89,6 +91,8 @@ static SSL_CTX *make_ctx(const struct plan *p, EVP_PKEY **key)
 		die("cannot read the CA");
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT);
+	/* Records are read together, instead of each in two calls. */
+	SSL_CTX_set_read_ahead(ctx, 1);
 	if (strcmp(p->alpn, "-") != 0) {
 		unsigned char name[64];
 		size_t len = strlen(p->alpn);
@@ -128,16 +132,23 @@ static int dial(const struct plan *p)
 	return fd;
 }
 
+/** What a handshake begins with: a session to resume, or a certificate. */
+static bool prepare(SSL *ssl, int fd, X509 *cert, EVP_PKEY *key, SSL_SESSION *ss)
+{
+	if (SSL_set_fd(ssl, fd) != 1)
+		return false;
+	if (ss)
+		return SSL_set_session(ssl, ss) == 1;
+	return SSL_use_certificate(ssl, cert) == 1 && SSL_use_PrivateKey(ssl, key) == 1;
+}
+
 /** One connection with its handshake; the caller ends it.  NULL on failure. */
-static SSL *handshake(const struct plan *p, SSL_CTX *ctx, X509 *cert, EVP_PKEY *key,
-		      SSL_SESSION *ss)
+static SSL *handshake(const struct plan *p, SSL_CTX *ctx, X509 *cert, EVP_PKEY *key)
 {
 	SSL *ssl = SSL_new(ctx);
 	int fd = dial(p);
 
-	if (!ssl || fd < 0 || SSL_set_fd(ssl, fd) != 1 || (ss && SSL_set_session(ssl, ss) != 1) ||
-	    (!ss && (SSL_use_certificate(ssl, cert) != 1 || SSL_use_PrivateKey(ssl, key) != 1)) ||
-	    SSL_connect(ssl) != 1) {
+	if (!ssl || fd < 0 || !prepare(ssl, fd, cert, key, NULL) || SSL_connect(ssl) != 1) {
 		SSL_free(ssl);
 		close(fd);
 		return NULL;
@@ -145,53 +156,129 @@ static SSL *handshake(const struct plan *p, SSL_CTX *ctx, X509 *cert, EVP_PKEY *
 	return ssl;
 }
 
-/** Say goodbye and wait until the server has gone; keeps the session where one is wanted. */
-static void finish(SSL *ssl, SSL_SESSION **keep)
-{
-	char buf[512];
-	int fd = SSL_get_fd(ssl);
+/* Connections under way. */
 
-	(void)SSL_shutdown(ssl);
-	while (SSL_read(ssl, buf, sizeof(buf)) > 0)
-		;
-	while (read(fd, buf, sizeof(buf)) > 0)
-		;
-	if (keep) {
-		SSL_SESSION_free(*keep);
-		*keep = SSL_get1_session(ssl);
-	}
-	SSL_free(ssl);
-	close(fd);
-	ERR_clear_error();
+enum phase {
+	SHAKING, /* until the handshake is done */
+	PARTING, /* until the server's last record */
+	LEAVING, /* until its end of the connection */
+};
+
+struct conn {
+	SSL *ssl;
+	int fd;
+	enum phase phase;
+	double begin;
+	SSL_SESSION *ss; /* what it resumes */
+	size_t at;       /* its certificate */
+};
+
+/** What all connections of a process share. */
+struct crowd {
+	const struct plan *p;
+	const struct certs *certs;
+	struct tally *t;
+	SSL_CTX *ctx;
+	EVP_PKEY *key;
+	int epoll;
+};
+
+/** Another connection; its first message leaves. */
+static void start(struct crowd *w, struct conn *c)
+{
+	struct epoll_event e = { .events = EPOLLIN, .data.ptr = c };
+
+	c->begin = now_s();
+	c->phase = SHAKING;
+	c->ssl = SSL_new(w->ctx);
+	c->fd = dial(w->p);
+	if (!c->ssl || c->fd < 0 || fcntl(c->fd, F_SETFL, O_NONBLOCK) < 0 ||
+	    !prepare(c->ssl, c->fd, w->certs->v[c->at], w->key, c->ss) ||
+	    epoll_ctl(w->epoll, EPOLL_CTL_ADD, c->fd, &e) < 0)
+		die("cannot start a connection");
+	(void)SSL_connect(c->ssl);
 }
 
-static void work(const struct plan *p, int index, const struct certs *c, struct tally *t)
+/** It is over: keep the session where it will be resumed, and begin anew. */
+static void again(struct crowd *w, struct conn *c)
 {
-	EVP_PKEY *key;
-	SSL_CTX *ctx = make_ctx(p, &key);
-	SSL_SESSION *ss = NULL;
-	size_t at = c->n * (size_t)index / (size_t)p->procs;
+	if (w->p->resume) {
+		SSL_SESSION_free(c->ss);
+		c->ss = SSL_get1_session(c->ssl);
+	} else {
+		c->at = (c->at + 1) % w->certs->n;
+	}
+	SSL_free(c->ssl);
+	close(c->fd);
+	ERR_clear_error();
+	start(w, c);
+}
+
+/** The handshake is done: count it and say goodbye. */
+static void part(struct crowd *w, struct conn *c)
+{
+	double took = now_s() - c->begin;
+
+	if (took > w->t->slowest_s)
+		w->t->slowest_s = took;
+	if (c->ss && !SSL_session_reused(c->ssl))
+		w->t->failed++;
+	/* The first of a connection that resumes is a full one. */
+	else if (!w->p->resume || c->ss)
+		w->t->done++;
+	(void)SSL_shutdown(c->ssl);
+	c->phase = PARTING;
+}
+
+/** Go on with what has come. */
+static void go_on(struct crowd *w, struct conn *c)
+{
+	char buf[512];
+	ssize_t n = 1;
+	int ret;
+
+	if (c->phase == SHAKING) {
+		ret = SSL_connect(c->ssl);
+		if (ret == 1) {
+			part(w, c);
+		} else if (SSL_get_error(c->ssl, ret) != SSL_ERROR_WANT_READ) {
+			w->t->failed++;
+			again(w, c);
+			return;
+		}
+	}
+	if (c->phase == PARTING) {
+		while ((ret = SSL_read(c->ssl, buf, sizeof(buf))) > 0)
+			;
+		if (SSL_get_error(c->ssl, ret) != SSL_ERROR_WANT_READ)
+			c->phase = LEAVING;
+	}
+	while (c->phase == LEAVING && n > 0)
+		n = read(c->fd, buf, sizeof(buf));
+	if (n == 0 || (n < 0 && errno != EAGAIN))
+		again(w, c);
+}
+
+/** All connections of the plan, until its time is over. */
+static void work(const struct plan *p, const struct certs *certs, struct tally *t)
+{
+	struct crowd w = { .p = p, .certs = certs, .t = t, .epoll = epoll_create1(0) };
+	struct conn *c = calloc((size_t)p->procs, sizeof(*c));
+	struct epoll_event e[32];
 	double end = now_s() + p->seconds;
 
+	if (!c || w.epoll < 0)
+		die("no memory");
+	w.ctx = make_ctx(p, &w.key);
+	for (int i = 0; i < p->procs; i++) {
+		c[i].at = certs->n * (size_t)i / (size_t)p->procs;
+		start(&w, &c[i]);
+	}
 	while (now_s() < end) {
-		double begin = now_s();
-		SSL *ssl = handshake(p, ctx, c->v[at], key, p->resume ? ss : NULL);
+		int n = epoll_wait(w.epoll, e, sizeof(e) / sizeof(e[0]), 100);
 
-		if (!ssl || (p->resume && ss && !SSL_session_reused(ssl))) {
-			t->failed++;
-			if (ssl)
-				finish(ssl, NULL);
-			continue;
-		}
-		begin = now_s() - begin;
-		if (begin > t->slowest_s)
-			t->slowest_s = begin;
-		/* The first of a resuming process is a full one. */
-		if (!p->resume || ss)
-			t->done++;
-		finish(ssl, p->resume ? &ss : NULL);
-		if (!p->resume)
-			at = (at + 1) % c->n;
+		for (int i = 0; i < n; i++)
+			go_on(&w, e[i].data.ptr);
 	}
 }
 
@@ -245,7 +332,7 @@ static void hold(const struct plan *p, int index, const struct certs *c, struct 
 	SSL_CTX *ctx = make_ctx(p, &key);
 
 	for (long i = 0; i < p->hold; i++) {
-		if (handshake(p, ctx, c->v[(size_t)(i + index) % c->n], key, NULL))
+		if (handshake(p, ctx, c->v[(size_t)(i + index) % c->n], key))
 			t->done++;
 		else
 			t->failed++;
@@ -279,7 +366,7 @@ static void parse(int argc, char **argv, struct plan *p)
 {
 	if (argc != 11) {
 		fprintf(stderr, "usage: bstls certificates CA CA-KEY CERTIFICATE COUNT OUTPUT\n");
-		fprintf(stderr, "usage: bstls ADDRESS[/SOURCE] PORT SECONDS PROCESSES 12|13 "
+		fprintf(stderr, "usage: bstls ADDRESS[/SOURCE] PORT SECONDS UNDER-WAY 12|13 "
 				"full|resumed|flood|HOLD CA CERTIFICATES KEY ALPN|-\n");
 		exit(2);
 	}
@@ -305,7 +392,7 @@ static void parse(int argc, char **argv, struct plan *p)
 	p->key = argv[9];
 	p->alpn = argv[10];
 	if (p->procs < 1 || p->procs > PROCS_MAX)
-		die("PROCESSES must be 1 to 256");
+		die("UNDER-WAY must be 1 to 256");
 }
 
 int main(int argc, char **argv)
@@ -314,6 +401,7 @@ int main(int argc, char **argv)
 	struct plan p = { .procs = 0 };
 	pid_t pid[PROCS_MAX];
 	struct tally *t, sum = { 0 };
+	int n;
 
 	if (argc == 7 && strcmp(argv[1], "certificates") == 0) {
 		make_certs(argv + 2);
@@ -328,23 +416,26 @@ int main(int argc, char **argv)
 		die("no memory");
 	puts("begin");
 	fflush(stdout);
-	for (int i = 0; i < p.procs; i++) {
+	n = p.flood || p.idle ? p.procs : 1;
+	for (int i = 0; i < n; i++) {
 		pid[i] = fork();
 		if (pid[i] == 0) {
 			if (p.flood)
 				flood(&p, &t[i]);
+			else if (p.idle)
+				hold(&p, i, &certs, &t[i]);
 			else
-				(p.idle ? hold : work)(&p, i, &certs, &t[i]);
+				work(&p, &certs, &t[i]);
 			_exit(0);
 		}
 	}
 	if (p.idle) {
 		while (getchar() != EOF)
 			;
-		for (int i = 0; i < p.procs; i++)
+		for (int i = 0; i < n; i++)
 			kill(pid[i], SIGTERM);
 	}
-	for (int i = 0; i < p.procs; i++) {
+	for (int i = 0; i < n; i++) {
 		waitpid(pid[i], NULL, 0);
 		sum.done += t[i].done;
 		sum.failed += t[i].failed;

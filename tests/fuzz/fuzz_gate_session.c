@@ -146,6 +146,10 @@ int bs_tls_server_new(struct bs_tls_pem *pem, struct bs_tls_keys *keys,
 	return BS_OK;
 }
 
+void bs_tls_server_tick(struct bs_tls_server *s)
+{
+}
+
 void bs_tls_server_free(struct bs_tls_server *s)
 {
 }

@@ -4,6 +4,7 @@
 BS_SUITE(tls)
 BS_SUITE(tls_cache)
 BS_SUITE(tls_mac)
+BS_SUITE(tls_share)
 BS_SUITE(tls_own)
 BS_SUITE(tls_peer)
 BS_SUITE(tls_pem)
