@@ -57,8 +57,11 @@ int bs_tls_handshake(struct bs_tls *t)
 		return BS_ECLOSED;
 	ERR_clear_error();
 	OSSL_LIB_CTX *before = bs__tls_lib_enter(&t->srv->lib);
+
+	bs__tls_share_begin(t);
 	int ret = SSL_do_handshake(t->ssl);
 
+	bs__tls_share_end(t);
 	bs__tls_lib_leave(&t->srv->lib, before);
 
 	if (ret == 1) {

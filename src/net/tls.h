@@ -182,8 +182,8 @@ BS_MUSTCHECK int bs_tls_server_new(struct bs_tls_pem *pem, struct bs_tls_keys *k
 				   const struct bs_tls_hooks *hooks, size_t cache_n,
 				   struct bs_tls_server **out, char *err, size_t err_cap);
 /**
- * Every 10 ms or so, by whoever has many handshakes: those between two calls share an ephemeral
- * X25519 key pair, which is wiped here.  Without a first call each has its own.
+ * Every 10 ms or so, by whoever has many handshakes: those of TLS 1.3 between two calls
+ * share an ephemeral X25519 key pair, which is wiped here.  Without a first call each has its own.
  */
 void bs_tls_server_tick(struct bs_tls_server *s);
 /** Sessions may outlive it: the last one frees what they share.  NULL is fine. */

@@ -100,6 +100,7 @@ struct bs_tls {
 	bool eof;         /**< the transport ended */
 	bool broken;      /**< no further call on ssl but free */
 	bool wants_write; /**< why the last BS_EAGAIN */
+	bool wiped;       /**< the private half of the pair of a key agreement is gone */
 	struct bs_tls_peer peer;
 };
 
@@ -110,16 +111,17 @@ struct bs_tls {
 BS_MUSTCHECK int bs__tls_lib_init(struct bs__tls_lib *lib);
 /** After everything that was made in it. */
 void bs__tls_lib_fini(struct bs__tls_lib *lib);
-/** Around every call that may open a session or make keys: what leave has to be told. */
-OSSL_LIB_CTX *bs__tls_lib_enter(struct bs__tls_lib *lib);
+/** Around every call that may open a session: what leave has to be told. */
+OSSL_LIB_CTX *bs__tls_lib_enter(const struct bs__tls_lib *lib);
 void bs__tls_lib_leave(const struct bs__tls_lib *lib, OSSL_LIB_CTX *before);
 
 /** The default provider's X25519 keys with a pair that is shared; their table must be static. */
 const OSSL_DISPATCH *bs__tls_share_wrap(const OSSL_DISPATCH *theirs);
 /** Wipe the pair that is shared, and whether the next one will be. */
 void bs__tls_share_forget(struct bs__tls_lib *lib, bool shares);
-/** The calling thread's handshakes are those of lib from here on; NULL = nobody's. */
-void bs__tls_share_work(struct bs__tls_lib *lib);
+/** Around every step of a handshake; the end wipes the private half of the session's own pair. */
+void bs__tls_share_begin(const struct bs_tls *t);
+void bs__tls_share_end(struct bs_tls *t);
 
 /** The provider of tls_own.c, and what it offers beside OpenSSL's own names. */
 #define BS__TLS_OWN           "basestation-own"

@@ -206,15 +206,13 @@ fail:
 	return BS_ENOMEM;
 }
 
-OSSL_LIB_CTX *bs__tls_lib_enter(struct bs__tls_lib *lib)
+OSSL_LIB_CTX *bs__tls_lib_enter(const struct bs__tls_lib *lib)
 {
-	bs__tls_share_work(lib);
 	return lib->none ? OSSL_LIB_CTX_set0_default(lib->none) : NULL;
 }
 
 void bs__tls_lib_leave(const struct bs__tls_lib *lib, OSSL_LIB_CTX *before)
 {
-	bs__tls_share_work(NULL);
 	if (lib->none)
 		OSSL_LIB_CTX_set0_default(before);
 }

@@ -34,6 +34,8 @@
 
 /** Processes, at most. */
 #define PROCS_MAX 256
+/** How long a turn waits for its last connections. */
+#define PATIENCE_S 2
 /** Certificates in the file, at most. */
 #define CERTS_MAX 65536
 
@@ -169,6 +171,7 @@ struct conn {
 	int fd;
 	enum phase phase;
 	double begin;
+	bool done;       /* the handshake counts */
 	SSL_SESSION *ss; /* what it resumes */
 	size_t at;       /* its certificate */
 };
@@ -181,6 +184,8 @@ struct crowd {
 	SSL_CTX *ctx;
 	EVP_PKEY *key;
 	int epoll;
+	double end; /* nothing begins after it */
+	int alive;
 };
 
 /** Another connection; its first message leaves. */
@@ -189,6 +194,7 @@ static void start(struct crowd *w, struct conn *c)
 	struct epoll_event e = { .events = EPOLLIN, .data.ptr = c };
 
 	c->begin = now_s();
+	c->done = false;
 	c->phase = SHAKING;
 	c->ssl = SSL_new(w->ctx);
 	c->fd = dial(w->p);
@@ -196,13 +202,22 @@ static void start(struct crowd *w, struct conn *c)
 	    !prepare(c->ssl, c->fd, w->certs->v[c->at], w->key, c->ss) ||
 	    epoll_ctl(w->epoll, EPOLL_CTL_ADD, c->fd, &e) < 0)
 		die("cannot start a connection");
+	w->alive++;
 	(void)SSL_connect(c->ssl);
+	ERR_clear_error();
 }
 
-/** It is over: keep the session where it will be resumed, and begin anew. */
+/** It is over: count it, keep the session where it will be resumed, and begin anew. */
 static void again(struct crowd *w, struct conn *c)
 {
-	if (w->p->resume) {
+	/* The first of a connection that resumes is a full one. */
+	bool first = w->p->resume && !c->ss;
+
+	if (!c->done)
+		w->t->failed++;
+	else if (!first)
+		w->t->done++;
+	if (w->p->resume && c->done) {
 		SSL_SESSION_free(c->ss);
 		c->ss = SSL_get1_session(c->ssl);
 	} else {
@@ -211,21 +226,19 @@ static void again(struct crowd *w, struct conn *c)
 	SSL_free(c->ssl);
 	close(c->fd);
 	ERR_clear_error();
-	start(w, c);
+	w->alive--;
+	if (now_s() < w->end)
+		start(w, c);
 }
 
-/** The handshake is done: count it and say goodbye. */
+/** The handshake is done: say goodbye. */
 static void part(struct crowd *w, struct conn *c)
 {
 	double took = now_s() - c->begin;
 
 	if (took > w->t->slowest_s)
 		w->t->slowest_s = took;
-	if (c->ss && !SSL_session_reused(c->ssl))
-		w->t->failed++;
-	/* The first of a connection that resumes is a full one. */
-	else if (!w->p->resume || c->ss)
-		w->t->done++;
+	c->done = !c->ss || SSL_session_reused(c->ssl);
 	(void)SSL_shutdown(c->ssl);
 	c->phase = PARTING;
 }
@@ -237,12 +250,12 @@ static void go_on(struct crowd *w, struct conn *c)
 	ssize_t n = 1;
 	int ret;
 
+	ERR_clear_error();
 	if (c->phase == SHAKING) {
 		ret = SSL_connect(c->ssl);
 		if (ret == 1) {
 			part(w, c);
 		} else if (SSL_get_error(c->ssl, ret) != SSL_ERROR_WANT_READ) {
-			w->t->failed++;
 			again(w, c);
 			return;
 		}
@@ -259,14 +272,14 @@ static void go_on(struct crowd *w, struct conn *c)
 		again(w, c);
 }
 
-/** All connections of the plan, until its time is over. */
+/** All connections of the plan, until its time is over and the last of them. */
 static void work(const struct plan *p, const struct certs *certs, struct tally *t)
 {
 	struct crowd w = { .p = p, .certs = certs, .t = t, .epoll = epoll_create1(0) };
 	struct conn *c = calloc((size_t)p->procs, sizeof(*c));
 	struct epoll_event e[32];
-	double end = now_s() + p->seconds;
 
+	w.end = now_s() + p->seconds;
 	if (!c || w.epoll < 0)
 		die("no memory");
 	w.ctx = make_ctx(p, &w.key);
@@ -274,7 +287,7 @@ static void work(const struct plan *p, const struct certs *certs, struct tally *
 		c[i].at = certs->n * (size_t)i / (size_t)p->procs;
 		start(&w, &c[i]);
 	}
-	while (now_s() < end) {
+	while (w.alive > 0 && now_s() < w.end + PATIENCE_S) {
 		int n = epoll_wait(w.epoll, e, sizeof(e) / sizeof(e[0]), 100);
 
 		for (int i = 0; i < n; i++)
@@ -436,7 +449,10 @@ int main(int argc, char **argv)
 			kill(pid[i], SIGTERM);
 	}
 	for (int i = 0; i < n; i++) {
-		waitpid(pid[i], NULL, 0);
+		int status;
+
+		if (waitpid(pid[i], &status, 0) < 0 || (!p.idle && status != 0))
+			die("a process of the generator failed");
 		sum.done += t[i].done;
 		sum.failed += t[i].failed;
 		if (t[i].slowest_s > sum.slowest_s)

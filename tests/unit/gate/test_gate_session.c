@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "fake.h"
+#include "net/tls_internal.h"
 #include "test.h"
 
 static struct fake *f;
@@ -293,6 +294,17 @@ START_TEST(many_steps_of_handshakes_make_the_gate_busy)
 }
 END_TEST
 
+/** Handshakes share a key pair, and every tick ends its life. */
+START_TEST(a_tick_wipes_the_key_pair_of_handshakes)
+{
+	dude_open(&d, f);
+	ck_assert(f->g->tls->lib.shares);
+	fake_turn(f);
+	ck_assert_ptr_null(f->g->tls->lib.pair);
+	dude_close(&d);
+}
+END_TEST
+
 START_TEST(a_session_is_resumed_with_its_identity)
 {
 	dude_open(&d, f);
@@ -338,6 +350,7 @@ Suite *bs_suite_gate_session(void)
 	tcase_add_test(tc, what_waits_is_sent_when_the_client_reads_again);
 	tcase_add_test(tc, handshakes_have_a_budget_per_turn);
 	tcase_add_test(tc, many_steps_of_handshakes_make_the_gate_busy);
+	tcase_add_test(tc, a_tick_wipes_the_key_pair_of_handshakes);
 	tcase_add_test(tc, a_session_is_resumed_with_its_identity);
 	suite_add_tcase(s, tc);
 	return s;

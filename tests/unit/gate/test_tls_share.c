@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <openssl/err.h>
 #include <openssl/evp.h>
 
-#include "net/tls.h"
+#include "net/tls_internal.h"
 #include "pki.h"
 #include "test.h"
 
@@ -50,15 +51,17 @@ struct share {
 
 static struct share agree(struct pki_link *l)
 {
-	struct share sh = { .len = sizeof(sh.bytes) };
+	struct share sh;
+	unsigned char *half = NULL;
 	EVP_PKEY *k = NULL;
 
 	ck_assert_int_eq(pki_link_run(l), BS_OK);
 	ck_assert_int_eq(SSL_get_peer_tmp_key(l->cli, &k), 1);
-	if (EVP_PKEY_get_raw_public_key(k, sh.bytes, &sh.len) != 1)
-		ck_assert_int_eq(EVP_PKEY_get_octet_string_param(k, "encoded-pub-key", sh.bytes,
-								 sizeof(sh.bytes), &sh.len),
-				 1);
+	sh.len = EVP_PKEY_get1_encoded_public_key(k, &half);
+	ck_assert_uint_gt(sh.len, 0);
+	ck_assert_uint_le(sh.len, sizeof(sh.bytes));
+	memcpy(sh.bytes, half, sh.len);
+	OPENSSL_free(half);
 	EVP_PKEY_free(k);
 	pki_link_fini(l);
 	return sh;
@@ -82,18 +85,76 @@ static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
 START_TEST(handshakes_of_a_tick_share_a_pair_and_those_of_the_next_do_not)
 {
 	struct bs_tls_server *s = server();
-	struct share a, b, c;
+	struct share a, b;
 
 	bs_tls_server_tick(s);
-	a = one(s, versions[_i]);
-	b = one(s, versions[_i]);
+	a = one(s, TLS1_3_VERSION);
 	ck_assert_uint_eq(a.len, 32);
-	ck_assert(same(a, b));
-	ck_assert(same(a, one(s, versions[!_i])));
+	ck_assert(same(a, one(s, TLS1_3_VERSION)));
+	ck_assert(same(a, one(s, TLS1_3_VERSION)));
 	bs_tls_server_tick(s);
-	c = one(s, versions[_i]);
-	ck_assert(!same(a, c));
-	ck_assert(same(c, one(s, versions[_i])));
+	b = one(s, TLS1_3_VERSION);
+	ck_assert(!same(a, b));
+	ck_assert(same(b, one(s, TLS1_3_VERSION)));
+	bs_tls_server_free(s);
+}
+END_TEST
+
+/** It needs the private half until the client answers. */
+START_TEST(tls12_shares_nothing)
+{
+	struct bs_tls_server *s = server();
+	struct share a, b;
+
+	bs_tls_server_tick(s);
+	a = one(s, TLS1_2_VERSION);
+	b = one(s, TLS1_3_VERSION);
+	ck_assert_uint_eq(a.len, 32);
+	ck_assert(!same(a, b));
+	ck_assert(!same(a, one(s, TLS1_2_VERSION)));
+	ck_assert(same(b, one(s, TLS1_3_VERSION)));
+	bs_tls_server_free(s);
+}
+END_TEST
+
+static size_t private_half(struct pki_link *l)
+{
+	EVP_PKEY *k = NULL;
+	uint8_t half[32];
+	size_t len = sizeof(half);
+
+	ck_assert_int_eq(SSL_get_tmp_key(l->srv->ssl, &k), 1);
+	len = EVP_PKEY_get_raw_private_key(k, half, &len) == 1 ? len : 0;
+	EVP_PKEY_free(k);
+	ERR_clear_error();
+	return len;
+}
+
+/** Shared or not: a session that is up holds nothing of its key agreement, nor does the server. */
+START_TEST(the_private_half_is_gone_when_it_is_not_needed_any_more)
+{
+	struct bs_tls_server *s = server();
+	struct pki_link l[2];
+	char byte;
+
+	if (_i)
+		bs_tls_server_tick(s);
+	for (int i = 0; i < 2; i++) {
+		link_to(&l[i], s, TLS1_3_VERSION);
+		(void)SSL_do_handshake(l[i].cli);
+		ck_assert_int_eq(bs_tls_handshake(l[i].srv), BS_EAGAIN);
+		ck_assert_uint_eq(private_half(&l[i]), 0);
+	}
+	ck_assert_int_eq(s->lib.pair != NULL, _i);
+	bs_tls_server_tick(s);
+	ck_assert_ptr_null(s->lib.pair);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(pki_link_run(&l[i]), BS_OK);
+		ck_assert_uint_eq(private_half(&l[i]), 0);
+		ck_assert_int_eq(bs_tls_write(l[i].srv, (const uint8_t *)"x", 1), 1);
+		ck_assert_int_eq(SSL_read(l[i].cli, &byte, 1), 1);
+		pki_link_fini(&l[i]);
+	}
 	bs_tls_server_free(s);
 }
 END_TEST
@@ -113,7 +174,7 @@ START_TEST(workers_have_pairs_of_their_own)
 
 	bs_tls_server_tick(s);
 	bs_tls_server_tick(other);
-	ck_assert(!same(one(s, versions[_i]), one(other, versions[_i])));
+	ck_assert(!same(one(s, TLS1_3_VERSION), one(other, TLS1_3_VERSION)));
 	bs_tls_server_free(s);
 	bs_tls_server_free(other);
 }
@@ -140,19 +201,21 @@ END_TEST
 START_TEST(nothing_is_shared_once_nobody_ticks)
 {
 	struct bs_tls_server *s = server();
-	struct pki_link l[2];
-	struct share before, sh[2];
+	struct pki_link l[3];
+	struct share sh[3];
 
 	bs_tls_server_tick(s);
-	before = one(s, versions[_i]);
-	link_to(&l[0], s, versions[_i]);
-	link_to(&l[1], s, versions[_i]);
+	for (int i = 0; i < 3; i++)
+		link_to(&l[i], s, TLS1_3_VERSION);
+	(void)SSL_do_handshake(l[0].cli);
+	ck_assert_int_eq(bs_tls_handshake(l[0].srv), BS_EAGAIN);
 	/* Other certificates came: what began goes on. */
 	bs_tls_server_free(s);
-	sh[0] = agree(&l[0]);
-	sh[1] = agree(&l[1]);
-	ck_assert(!same(before, sh[0]));
+	for (int i = 0; i < 3; i++)
+		sh[i] = agree(&l[i]);
 	ck_assert(!same(sh[0], sh[1]));
+	ck_assert(!same(sh[0], sh[2]));
+	ck_assert(!same(sh[1], sh[2]));
 }
 END_TEST
 
@@ -162,12 +225,13 @@ Suite *bs_suite_tls_share(void)
 	TCase *tc = tcase_create("share");
 
 	tcase_add_checked_fixture(tc, start, stop);
-	tcase_add_loop_test(tc, handshakes_of_a_tick_share_a_pair_and_those_of_the_next_do_not, 0,
-			    2);
+	tcase_add_test(tc, handshakes_of_a_tick_share_a_pair_and_those_of_the_next_do_not);
+	tcase_add_test(tc, tls12_shares_nothing);
+	tcase_add_loop_test(tc, the_private_half_is_gone_when_it_is_not_needed_any_more, 0, 2);
 	tcase_add_loop_test(tc, without_ticks_nothing_is_shared, 0, 2);
-	tcase_add_loop_test(tc, workers_have_pairs_of_their_own, 0, 2);
+	tcase_add_test(tc, workers_have_pairs_of_their_own);
 	tcase_add_loop_test(tc, other_groups_are_not_shared, 0, 2);
-	tcase_add_loop_test(tc, nothing_is_shared_once_nobody_ticks, 0, 2);
+	tcase_add_test(tc, nothing_is_shared_once_nobody_ticks);
 	suite_add_tcase(s, tc);
 	return s;
 }
