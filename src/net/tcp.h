@@ -48,8 +48,8 @@ BS_MUSTCHECK int bs_tcp_local(int fd, struct bs_endpoint *ep);
 BS_MUSTCHECK bs_ssize bs_tcp_read(int fd, uint8_t *buf, size_t cap);
 /**
  * Up to len bytes: their number, BS_EAGAIN, BS_EIO.  more: nobody waits for them, so that they may
- * go with what is written next, or with the end; without either the kernel sends them after the time
- * in which it would repeat a segment, 0.2 s or more.
+ * go with what is written next, or with the end; without either the kernel sends them after the
+ * time in which it would repeat a segment, 0.2 s or more.
  */
 BS_MUSTCHECK bs_ssize bs_tcp_write(int fd, const uint8_t *buf, size_t len, bool more);
 /** Probe a silent peer from 60 s on, so that one that is gone does not stay for ever. */

@@ -9,8 +9,8 @@
  * section 7.4); the pairs of other groups are never shared.
  *
  * OpenSSL keeps a handshake's pair as long as its session.  A TLS 1.3 server is done with it when
- * its first answer is made, so the session's copy is wiped then, too.  In TLS 1.2 it is needed until
- * the client's answer, which may take its time: nothing is shared there.
+ * its first answer is made, so the session's copy is wiped then, too.  In TLS 1.2 it is needed
+ * until the client's answer, which may take its time: nothing is shared there.
  *
  * The default provider's functions stay what works on keys; only those that make a pair are
  * wrapped.  They get no context of ours, so the worker's thread says which session is at work.

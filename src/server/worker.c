@@ -548,8 +548,8 @@ static bool run_gate(struct bs_worker *w)
 	return more;
 }
 
-/* The end of a turn: everything that was queued leaves in as few calls as possible, datagrams before
- * the gate begins its long computations. */
+/* The end of a turn: everything that was queued leaves in as few calls as possible, datagrams
+ * before the gate begins its long computations. */
 static void on_flush(struct ev_loop *loop, ev_prepare *p, int revents)
 {
 	struct bs_worker *w = p->data;

@@ -3,17 +3,17 @@
 
 All three run on the same OpenSSL with the same certificate, client CA and CRL, take connections
 when their first bytes are there, and get the same load from the same generator (bstls): UNDER_WAY
-handshakes under way at a time, in turns of a part of a second each, so that other work on the
-machine meets all of them alike.  Clients show CERTS different certificates one after the other,
-more than any memory of known chains holds, unless the row says that the chain is known.  The rows
-of resumed handshakes have a further peer, "own full": the node's own full handshakes with such clients,
-in the same turns.
+handshakes at a time, in turns of a part of a second each, so that other work on the machine meets
+all of them alike.  Clients show CERTS different certificates one after the other, more than any
+memory of known chains holds, unless the row says that the chain is known.  The rows of resumed
+handshakes have a further peer, "own full": the node's own full handshakes with such clients, in the
+same turns.
 
 Row handshake-cost splits what a connection costs the node.  Measured: the process's CPU time per
-connection (schedstat); system time in it (the kernel's ticks), which is TCP, epoll
-and waiting, for the server calls the kernel for nothing else; and user time inside libcrypto by purpose, each call timed
-in the server at work (tlscost.c, which says what belongs to what).  Computed: the rest, which is
-libssl's state machine, sessions, the gate, the event loop, allocation.  What the timing itself
+connection (schedstat); system time in it (the kernel's ticks), which is TCP, epoll and waiting, for
+the server calls the kernel for nothing else; and user time inside libcrypto by purpose, each call
+timed in the server at work (tlscost.c, which says what belongs to what).  Computed: the rest, which
+is libssl's state machine, sessions, the gate, the event loop, allocation.  What the timing itself
 costs is measured, too, and subtracted.
 """
 import os
@@ -134,11 +134,13 @@ frontend f
         common.pin(p.pid)
         return Server(p.pid, port, process=p)
 
-    def generator(self, server, seconds, version, mode, known, under_way=UNDER_WAY, source="127.0.0.1"):
+    def generator(self, server, seconds, version, mode, known, under_way=UNDER_WAY,
+                  source="127.0.0.1"):
         """The command of one run of the generator."""
         return [str(a) for a in (
-            *common.ON_LOAD_CORE, BSTLS, f"127.0.0.1/{source}", server.port, seconds, under_way, version, mode,
-            self.n.path("ca/ca.crt"), self.cert if known else self.many, self.key, server.alpn)]
+            *common.ON_LOAD_CORE, BSTLS, f"127.0.0.1/{source}", server.port, seconds, under_way,
+            version, mode, self.n.path("ca/ca.crt"), self.cert if known else self.many, self.key,
+            server.alpn)]
 
     def turn(self, server, seconds, version, mode, known):
         """Let one server do handshakes, and add them to its bill."""
