@@ -533,9 +533,9 @@ static void on_more(struct ev_loop *loop, ev_idle *idle, int revents)
 	(void)idle;
 }
 
-/* True while the gate has more to do: it has taken the sockets of that work out of the loop, so
- * nothing else would wake it.  What it says now must leave now, for the same reason. */
-static bool run_gate(struct bs_worker *w)
+/* While the gate has more to do the loop must turn: the sockets of that work are not in it, so
+ * nothing else would wake it.  What the gate says now must leave now, for the same reason. */
+static void run_gate(struct bs_worker *w)
 {
 	bool more = w->gate && w->gate_ops->turn(w->gate);
 
@@ -545,7 +545,6 @@ static bool run_gate(struct bs_worker *w)
 		ev_idle_start(w->loop, &w->events->unread);
 	else
 		ev_idle_stop(w->loop, &w->events->unread);
-	return more;
 }
 
 /* The end of a turn: everything that was queued leaves in as few calls as possible, datagrams
@@ -560,7 +559,10 @@ static void on_flush(struct ev_loop *loop, ev_prepare *p, int revents)
 		run_timers(w);
 	flush(w);
 	wake_others(w);
-	if (!run_gate(w) && ev_is_active(&w->events->gather) && !ev_is_active(&w->events->more))
+	run_gate(w);
+	/* Also where the gate has more: a TLS leg nearly always has, and a turn with handshakes has
+	 * used up the time. */
+	if (ev_is_active(&w->events->gather) && !ev_is_active(&w->events->more))
 		gather(w);
 }
 
